@@ -1,0 +1,310 @@
+"""Post-training quantizers: pure functions from weights to integer codes and released scales.
+
+Every rule here is data-free: it reads only the weights, so releasing its output can never hurt membership
+inference security (QMIS statement 2). ``QUANTIZERS`` maps a name to its rule, ``quantize`` applies one to a batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+# The 16 normal-float levels of QLoRA (Dettmers et al. 2023, arXiv 2305.14314, appendix E).
+NF4_LEVELS = np.array(
+    [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334]
+    + [-0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224]
+    + [0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0],
+    dtype=np.float32,
+)
+# Powers of two 2^0 .. 2^-6 with zero (Zhou et al. 2017, arXiv 1702.03044; Miyashita et al. 2016, arXiv 1603.01025).
+POT4_LEVELS = np.array(sorted({0.0} | {s * 2.0**-i for i in range(7) for s in (-1, 1)}), dtype=np.float32)
+# Sums of two powers of two, divided by the largest (Li et al. 2020, arXiv 1909.13144).
+_APOT = {a + b for a in (0.0, 1 / 2, 1 / 4, 1 / 16) for b in (0.0, 1 / 8)}
+APOT4_LEVELS = np.array(sorted({s * a / max(_APOT) for a in _APOT for s in (-1, 1)}), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Hold a batch of quantized weight vectors: what is released, and what it decodes to.
+
+    ``codes`` has the shape of the weights (integers); ``scale`` is (tensors, s) float32, the s numbers released
+    beside the codes of each tensor (one scale, or the 2^k levels of ``lloyd_k``); ``values`` are the dequantized
+    weights, in the container (array or tensor) and shape of the input.
+    """
+
+    codes: np.ndarray | torch.Tensor
+    scale: np.ndarray | torch.Tensor
+    values: np.ndarray | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """Describe one rule: its level set, how its scale is chosen, and its source.
+
+    ``encode`` maps float32 rows (tensors, P) to (codes, scale, values); ``codes`` is the set of admissible integer
+    codes (None for ``fp32``); ``bits`` is the nominal width in bits per weight.
+    """
+
+    name: str
+    encode: Callable
+    codes: range | None
+    bits: float
+    scale_rule: str
+    source: str
+    idempotent: bool = True
+    reads_data: bool = False
+
+
+def _divide(w, scale):
+    """Divide by the scale; an all-zero tensor has scale 0 and every ratio 0."""
+    return w / np.where(scale > 0, scale, 1)
+
+
+def _absmax(w):
+    return np.abs(w).max(axis=1, keepdims=True)
+
+
+def _fp32(w):
+    return np.zeros(w.shape, np.int8), np.zeros((len(w), 0), np.float32), w.copy()
+
+
+def _sign(w):
+    codes = np.where(w >= 0, 1, -1).astype(np.int8)
+    scale = np.abs(w).mean(axis=1, keepdims=True)
+    return codes, scale, codes * scale
+
+
+def _above_threshold(w, threshold):
+    """Ternarise: the sign of every weight above the threshold, scaled by the mean magnitude of those weights."""
+    magnitude = np.abs(w)
+    keep = magnitude > threshold
+    codes = (np.sign(w) * keep).astype(np.int8)
+    scale = ((magnitude * keep).sum(axis=1, keepdims=True) / np.maximum(keep.sum(axis=1, keepdims=True), 1)).astype(
+        np.float32
+    )
+    return codes, scale, codes * scale
+
+
+def _ternary(w, percent):
+    zeros = percent * w.shape[1] // 100  # integer arithmetic: 0.33 * P can fall just below a whole number
+    magnitude = np.abs(w)
+    threshold = np.partition(magnitude, zeros - 1, axis=1)[:, zeros - 1 : zeros] if zeros else np.zeros((len(w), 1))
+    return _above_threshold(w, threshold)
+
+
+def _twn(w):
+    return _above_threshold(w, np.float32(0.7) * np.abs(w).mean(axis=1, keepdims=True))
+
+
+def _b158(w):
+    scale = np.abs(w).mean(axis=1, keepdims=True)
+    codes = np.clip(np.rint(_divide(w, scale)), -1, 1).astype(np.int8)
+    return codes, scale, codes * scale
+
+
+def _uniform(w, bits, clip=1.0):
+    q = 2 ** (bits - 1) - 1
+    scale = (clip * _absmax(w) / q).astype(np.float32)
+    codes = np.clip(np.rint(_divide(w, scale)), -q, q).astype(np.int16)
+    return codes, scale, codes * scale
+
+
+def _uniform_mse(w, bits):
+    """Try clips at 1 % .. 100 % of the largest weight; one row at a time keeps the trial arrays in cache."""
+    q, clips = 2 ** (bits - 1) - 1, np.arange(1, 101, dtype=np.float32)[:, None] / 100
+    best = np.empty((len(w), 1), np.float32)
+    for row, top, out in zip(w, _absmax(w), best, strict=True):
+        scale = clips * (top / q)
+        trial = np.clip(np.rint(_divide(row, scale)), -q, q) * scale
+        out[0] = clips[np.square(trial - row).sum(axis=1, dtype=np.float64).argmin(), 0]
+    return _uniform(w, bits, best)
+
+
+def _midrise(w, bits):
+    half = 2 ** (bits - 1)
+    scale = _absmax(w) / half
+    codes = np.clip(np.floor(_divide(w, scale)), -half, half - 1).astype(np.int16)
+    return codes, scale, (codes + np.float32(0.5)) * scale
+
+
+def _nearest(w, levels):
+    """Round to the nearest of sorted unit levels after dividing by the largest weight; midpoints round down."""
+    scale = _absmax(w)
+    codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, _divide(w, scale)).astype(np.int16)
+    return codes, scale, levels[codes] * scale
+
+
+def _fp8_e4m3(w):
+    scale = (_absmax(w) / 448).astype(np.float32)  # 448 is the largest finite e4m3 number
+    cast = torch.from_numpy(_divide(w, scale)).to(torch.float8_e4m3fn)
+    return cast.view(torch.uint8).numpy().astype(np.int16), scale, cast.float().numpy() * scale
+
+
+def _lloyd_levels(row, k):
+    """Run one-dimensional k-means on a sorted vector; prefix sums make a round cost K log P."""
+    levels = np.linspace(row[0], row[-1], k)
+    sums = np.concatenate([[0.0], np.cumsum(row)])
+    for _ in range(50):
+        edges = np.concatenate([[0], np.searchsorted(row, (levels[1:] + levels[:-1]) / 2, side="right"), [len(row)]])
+        count = np.diff(edges)
+        new = np.where(count > 0, np.diff(sums[edges]) / np.maximum(count, 1), levels)  # an empty cell stays put
+        if np.array_equal(new, levels):
+            break
+        levels = new
+    return levels
+
+
+def _lloyd(w, bits):
+    levels = np.stack([_lloyd_levels(row, 2**bits) for row in np.sort(w.astype(np.float64), axis=1)])
+    codes = np.stack([np.searchsorted((c[1:] + c[:-1]) / 2, row) for c, row in zip(levels, w, strict=True)])
+    levels = levels.astype(np.float32)
+    return codes.astype(np.int16), levels, np.take_along_axis(levels, codes, axis=1)
+
+
+def _build():
+    absmax, xnor = "max abs w", "mean abs w"
+    rules = [
+        Quantizer("fp32", _fp32, None, 32, "none (identity)", "reference"),
+        Quantizer("sign", _sign, range(-1, 2, 2), 1, xnor, "XNOR-Net, arXiv 1603.05279"),
+        Quantizer("twn", _twn, range(-1, 2), np.log2(3), "mean abs w above 0.7 mean abs w", "arXiv 1605.04711"),
+        Quantizer("b158", _b158, range(-1, 2), np.log2(3), xnor, "BitNet b1.58, arXiv 2402.17764", idempotent=False),
+        Quantizer("nf4", partial(_nearest, levels=NF4_LEVELS), range(16), 4, absmax, "QLoRA, arXiv 2305.14314"),
+        Quantizer("fp8_e4m3", _fp8_e4m3, range(256), 8, f"{absmax} / 448", "arXiv 2209.05433"),
+        Quantizer("pot_4", partial(_nearest, levels=POT4_LEVELS), range(15), 4, absmax, "arXiv 1603.01025, 1702.03044"),
+        Quantizer("apot_4", partial(_nearest, levels=APOT4_LEVELS), range(15), 4, absmax, "arXiv 1909.13144"),
+    ]
+    for p in (33, 50, 90):
+        rule = "mean abs w above the threshold"
+        rules.append(
+            Quantizer(f"ternary_{p}", partial(_ternary, percent=p), range(-1, 2), np.log2(3), rule, f"1.58b {p}%")
+        )
+    for k in range(2, 9):
+        q = 2 ** (k - 1) - 1
+        rules.append(
+            Quantizer(f"uniform_{k}", partial(_uniform, bits=k), range(-q, q + 1), k, absmax, "arXiv 1712.05877")
+        )
+    for k in range(2, 5):
+        q, rule = 2 ** (k - 1) - 1, "clip with least squared error"
+        rules.append(
+            Quantizer(f"uniform_mse_{k}", partial(_uniform_mse, bits=k), range(-q, q + 1), k, rule, "arXiv 1911.07190")
+        )
+        rules.append(
+            Quantizer(
+                f"lloyd_{k}", partial(_lloyd, bits=k), range(2**k), k, "k-means levels", "arXiv 1510.00149", False
+            )
+        )
+    for k in range(1, 5):
+        half = 2 ** (k - 1)
+        rules.append(
+            Quantizer(
+                f"midrise_{k}",
+                partial(_midrise, bits=k),
+                range(-half, half),
+                k,
+                f"{absmax} / {half}",
+                "classical",
+                False,
+            )
+        )
+    return {rule.name: rule for rule in rules}
+
+
+QUANTIZERS: dict[str, Quantizer] = _build()
+PAPER_SET = [
+    "fp32",
+    "uniform_8",
+    "uniform_4",
+    "uniform_3",
+    "uniform_2",
+    "sign",
+    "ternary_33",
+    "ternary_50",
+    "ternary_90",
+]
+
+
+def _tensors(w, granularity):
+    """Reshape to (tensors, weights sharing one scale)."""
+    if granularity == "tensor":
+        return w.reshape(len(w), -1)
+    if granularity == "row":
+        return w.reshape(-1, w.shape[-1])
+    if isinstance(granularity, int) and granularity > 0 and w[0].size % granularity == 0:
+        return w.reshape(-1, granularity)
+    raise ValueError(
+        f"granularity must be 'tensor', 'row' or a block length that divides {w[0].size} weights; got {granularity!r}"
+    )
+
+
+def quantize(weights, name, granularity="tensor"):
+    """Quantize a batch of weight tensors with the named rule.
+
+    Parameters
+    ----------
+    weights : array or tensor, (models, ...)
+        One weight tensor per model, with its own scale each; (models, P) vectors or (models, out, in) matrices.
+    name : str
+        A key of ``QUANTIZERS``.
+    granularity : {"tensor", "row"} or int
+        What shares one scale: the whole tensor, each row along the last axis, or a block of so many weights
+        (``quantize(w, "nf4", 64)`` is the bitsandbytes layout).
+
+    Returns
+    -------
+    Quantized
+        ``codes`` and ``values`` shaped like ``weights``; ``scale`` (tensors, s).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name (the message lists the valid ones), an empty batch or a weight that is not finite.
+
+    Examples
+    --------
+    >>> quantize(np.array([[0.5, -1.0, 0.1]]), "sign").codes.tolist()
+    [[1, -1, 1]]
+    """
+    if name not in QUANTIZERS:
+        raise ValueError(f"unknown quantizer {name!r}; valid names: {', '.join(QUANTIZERS)}")
+    is_tensor = isinstance(weights, torch.Tensor)
+    w = weights.detach().cpu().numpy() if is_tensor else np.asarray(weights)
+    if w.ndim < 2 or w.size == 0:
+        raise ValueError(f"weights must be a non-empty (models, ...) array of two or more axes; got shape {w.shape}")
+    w = w.astype(np.float32, copy=False)
+    if not np.isfinite(w).all():
+        raise ValueError(f"weights of model {int(np.argwhere(~np.isfinite(w))[0][0])} hold NaN or infinity")
+    codes, scale, values = QUANTIZERS[name].encode(_tensors(w, granularity))
+    codes, values = codes.reshape(w.shape), values.reshape(w.shape)
+    if is_tensor:
+        return Quantized(*(torch.from_numpy(a).to(weights.device) for a in (codes, scale, values)))
+    return Quantized(codes, scale, values)
+
+
+def sparsity(quantized):
+    """Return the share of weights released as exactly zero, one value per model, (models,)."""
+    values = np.asarray(quantized.values)
+    return (values == 0).reshape(len(values), -1).mean(axis=1)
+
+
+def code_entropy(quantized):
+    """Return the empirical entropy of the codes in bits per weight, one value per model, (models,).
+
+    Shannon's bound on what a lossless coder needs; unlike the nominal bit width it sees that "2-bit absmax" sets
+    almost every Gaussian weight to zero. Meaningless for ``fp32``, whose codes are not stored: NaN there.
+    """
+    codes = np.asarray(quantized.codes).reshape(len(quantized.codes), -1)
+    if np.asarray(quantized.scale).shape[-1] == 0:
+        return np.full(len(codes), np.nan)
+    low = int(codes.min())
+    counts = np.stack([np.bincount(row - low, minlength=int(codes.max()) - low + 1) for row in codes])
+    p = counts / codes.shape[1]
+    return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=1)
+
+
+def relative_error(weights, quantized):
+    """Return ||Q(w) - w|| / ||w|| for each model, (models,)."""
+    w = np.asarray(weights).reshape(len(weights), -1)
+    error = np.asarray(quantized.values).reshape(w.shape) - w
+    return np.linalg.norm(error, axis=1) / np.linalg.norm(w, axis=1)
