@@ -1,0 +1,111 @@
+"""The batched trainer equals a plain torch loop, whatever the batching."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from qmis_utils import ensemble, quantizers
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 6)).astype(np.float32)
+LABELS = {"binary": RNG.integers(0, 2, 40), "multiclass": np.arange(40) % 3, "regression": RNG.normal(size=40)}
+MEMBERS = ensemble.random_halves(5, 40, np.random.default_rng(1))
+LOSSES = {
+    "binary": lambda z, y: torch.nn.functional.binary_cross_entropy_with_logits(z[:, 0], y),
+    "regression": lambda z, y: torch.nn.functional.mse_loss(z[:, 0], y),
+    "multiclass": lambda z, y: torch.nn.functional.cross_entropy(z, y.long()),
+}
+
+
+def plain_loop(start, model, y, task, hidden, order, optimizer, **options):
+    """Train one nn.Sequential from the same initial weights, as anybody would write it."""
+    sizes = [X.shape[1], *hidden, 3 if task == "multiclass" else 1]
+    layers = []
+    for fan_in, fan_out in itertools.pairwise(sizes):
+        layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+    net = torch.nn.Sequential(*layers[:-1])
+    torch.nn.utils.vector_to_parameters(start[model], net.parameters())
+    step = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer](net.parameters(), **options)
+    for batch in order:
+        step.zero_grad()
+        LOSSES[task](net(torch.from_numpy(X[batch])), torch.tensor(y[batch], dtype=torch.float32)).backward()
+        step.step()
+    return net(torch.from_numpy(X)).detach().numpy()
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    ("hidden", "optimizer", "batch_size", "init"),
+    [
+        ((8,), "adam", None, "shared"),
+        ((7, 5), "adam", 6, "random"),
+        ((6, 5, 4), "sgd", 8, "shared"),
+        ((), "sgd", None, "random"),
+    ],
+)
+def test_equals_a_plain_module_loop(task, hidden, optimizer, batch_size, init):
+    y, options = LABELS[task], {"lr": 0.01, "weight_decay": 0.03}
+    ours = ensemble.train(X, y, MEMBERS, task=task, hidden=hidden, steps=12, optimizer=optimizer, batch_size=batch_size,
+                          init=init, seed=3, chunk=2, **options).logits(X)  # fmt: skip
+    sizes = (X.shape[1], *hidden, 3 if task == "multiclass" else 1)
+    start = ensemble._initial(5, sizes, init, 3)
+    for model in range(5):
+        index = torch.from_numpy(np.nonzero(MEMBERS[model])[0][None])
+        batches, order = ensemble._batches(index, 12, batch_size, 3, model), []
+        for batch in batches:
+            order.append(batch[0].numpy() if batch is not None else order[-1])
+        theirs = plain_loop(start, model, y, task, hidden, order, optimizer, **options)
+        np.testing.assert_allclose(ours[model], theirs if task == "multiclass" else theirs[:, 0], atol=2e-5)
+
+
+def test_minibatches_visit_every_member_once_an_epoch():
+    index = torch.from_numpy(np.nonzero(MEMBERS)[1].reshape(5, -1))
+    epoch = torch.cat(list(ensemble._batches(index, 4, 6, 0, 0)), dim=1)  # 20 members in batches of 6, 6, 6, 2
+    assert torch.equal(epoch.sort(dim=1).values, index)
+    assert not torch.equal(epoch[0].argsort(), epoch[1].argsort())
+
+
+def test_chunks_change_nothing():
+    runs = [ensemble.train(X, LABELS["binary"], MEMBERS, steps=20, batch_size=7, chunk=c).vectors() for c in (1, 2, 5)]
+    np.testing.assert_allclose(runs[0], runs[1], atol=1e-5)
+    np.testing.assert_allclose(runs[0], runs[2], atol=1e-5)
+
+
+def test_halves_are_exact_halves_and_independent():
+    halves = ensemble.random_halves(4000, 10, np.random.default_rng(0))
+    assert (halves.sum(axis=1) == 5).all()
+    # a record's count over models is binomial, not fixed as complementary pairs would make it
+    assert halves.sum(axis=0).std() > 5
+    assert abs(halves.mean() - 0.5) < 1e-12
+    assert np.corrcoef(halves[:-1].ravel(), halves[1:].ravel())[0, 1] == pytest.approx(0, abs=0.02)
+
+
+def test_quantize_scales_each_layer_and_keeps_biases():
+    trained = ensemble.train(X, LABELS["binary"], MEMBERS, steps=5)
+    released = trained.quantize("sign")
+    for layer in range(2):
+        expected = quantizers.quantize(trained.weights[layer], "sign").values
+        assert torch.equal(released.weights[layer], expected)
+        assert torch.equal(released.biases[layer], trained.biases[layer])
+    assert released.vectors().shape == (5, 6 * 32 + 32)
+    assert torch.equal(trained[[1, 3]].weights[0], trained.weights[0][[1, 3]])
+    np.testing.assert_allclose(trained.logits(X, chunk=2), trained.logits(X, chunk=5), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"task": "clasification"}, "task must be one of"),
+        ({"optimizer": "lion"}, "optimizer one of"),
+        ({"y": LABELS["regression"]}, r"labels y in \{0, 1\}"),
+        ({"y": LABELS["binary"][:-1]}, "x must be"),
+        ({"members": np.tri(40, dtype=bool)[:5]}, "same positive number"),
+        ({"x": np.full_like(X, np.nan)}, "finite"),
+    ],
+)
+def test_bad_input_is_named(change, match):
+    arguments = {"x": X, "y": LABELS["binary"], "members": MEMBERS} | change
+    with pytest.raises(ValueError, match=match):
+        ensemble.train(**arguments)
