@@ -1,0 +1,184 @@
+"""Membership inference attacks and the metrics that report them fairly.
+
+Scores are (M, N): one per target model and pool record, higher = more likely a member of that model. Every model is
+the target in turn and the others are its shadows (leave-one-out), so M trained models give M targets. A measured
+advantage bounds the insecurity Delta_n from below; it never certifies security.
+"""
+
+import numpy as np
+from scipy.special import ndtr
+from scipy.stats import beta, norm, rankdata
+
+VARIANTS = ("online", "online_fixed", "offline", "offline_fixed")
+
+
+def signal(logits, y, task):
+    """Turn outputs into the per-record statistic that LiRA models as Gaussian.
+
+    Parameters: ``logits`` (M, N) or (M, N, C), ``y`` (N,) labels, ``task`` "binary", "multiclass" or "regression".
+    Returns (M, N) float64: the log-odds of the true label (Carlini et al. 2022, arXiv 2112.03570, section V), or the
+    signed residual for regression. Raises ValueError for an unknown task.
+    """
+    z, y = np.asarray(logits, np.float64), np.asarray(y)
+    if task == "binary":
+        return np.where(y > 0.5, z, -z)
+    if task == "regression":
+        return z - y
+    if task == "multiclass":
+        own = np.arange(z.shape[-1]) == y[:, None]
+        others = np.where(own, -np.inf, z)
+        return z[:, np.arange(len(y)), y.astype(int)] - np.logaddexp.reduce(others, axis=-1)
+    raise ValueError(f"task must be 'binary', 'multiclass' or 'regression'; got {task!r}")
+
+
+def _leave_one_out(values, group):
+    """Return mean, sum of squares and count of each record's group, the target's own entry left out; each (M, N)."""
+    inside = np.where(group, values, 0.0)
+    count = group.sum(axis=0) - group
+    mean = (inside.sum(axis=0) - inside) / np.maximum(count, 1)
+    squares = np.square(inside).sum(axis=0) - np.square(inside) - count * np.square(mean)
+    return mean, np.maximum(squares, 0.0), count
+
+
+def _variances(squares, count, fixed):
+    """Estimate variances per record, or pool them over the records ("fixed": for few shadows)."""
+    if fixed:
+        degrees = np.maximum(count - 1, 0).sum(axis=1, keepdims=True)
+        return np.broadcast_to(squares.sum(axis=1, keepdims=True) / np.maximum(degrees, 1), squares.shape)
+    return squares / np.maximum(count - 1, 1)
+
+
+def lira(signals, members, variant="online", shadows=None):
+    """Score every record of every target with the likelihood-ratio attack, leave-one-out.
+
+    Parameters
+    ----------
+    signals : array (M, N)
+        ``signal`` of each model on the pool, quantized as the target is.
+    members : bool array (M, N)
+        True where the record was in the model's training set. The target's own row is never used to calibrate it.
+    variant : str
+        "online" compares Gaussian fits of IN and OUT signals per record; "offline" is the one-sided tail probability
+        under the OUT fit (for signals that grow with membership: not for signed residuals); "_fixed" pools the
+        variance over records, for few shadows.
+    shadows : array (M, N), optional
+        Signals that calibrate the attack, if others than ``signals``: full-precision shadows of a quantized target.
+
+    Returns
+    -------
+    array (M, N)
+        Log-likelihood ratio (online; 0 separates), or Phi of the standardised signal (offline).
+
+    Raises
+    ------
+    ValueError
+        For an unknown variant, shapes that disagree, or a record with fewer than three IN or OUT models.
+
+    Notes
+    -----
+    Carlini et al. (2022), arXiv 2112.03570, algorithm 1 and the one-sided offline test of section VI.
+    """
+    signals, members = np.asarray(signals, np.float64), np.asarray(members, bool)
+    reference = signals if shadows is None else np.asarray(shadows, np.float64)
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
+    if signals.shape != members.shape or reference.shape != members.shape:
+        raise ValueError(f"signals {signals.shape}, shadows {reference.shape}, members {members.shape} must agree")
+    if min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) < 3:
+        raise ValueError("every record needs at least three IN and three OUT models: train more models")
+    centre = reference.mean(axis=0)  # keeps the sums of squares well conditioned
+    reference, target = reference - centre, signals - centre
+    fixed = variant.endswith("_fixed")
+    out_mean, out_squares, out_count = _leave_one_out(reference, ~members)
+    tiny = 1e-12 * max(reference.var(), 1e-300)  # equal signals (a broken model) must give equal scores, not NaN
+    out_var = _variances(out_squares, out_count, fixed) + tiny
+    if variant.startswith("offline"):
+        return ndtr((target - out_mean) / np.sqrt(out_var))
+    in_mean, in_squares, in_count = _leave_one_out(reference, members)
+    in_var = _variances(in_squares, in_count, fixed) + tiny
+    return 0.5 * (
+        np.square(target - out_mean) / out_var - np.square(target - in_mean) / in_var + np.log(out_var / in_var)
+    )
+
+
+def auc(scores, members):
+    """Return the area under the ROC curve of each target, (M,); ties count one half (Mann-Whitney)."""
+    scores, members = np.asarray(scores), np.asarray(members, bool)
+    n_in = members.sum(axis=1)
+    n_out = members.shape[1] - n_in
+    if (n_in == 0).any() or (n_out == 0).any():
+        raise ValueError("every target needs at least one member and one non-member")
+    ranks = (rankdata(scores, axis=1) * members).sum(axis=1)
+    return (ranks - n_in * (n_in + 1) / 2) / (n_in * n_out)
+
+
+def advantage(scores, members, threshold=0.0):
+    """Return 2 x balanced accuracy - 1 of each target, (M,), at a threshold fixed beforehand (0 for a log ratio)."""
+    guess, members = np.asarray(scores) > threshold, np.asarray(members, bool)
+    tpr = (guess & members).sum(axis=1) / members.sum(axis=1)
+    fpr = (guess & ~members).sum(axis=1) / (~members).sum(axis=1)
+    return tpr - fpr
+
+
+def roc(scores, members):
+    """Return the pooled ROC curve over all targets as (fpr, tpr), both starting at 0 and ending at 1."""
+    scores, members = np.asarray(scores).ravel(), np.asarray(members, bool).ravel()
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)  # tied scores share one point of the curve
+    hits, misses = np.cumsum(members[order])[last], np.cumsum(~members[order])[last]
+    return np.append(0.0, misses / misses[-1]), np.append(0.0, hits / hits[-1])
+
+
+def tpr_at_fpr(scores, members, fpr):
+    """Return the pooled true-positive rate at a false-positive rate that the number of non-members supports.
+
+    Raises ValueError when fewer than ten false positives would fix the threshold: the relative standard deviation of
+    the estimate is then above 0.3.
+    """
+    n_out = int((~np.asarray(members, bool)).sum())
+    if fpr * n_out < 10:
+        raise ValueError(f"TPR at {fpr:g} FPR needs at least {int(np.ceil(10 / fpr))} non-member scores; got {n_out}")
+    x, y = roc(scores, members)
+    return float(y[np.searchsorted(x, fpr, side="right") - 1])
+
+
+def clopper_pearson(successes, trials, level=0.95):
+    """Return the exact binomial interval (low, high) of a success probability (Clopper and Pearson 1934)."""
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(f"need 0 <= successes <= trials and trials >= 1; got {successes} of {trials}")
+    tail = (1 - level) / 2
+    low = beta.ppf(tail, successes, trials - successes + 1) if successes else 0.0
+    high = beta.isf(tail, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(low), float(high)
+
+
+def bootstrap(per_target, rng, draws=1000):
+    """Resample targets and return the bootstrap means, (draws,) or (draws, Q) for ``per_target`` (M,) or (M, Q).
+
+    The target model is the cluster: records of one model share its weights and are not independent.
+    """
+    per_target = np.asarray(per_target, np.float64)
+    counts = rng.multinomial(len(per_target), np.full(len(per_target), 1 / len(per_target)), size=draws)
+    return counts @ per_target / len(per_target)
+
+
+def interval(draws, level=0.95):
+    """Return the percentile interval (low, high) over the first axis of bootstrap draws."""
+    tail = (1 - level) / 2
+    return np.quantile(draws, tail, axis=0), np.quantile(draws, 1 - tail, axis=0)
+
+
+def permuted(members, rng):
+    """Return membership rows dealt to other models: the null control, on which no attack may beat a coin."""
+    shift = rng.integers(1, len(members))
+    return np.roll(members, shift, axis=0)
+
+
+def gaussian_auc(d_prime):
+    """Return the AUC of two unit-variance Gaussians ``d_prime`` apart: Phi(d' / sqrt 2)."""
+    return ndtr(np.asarray(d_prime) / np.sqrt(2))
+
+
+def survival_law(rho, auc_full):
+    """Predict a quantized model's attack AUC as Phi(rho Phi^-1(AUC_fp)) (QMIS statement 12)."""
+    return ndtr(np.asarray(rho) * norm.ppf(auc_full))

@@ -1,0 +1,138 @@
+"""Building blocks of the exact engines: argument checks, and normal and multinomial laws in log space.
+
+No difference of nearly equal numbers is taken, so that probabilities of 1e-1000 keep their digits.
+"""
+
+import math
+
+import numpy as np
+from scipy import special
+from scipy.optimize import brentq
+
+MAX_STATES = 2_000_000  # count vectors that an exact engine enumerates before it points to Monte Carlo
+LOG_2PI = math.log(2 * math.pi)
+LEGENDRE = np.polynomial.legendre.leggauss(16)
+
+
+def check_n(n):
+    """Return n as a float; ValueError unless it is a whole number of samples, at least 1."""
+    if not (np.isscalar(n) and np.isfinite(n) and n >= 1 and n == int(n)):
+        raise ValueError(f"n must be a whole number >= 1, got {n!r}")
+    return float(n)
+
+
+def check_number(name, value, positive=False):
+    """Return value as a float; ValueError naming it unless it is finite (and > 0 if `positive`)."""
+    if not np.isfinite(value) or (positive and value <= 0):
+        raise ValueError(f"{name} must be a finite number{' > 0' if positive else ''}, got {value!r}")
+    return float(value)
+
+
+def check_probs(name, probs):
+    """Return probabilities (..., m) as an array; ValueError unless each last axis is >= 0 and sums to one."""
+    probs = np.asarray(probs, float)
+    if probs.ndim == 0 or probs.size == 0 or not (probs >= 0).all() or (abs(probs.sum(-1) - 1) > 1e-9).any():
+        raise ValueError(f"{name} must be non-negative and sum to one along the last axis")
+    return probs
+
+
+def check_problem(losses, probs):
+    """Return losses (K, m) and probs (m,) on the samples of positive probability; ValueError if they do not match."""
+    losses, probs = np.asarray(losses, float), check_probs("probs", probs)
+    if losses.ndim != 2 or losses.size == 0 or not np.isfinite(losses).all():
+        raise ValueError("losses must be a non-empty, finite array of shape (K, m): K codewords on m samples")
+    if probs.shape != losses.shape[1:]:
+        raise ValueError(f"probs must have shape ({losses.shape[1]},) to match losses, got {probs.shape}")
+    return losses[:, probs > 0], probs[probs > 0]
+
+
+def log_interval(lo, hi):
+    """Return log(Phi(hi) - Phi(lo)) for lo < hi (arrays), without cancellation in either tail or in narrow cells."""
+    lo, hi = np.broadcast_arrays(lo, hi)
+    flip = lo + hi > 0
+    near, far = np.where(flip, -lo, hi), np.where(flip, -hi, lo)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        upper = special.log_ndtr(near)
+        out = upper + np.log1p(-np.exp(special.log_ndtr(far) - upper))
+        half, mid = (near - far) / 2, (near + far) / 2
+        narrow = half * (1 + abs(mid)) < 0.5
+    if narrow.any():
+        out = np.array(out)
+        mid, half = mid[narrow], half[narrow]
+        offset = half[:, None] * LEGENDRE[0]
+        density = np.exp(-offset * (mid[:, None] + offset / 2)) @ LEGENDRE[1]
+        out[narrow] = np.log(half * density) - mid**2 / 2 - LOG_2PI / 2
+    return out
+
+
+def density_drop(lo, hi):
+    """Return the sign and the logarithm of |phi(lo) - phi(hi)| for lo < hi (arrays), without cancellation."""
+    near, far = np.minimum(abs(lo), abs(hi)), np.maximum(abs(lo), abs(hi))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fall = np.where(np.isinf(far), np.inf, (far - near) * (far + near) / 2)
+        log_size = -(near**2) / 2 - LOG_2PI / 2 + np.log(-np.expm1(-fall))
+    return np.where(abs(lo) < abs(hi), 1.0, -1.0), log_size
+
+
+def _stirling_error(k):
+    """log k! - [(k + 1/2) log k - k + log(2 pi) / 2] for whole k, zero at k = 0 by convention."""
+    k = np.asarray(k, float)
+    small, x = np.clip(k, 1, 15), np.maximum(k, 16)
+    exact = special.gammaln(small + 1) - (small + 0.5) * np.log(small) + small - LOG_2PI / 2
+    inverse = 1 / x**2
+    series = (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - inverse / 1188) * inverse) * inverse) * inverse) / x
+    return np.where(k == 0, 0.0, np.where(k < 16, exact, series))
+
+
+def log_multinomial(counts, probs):
+    """Return log P(counts) of Multinomial(n, probs), n = the sum of counts (..., m), accurate also at n = 1e9.
+
+    Saddle-point form (Loader 2000): no difference of log-gammas, which alone would lose 2e-9 at n = 1e6.
+    """
+    counts = np.asarray(counts, float)
+    n = counts.sum(-1)
+    expected = n[..., None] * probs
+    excess = (counts - expected) / np.where(expected > 0, expected, 1)
+    deviance = expected * (special.xlog1py(1 + excess, excess) - excess)
+    spread = _stirling_error(counts) + np.where(counts > 0, 0.5 * (LOG_2PI + np.log(np.maximum(counts, 1))), 0.0)
+    total = _stirling_error(n) + np.where(n > 0, 0.5 * (LOG_2PI + np.log(np.maximum(n, 1))), 0.0)
+    return total - (spread + deviance).sum(-1)
+
+
+def count_vectors(n, m):
+    """List every vector of m counts that sum to n, shape (C(n + m - 1, m - 1), m).
+
+    ValueError when there are more than ``MAX_STATES``: use `codebook_insecurity_mc` there.
+    """
+    states = math.comb(int(n) + m - 1, m - 1)
+    if states > MAX_STATES:
+        raise ValueError(
+            f"n = {int(n)} samples of {m} kinds have {states} count vectors, more than the {MAX_STATES} that are "
+            "enumerated: use codebook_insecurity_mc"
+        )
+    counts, left = np.zeros((1, 0), int), np.array([int(n)])
+    for _ in range(m - 1):
+        repeat = left + 1
+        start = np.repeat(np.cumsum(repeat) - repeat, repeat)
+        value = np.arange(repeat.sum()) - start
+        counts = np.column_stack([np.repeat(counts, repeat, axis=0), value])
+        left = np.repeat(left, repeat) - value
+    return np.column_stack([counts, left])
+
+
+def cramer_tilt(gap, probs):
+    """Return the t >= 0 that minimises E exp(-t D): 0 where E D <= 0, inf where D is never negative."""
+    scale = abs(gap).max(initial=0)
+    if scale == 0 or gap @ probs <= 1e-14 * scale:
+        return 0.0
+    if not (gap[probs > 0] < 0).any():
+        return math.inf
+    d = gap / scale
+
+    def tilted_mean(t):
+        return (probs * d) @ np.exp(-t * d + t * d.min())
+
+    top = 1.0
+    while tilted_mean(top) > 0:
+        top *= 2
+    return brentq(tilted_mean, 0, top, xtol=1e-15, rtol=1e-14) / scale

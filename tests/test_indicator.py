@@ -1,0 +1,139 @@
+"""The indicator recovers known rates and known correlations, with intervals that cover."""
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from qmis_utils import indicator
+
+
+def planted_losses(gaps, m=20_000, spread=1.0, seed=0):
+    """Losses whose gap to codeword 0 has a known mean and variance 2 spread^2 between any two codewords."""
+    rng = np.random.default_rng(seed)
+    return np.asarray(gaps)[:, None] + spread * rng.normal(size=(len(gaps), m)) + 3 * rng.normal(size=m)
+
+
+def test_min_and_median_recover_known_rates():
+    gaps = np.array([0.0, 0.2, 0.4, 0.8])
+    losses = planted_losses(gaps, m=200_000)
+    truth = gaps[1:] ** 2 / 4
+    assert indicator.estimate(losses, "min").value == pytest.approx(truth.min(), rel=0.06)
+    assert indicator.estimate(losses, "median").value == pytest.approx(np.median(truth), rel=0.04)
+
+
+def test_all_pairs_equals_the_definition():
+    losses = planted_losses([0.0, 0.3, 0.5], m=500)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    gaps = [losses[k] - losses[j] for j, k in pairs]
+    definition = np.mean([(g.mean() ** 2 / g.var(ddof=1) - 1 / 500) / 2 for g in gaps])
+    assert indicator.estimate(losses).value == pytest.approx(definition, rel=1e-9)
+
+
+def test_all_pairs_is_centred_at_zero_on_pure_noise():
+    values = [indicator.estimate(planted_losses(np.zeros(6), m=200, seed=s), draws=1).value for s in range(200)]
+    floor = 1 / 400
+    assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(200)
+    assert np.std(values) < floor  # without the correction the mean would be the floor
+    assert indicator.estimate(planted_losses(np.zeros(3), m=200)).noise_floor == pytest.approx(floor)
+
+
+def test_cramer_equals_gaussian_for_gaussian_gaps():
+    losses = planted_losses([0.0, 0.3, 0.6], m=20_000)
+    for aggregation in ("min", "median"):
+        cramer = indicator.estimate(losses, aggregation, rate="cramer", draws=2).value
+        assert cramer == pytest.approx(indicator.estimate(losses, aggregation).value, rel=0.08)
+
+
+def test_equal_codewords_are_one_and_leak_nothing():
+    losses = np.tile(planted_losses([0.0], m=100), (4, 1))
+    for aggregation in indicator.AGGREGATIONS:
+        assert indicator.estimate(losses, aggregation).value == np.inf
+    with_copy = np.vstack([losses[:1], losses[:1], planted_losses([1.0], m=100, seed=1)])
+    assert np.isfinite(indicator.estimate(with_copy, "min").value)
+
+
+def correlated(rho, models=16, inputs=3000, seed=0):
+    """Deviations with a known correlation around means that differ between inputs."""
+    rng = np.random.default_rng(seed)
+    f = rng.normal(size=(models, inputs))
+    q = rho * f + np.sqrt(1 - rho**2) * rng.normal(size=(models, inputs))
+    return q + 7 * rng.normal(size=inputs), f + 7 * rng.normal(size=inputs)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.4, 0.9])
+def test_survival_recovers_a_known_correlation(rho):
+    e = indicator.survival(*correlated(rho))
+    assert e.value == pytest.approx(rho, abs=0.02)
+    assert e.low <= e.value <= e.high
+
+
+def test_survival_interval_covers():
+    covered = sum(
+        e.low <= 0.6 <= e.high for e in (indicator.survival(*correlated(0.6, inputs=200, seed=s)) for s in range(100))
+    )
+    assert covered >= 85
+
+
+def test_survival_limits_and_classes():
+    q, f = correlated(0.5)
+    assert indicator.survival(f, f).value == pytest.approx(1)
+    assert indicator.survival(3 * f + 1, f).value == pytest.approx(1)
+    assert indicator.survival(np.ones_like(f), f).value == 0  # a constant model carries nothing
+    definition = np.corrcoef((q - q.mean(0)).ravel(), (f - f.mean(0)).ravel())[0, 1]
+    assert indicator.survival(q, f).value == pytest.approx(definition, abs=1e-9)
+    # adding one number to all logits of an input changes no prediction, and no correlation
+    three = np.random.default_rng(0).normal(size=(5, 40, 3))
+    moved = three + np.random.default_rng(1).normal(size=(5, 40, 1))
+    assert indicator.survival(moved, three).value == pytest.approx(1)
+
+
+def test_pc1_removes_a_shared_mode():
+    q, f = correlated(0.3)
+    common = np.random.default_rng(5).normal(size=(16, 1)) * 40 * np.random.default_rng(6).normal(size=3000)
+    assert indicator.survival(q + common, f + common).value > 0.99
+    assert indicator.survival(q + common, f + common, "rho_pc1").value == pytest.approx(0.3, abs=0.03)
+
+
+def test_resolved_pairs_and_tau():
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.7, 0.05, size=(100, 1))
+    per_target = base + np.array([0.0, 0.001, -0.1, 0.05]) + rng.normal(0, 0.001, size=(100, 4))
+    signs = indicator.resolved_pairs(per_target, rng)
+    assert signs[0, 1] == 0  # below the least difference that matters
+    assert signs[0, 2] == 1
+    assert signs[0, 3] == -1
+    assert np.array_equal(signs, -signs.T)
+    assert indicator.kendall_resolved([3, 3, 1, 4], signs) == 1
+    assert indicator.kendall_resolved([-3, -3, -1, -4], signs) == -1
+    assert indicator.kendall_resolved([0, 0, 0, 0], signs) == 0
+    assert np.isnan(indicator.kendall_resolved([1, 2, 3, 4], np.zeros((4, 4))))
+    full = np.sign(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+    assert indicator.kendall_resolved([1, 3, 2, 4], full) == pytest.approx(kendalltau([1, 3, 2, 4], range(4)).statistic)
+
+
+def test_tau_interval_uses_paired_draws():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=500)  # all estimates move together: the order never changes
+    estimates = [indicator.Estimate(k, k - 2, k + 2, 0.0, k + shared) for k in range(4)]
+    signs = np.sign(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+    tau = indicator.kendall_interval(estimates, signs)
+    assert (tau.value, tau.low, tau.high) == (1, 1, 1)
+    assert indicator.kendall_interval(estimates, signs, larger_leaks=False).value == -1
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: indicator.estimate(np.ones((3, 9)), "mean"), "aggregation must be one of min, median, all_pairs"),
+        (lambda: indicator.estimate(np.ones((1, 9))), "at least 2 codewords"),
+        (lambda: indicator.estimate(np.array([[1.0, 2.0], [np.nan, 1.0]])), "codeword 1"),
+        (lambda: indicator.estimate(np.ones((3, 9)), rate="poisson"), "rate must be"),
+        (lambda: indicator.survival(np.ones((2, 9)), np.ones((2, 8))), "equal shape"),
+        (lambda: indicator.survival(np.ones((3, 9)), np.ones((3, 9)), "rho_pc1"), "B >= 4"),
+        (lambda: indicator.survival(np.ones((3, 9)), np.ones((3, 9)), "rho2"), "variant must be"),
+        (lambda: indicator.survival(np.full((3, 9), np.nan), np.ones((3, 9))), "finite"),
+    ],
+)
+def test_bad_input_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
