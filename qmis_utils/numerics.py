@@ -120,6 +120,12 @@ def count_vectors(n, m):
     return np.column_stack([counts, left])
 
 
+def log_mean_exp(exponents, probs):
+    """Return log sum_z probs_z exp(exponents_z) over (m,) arrays, without overflow."""
+    top = exponents.max()
+    return top + math.log(probs @ np.exp(exponents - top))
+
+
 def cramer_tilt(gap, probs):
     """Return the t >= 0 that minimises E exp(-t D): 0 where E D <= 0, inf where D is never negative."""
     scale = abs(gap).max(initial=0)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from scipy import special
 
-from qmis_utils.numerics import LOG_2PI, check_n, check_problem, check_probs, cramer_tilt
+from qmis_utils.numerics import LOG_2PI, check_n, check_problem, check_probs, cramer_tilt, log_mean_exp
 
 
 def _check_gap(gap, probs):
@@ -52,7 +52,7 @@ def _cramer(gap, probs):
         return t, -math.log(tied) if tied > 0 else math.inf
     # log1p of the mean of expm1 keeps rates of 1e-12; where the tilt is large the log-sum does not overflow.
     mean = probs @ np.expm1(np.minimum(-t * gap, 700))
-    return t, max(0.0, -math.log1p(mean) if mean > -0.5 else -special.logsumexp(-t * gap, b=probs))
+    return t, max(0.0, -math.log1p(mean) if mean > -0.5 else -log_mean_exp(-t * gap, probs))
 
 
 def gaussian_rate(gap, probs):
@@ -95,7 +95,7 @@ def _log_runner_up(gap, probs, n, t, rate, wins_ties):
     """log P(D_1 + ... + D_n < 0, or <= 0 if it wins ties) to leading order: Bahadur and Ranga Rao (1960)."""
     if t == math.inf:
         return -n * rate if wins_ties else -math.inf
-    tilted = probs * np.exp(-t * gap - special.logsumexp(-t * gap, b=probs))
+    tilted = probs * np.exp(-t * gap - log_mean_exp(-t * gap, probs))
     s = math.sqrt(tilted @ gap**2) * math.sqrt(n)
     span = lattice_span(gap)
     steps = math.ceil(min(45 / t, 10 * s) / span) + 1 if span > 0 else math.inf
@@ -167,7 +167,7 @@ def _runner_up(gap, probs, n, wins_ties):
     if t == math.inf:
         tied = probs[gap == 0].sum()
         return size, (np.where(gap == 0, 1 / tied, 0.0) if tied > 0 else np.zeros_like(probs)) - 1
-    return size, np.exp(-t * gap - special.logsumexp(-t * gap, b=probs)) - 1
+    return size, np.exp(-t * gap - log_mean_exp(-t * gap, probs)) - 1
 
 
 def fisher_voronoi_rate(theta_star, codebook, fisher):

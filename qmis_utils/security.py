@@ -25,6 +25,7 @@ from qmis_utils.numerics import (
     cramer_tilt,
     density_drop,
     log_interval,
+    log_mean_exp,
     log_multinomial,
 )
 
@@ -296,20 +297,42 @@ def finite_support_insecurity(losses, probs, n, log=False):
     >>> round(finite_support_insecurity([[0, 1], [1, 0]], [0.5, 0.5], 1), 3)
     0.5
     """
-    n = check_n(n)
     losses, probs = check_problem(losses, probs)
-    counts = count_vectors(n, len(probs))
-    chosen, home = best_codeword(losses, counts), int((losses @ probs).argmin())
-    counts, chosen = counts[chosen != home], chosen[chosen != home]
+    counts = count_vectors(check_n(n), len(probs))
+    return release_insecurity(best_codeword(losses, counts), counts, probs, log)
+
+
+def release_insecurity(released, counts, probs, log=False):
+    """Compute the exact insecurity of any release that is a function of the counts of finite-support data.
+
+    Args:
+        released: index of what each vector of counts leads to, whole numbers >= 0, shape (N,).
+        counts: every vector of counts, shape (N, m), as `count_vectors` lists them.
+        probs: probabilities of the samples, shape (m,), all positive.
+        log: return the natural logarithm.
+
+    Raises:
+        ValueError: released of another length than counts, negative, or not whole.
+
+    Source: QMIS statement 1.
+
+    >>> from qmis_utils.numerics import count_vectors
+    >>> round(release_insecurity([0, 1], count_vectors(1, 2), [0.5, 0.5]), 3)
+    0.5
+    """
+    released, probs = np.asarray(released), check_probs("probs", probs)
+    if released.shape != (len(counts),) or released.dtype.kind not in "iu" or released.min() < 0:
+        raise ValueError(f"released must be {len(counts)} whole numbers >= 0, one for each row of counts")
+    log_weights = log_multinomial(counts, probs)
+    size = released.max() + 1
+    home = int(np.bincount(released, np.exp(log_weights), size).argmax())
+    counts, released, log_weights = counts[released != home], released[released != home], log_weights[released != home]
     if len(counts) == 0:
         return _result(-math.inf, log)
-    weights = log_multinomial(counts, probs)
-    shift = weights.max()
-    weights = np.exp(weights - shift)
-    changes = np.stack(
-        [np.bincount(chosen, weights * (c / n - p), len(losses)) for c, p in zip(counts.T, probs, strict=True)], axis=1
-    )
-    return _result(shift + _log(_total_change(changes, home)), log)
+    shift = log_weights.max()
+    weights, n = np.exp(log_weights - shift), counts[0].sum()
+    changes = [np.bincount(released, weights * (c / n - p), size) for c, p in zip(counts.T, probs, strict=True)]
+    return _result(shift + _log(_total_change(np.stack(changes, axis=1), home)), log)
 
 
 # --- Monte Carlo -------------------------------------------------------------------------------------------------
@@ -325,7 +348,7 @@ def _log_tilts(losses, probs, n):
             continue
         # At t = inf the runner-up can only tie: condition on a zero gap. A finite floor keeps 0 * log 0 at 0.
         ratio = np.where(gap == 0, 0.0, -1e300) if t == math.inf else -t * gap
-        log_norm = special.logsumexp(ratio, b=probs)
+        log_norm = log_mean_exp(ratio, probs)
         tilts.append((n * log_norm, ratio - log_norm))
     likeliest = sorted(tilts, key=lambda pair: -pair[0])[:MAX_TILTS]
     return np.stack([np.zeros_like(probs)] + [ratio for _, ratio in likeliest])
@@ -499,22 +522,27 @@ def survival_correlation(levels, edges, mean, sd):
         return np.where(variance > 0, np.sqrt(scale) * covariance / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
 
 
-def _product_groups(outside, inside):
-    """Check two (d, K) arrays of cell laws and return the distinct coordinates and how often each occurs."""
+def _product_groups(outside, inside, copies):
+    """Check two (d, K) arrays of cell laws; return the distinct rows, their log ratios and how often each occurs."""
     outside, inside = check_probs("outside", outside), check_probs("inside", inside)
     if outside.ndim != 2 or outside.shape != inside.shape:
         raise ValueError("outside and inside must have the same shape (d, K)")
     if not (outside.all() and inside.all()):
         raise ValueError("outside and inside must be positive in every cell: merge cells that are empty")
-    pairs, repeats = np.unique(np.stack([outside, inside], 1), axis=0, return_counts=True)
+    copies = np.broadcast_to(copies, len(outside))
+    if not (copies == copies.astype(int)).all() or copies.min() < 1:
+        raise ValueError("copies must be whole numbers >= 1, one or as many as rows")
+    pairs, row = np.unique(np.stack([outside, inside], 1), axis=0, return_inverse=True)
+    repeats = np.bincount(row, copies).astype(int)
     return pairs[:, 0], np.log1p((pairs[:, 1] - pairs[:, 0]) / pairs[:, 0]), repeats
 
 
-def product_insecurity(outside, inside, log=False):
+def product_insecurity(outside, inside, copies=1, log=False):
     """Compute the exact TV between two laws of d independent quantized coordinates.
 
     Args:
         outside, inside: cell probabilities (d, K) of each coordinate without and with the sample, positive.
+        copies: how many equal coordinates each row stands for, one number or (d,).
         log: return the natural logarithm.
 
     Returns:
@@ -528,7 +556,7 @@ def product_insecurity(outside, inside, log=False):
     >>> round(product_insecurity([[0.5, 0.5]], [[0.6, 0.4]]), 3)
     0.1
     """
-    laws, log_ratios, repeats = _product_groups(outside, inside)
+    laws, log_ratios, repeats = _product_groups(outside, inside, copies)
     K = laws.shape[1]
     states = math.prod(math.comb(int(c) + K - 1, K - 1) for c in repeats)
     if states > MAX_STATES:
@@ -542,7 +570,7 @@ def product_insecurity(outside, inside, log=False):
         log_law = np.add.outer(log_law, log_multinomial(counts, law)).ravel()
         log_ratio = np.add.outer(log_ratio, counts @ ratio).ravel()
     with np.errstate(divide="ignore"):
-        size = log_law + np.log(abs(np.expm1(log_ratio)))
+        size = log_law + np.maximum(log_ratio, 0) + np.log(-np.expm1(-abs(log_ratio)))
     home = log_law.argmax()  # its own change is lost to rounding where it is almost sure: minus the others' sum
     others, sign = np.delete(size, home), np.sign(np.delete(log_ratio, home))
     shift = others.max()
@@ -552,23 +580,23 @@ def product_insecurity(outside, inside, log=False):
     return _result(shift + _log((abs(change).sum() + abs(change.sum())) / 2), log)
 
 
-def product_insecurity_gaussian(outside, inside):
+def product_insecurity_gaussian(outside, inside, copies=1):
     """Compute 2 Phi(d' / 2) - 1 with d'^2 the sum of chi-square distances: the limit when no coordinate dominates.
 
     Arguments and errors as `product_insecurity`. Source: QMIS statements 12 and 13.
     """
-    laws, log_ratios, repeats = _product_groups(outside, inside)
+    laws, log_ratios, repeats = _product_groups(outside, inside, copies)
     chi2 = (laws * np.expm1(log_ratios) ** 2).sum(1) @ repeats
     return math.erf(math.sqrt(chi2 / 8))
 
 
-def product_insecurity_mc(outside, inside, rng, samples=100_000):
+def product_insecurity_mc(outside, inside, rng, samples=100_000, copies=1):
     """Estimate `product_insecurity` as the mean of tanh(|log-likelihood ratio| / 2) under the even mixture.
 
     Takes rng, a numpy Generator, and the number of draws (>= 100); returns MonteCarlo with a 95 % interval.
     Arguments and errors otherwise as `product_insecurity`, for any number of states.
     """
-    laws, log_ratios, repeats = _product_groups(outside, inside)
+    laws, log_ratios, repeats = _product_groups(outside, inside, copies)
     if not samples >= 100:
         raise ValueError(f"samples must be at least 100, got {samples!r}")
     half = int(samples) // 2

@@ -1,0 +1,449 @@
+"""Exact engines against brute force, high precision (mpmath) and known limits."""
+
+import itertools
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from qmis_utils import security
+from qmis_utils.numerics import count_vectors, log_interval, log_multinomial
+
+
+def tolerance(log_value):
+    """The promised error of log Delta_n."""
+    return 1e-9 + 1e-14 * abs(log_value)
+
+
+def brute_force(losses, probs, n):
+    """Joint law of (codeword, Z_1) by listing every ordered data set; ties to the lowest index."""
+    losses, probs = np.asarray(losses, float), np.asarray(probs, float)
+    joint = np.zeros(losses.shape)
+    for data in itertools.product(range(len(probs)), repeat=n):
+        total = losses[:, data].sum(1)
+        joint[np.flatnonzero(total <= total.min() + 1e-12)[0], data[0]] += probs[list(data)].prod()
+    return joint
+
+
+def total_variation(joint, probs):
+    return abs(joint - np.outer(joint.sum(1), probs)).sum() / 2
+
+
+def gaussian_grid_oracle(n, step, mean):
+    """log Delta_n by quadrature over the sample z in high precision, a method that shares nothing with the engine."""
+    with mp.workdps(40):
+        step, mean, root = mp.mpf(step), mp.mpf(mean), mp.sqrt(n)
+        shrink = mp.sqrt(mp.mpf(n - 1) / n)
+
+        def interval(a, b):
+            return mp.ncdf(b) - mp.ncdf(a) if a < 0 else mp.ncdf(-a) - mp.ncdf(-b)
+
+        def outside(a, b):
+            return mp.ncdf(a) + mp.ncdf(-b)
+
+        home = int(mp.nint(mean / step))
+        near = min(abs((home + side) * step - mean) * root for side in (mp.mpf(-0.5), mp.mpf(0.5)))
+        reach = int(mp.sqrt(near**2 + 90) / (step * root)) + 2
+        total = mp.mpf(0)
+        for k in range(home - reach, home + reach + 1):
+            a, b = (((k + side) * step - mean) * root for side in (mp.mpf(-0.5), mp.mpf(0.5)))
+            # The home cell is compared through its complement, so that 1 - 1e-3000 keeps its digits.
+            law, sign = (outside, -1) if k == home else (interval, 1)
+            base = law(a, b)
+
+            def change(x, a=a, b=b, law=law, sign=sign, base=base):
+                return sign * (law((a - x / root) / shrink, (b - x / root) / shrink) - base)
+
+            centre, ends = n * (k * step - mean), []
+            for direction in (-1, 1):
+                low, high = mp.mpf(0), mp.mpf(1)
+                while change(centre + direction * high) > 0:
+                    high *= 2
+                for _ in range(90):
+                    middle = (low + high) / 2
+                    low, high = (middle, high) if change(centre + direction * middle) > 0 else (low, middle)
+                ends.append(min(max(centre + direction * low, mp.mpf(-15)), mp.mpf(15)))
+            if ends[0] < ends[1]:
+                cuts = [ends[0], *[mp.mpf(c) for c in range(-14, 15, 2) if ends[0] < c < ends[1]], ends[1]]
+                # Relative to the cell: quad stops at an absolute error.
+                total += base * mp.quad(lambda x, change=change, base=base: mp.npdf(x) * change(x) / base, cuts)
+        return float(mp.log(total))
+
+
+@pytest.mark.parametrize(
+    ("n", "step", "mean"),
+    [
+        (2, 3.0, 0.12),
+        (20, 1.0, 0.5),  # on a cell edge
+        (1000, 0.5, 0.0),  # two equally near edges
+        (1000, 3.0, 100.2),
+        (10**6, 0.5, 0.12),
+        (10**9, 0.5, 0.12),  # Delta_n near 1e-3669782
+    ],
+)
+def test_gaussian_mean_matches_high_precision_quadrature(n, step, mean):
+    value = security.gaussian_mean_insecurity(n, step, mean, log=True)
+    assert abs(value - gaussian_grid_oracle(n, step, mean)) <= tolerance(value)
+
+
+def test_gaussian_mean_single_sample_is_the_chance_that_two_draws_differ():
+    for step, mean in ((0.05, 0.3), (0.5, 0.12), (3.0, 0.9)):
+        edges = (np.arange(-4000, 4001) - 0.5) * step
+        cells = np.diff(stats.norm.cdf(edges, mean))
+        assert security.gaussian_mean_insecurity(1, step, mean) == pytest.approx(1 - (cells**2).sum(), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 10, 1000, 10**6, 10**9])
+def test_gaussian_mean_tends_to_full_precision_as_the_grid_refines(n):
+    exact = security.full_precision_insecurity(n, 1, log=True)
+    width = 1 / math.sqrt(n)
+    losses = [exact - security.gaussian_mean_insecurity(n, w * width, 0.3 * w * width, log=True) for w in (0.04, 0.02)]
+    # Rounding loses a share of order (step / sd)^2: a quarter for half the step.
+    assert 0 < losses[0] < 2e-4
+    assert losses[1] == pytest.approx(losses[0] / 4, rel=0.15)
+
+
+def test_gaussian_mean_is_continuous_where_the_grid_counts_as_full_precision():
+    for n in (100, 10**9):
+        width = security.NARROWEST / math.sqrt(n)
+        above, below = (security.gaussian_mean_insecurity(n, f * width, 0.0, log=True) for f in (1.0001, 0.9999))
+        assert abs(above - below) < 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 10**9),
+    width=st.floats(0.01, 50),
+    place=st.floats(-3, 3),
+    sigma=st.floats(0.01, 100),
+    cells=st.integers(-1000, 1000),
+)
+def test_gaussian_mean_knows_its_symmetries(n, width, place, sigma, cells):
+    step = width / math.sqrt(n)
+    value = security.gaussian_mean_insecurity(n, step, place * step, log=True)
+    scaled = security.gaussian_mean_insecurity(n, step * sigma, place * step * sigma, sigma, log=True)
+    mirrored = security.gaussian_mean_insecurity(n, step, -place * step, log=True)
+    shifted = security.gaussian_mean_insecurity(n, step, place * step + cells * step, log=True)
+    # Scaling and shifting round the mean itself, by up to 1e-13 of a cell here.
+    assert scaled == pytest.approx(value, abs=1e-9 + 1e-11 * width**2)
+    assert mirrored == pytest.approx(value, abs=1e-12, rel=1e-14)
+    assert shifted == pytest.approx(value, abs=1e-9 + 1e-11 * width**2)
+    assert value <= security.full_precision_insecurity(n, 1, log=True) + 1e-12
+
+
+def test_gaussian_mean_broadcasts():
+    grid = security.gaussian_mean_insecurity(np.array([[10], [100]]), np.array([0.1, 1.0, 2.0]), 0.2, log=True)
+    assert grid.shape == (2, 3)
+    assert grid[1, 2] == security.gaussian_mean_insecurity(100, 2.0, 0.2, log=True)
+
+
+def test_full_precision_matches_quadrature_over_the_sample():
+    for n, dim in ((2, 1), (5, 1), (40, 1), (3, 2), (10, 5), (100, 12)):
+        # Given |x|, theta_hat is likelier than usual inside a ball around x / rho: noncentral chi-squares.
+        rho = 1 / math.sqrt(n)
+        s2 = 1 - rho**2
+
+        def integrand(x, dim=dim, rho=rho, s2=s2):
+            radius2 = s2 * (x**2 - dim * math.log(s2)) / rho**2
+            noncentral = s2**2 * x**2 / rho**2
+            inside = stats.ncx2.cdf(radius2 / s2, dim, noncentral / s2)
+            outside = stats.ncx2.cdf(radius2, dim, x**2 / rho**2)
+            return (inside - outside) * stats.chi.pdf(x, dim)
+
+        x, w = np.polynomial.legendre.leggauss(200)
+        top = math.sqrt(dim) + 9
+        value = (integrand((x + 1) * top / 2) * w).sum() * top / 2
+        assert security.full_precision_insecurity(n, dim) == pytest.approx(value, rel=1e-7)
+
+
+def test_full_precision_follows_the_square_root_law():
+    for dim in (1, 2, 10, 1000):
+        norm = math.sqrt(2) * math.exp(math.lgamma((dim + 1) / 2) - math.lgamma(dim / 2))
+        for n in (10**6, 10**13):
+            ratio = security.full_precision_insecurity(n, dim) * math.sqrt(2 * math.pi * n) / norm
+            assert ratio == pytest.approx(1, abs=20 * dim / n + 1e-9)
+    assert security.full_precision_insecurity(1, 3) == 1
+    assert security.full_precision_insecurity(10, 10**5) == pytest.approx(1, abs=1e-9)
+
+
+def test_gaussian_noise_spans_full_precision_to_nothing():
+    assert security.gaussian_noise_insecurity(50, 0.0) == security.full_precision_insecurity(50, 1)
+    # Noise that makes the correlation that of n = 200 must give the insecurity of n = 200.
+    noise = math.sqrt(200 / 50**2 - 1 / 50)
+    assert security.gaussian_noise_insecurity(50, noise) == pytest.approx(security.full_precision_insecurity(200, 1))
+    assert security.gaussian_noise_insecurity(50, 2 * noise, 2.0) == pytest.approx(
+        security.gaussian_noise_insecurity(50, noise)
+    )
+    assert security.gaussian_noise_insecurity(10, 1e12, log=True) == pytest.approx(math.log(1e-13 / math.pi))
+    assert security.gaussian_noise_insecurity(1, 0.0) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    losses=st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), min_size=2, max_size=5),
+    weights=st.lists(st.integers(1, 5), min_size=3, max_size=3),
+    n=st.integers(1, 5),
+)
+def test_finite_support_matches_listing_every_data_set(losses, weights, n):
+    probs = np.array(weights) / sum(weights)  # small whole losses: ties everywhere
+    expected = total_variation(brute_force(losses, probs, n), probs)
+    assert security.finite_support_insecurity(losses, probs, n) == pytest.approx(expected, abs=1e-13)
+
+
+def test_release_of_every_count_leaks_the_counts():
+    """Releasing the counts themselves: Delta is half the summed mean deviation of the counts."""
+    n, probs = 30, np.array([0.2, 0.5, 0.3])
+    counts = count_vectors(n, 3)
+    deviation = [stats.binom.pmf(np.arange(n + 1), n, p) @ abs(np.arange(n + 1) / n - p) for p in probs]
+    exact = security.release_insecurity(np.arange(len(counts)), counts, probs)
+    assert exact == pytest.approx(sum(deviation) / 2, rel=1e-12)
+    assert security.release_insecurity(np.zeros(len(counts), int), counts, probs) == 0
+    parity = security.release_insecurity(counts[:, 0] % 2, counts, probs)
+    assert parity == pytest.approx(2 * 0.2 * 0.8 * 0.6 ** (n - 1), rel=1e-9)
+
+
+def test_finite_support_ignores_impossible_samples_and_constant_offsets():
+    losses, probs = np.array([[0.1, 0.9, 0.4], [0.5, 0.2, 0.3]]), np.array([0.6, 0.1, 0.3])
+    value = security.finite_support_insecurity(losses, probs, 20)
+    padded = np.column_stack([losses, [99.0, -99.0]])
+    assert security.finite_support_insecurity(padded, [*probs, 0.0], 20) == value
+    assert security.finite_support_insecurity(losses + [1e6, 0, -5], probs, 20) == pytest.approx(value, rel=1e-9)
+    assert security.finite_support_insecurity([[1.0, 2.0]], [0.5, 0.5], 9) == 0
+    assert security.finite_support_insecurity([[0.0, 0.0], [1.0, 2.0]], [0.5, 0.5], 9, log=True) == -math.inf
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.sampled_from([1, 2, 9, 10, 100, 5000]),
+    p=st.sampled_from([0.0, 1e-6, 0.1, 0.37, 0.5, 0.9, 1.0]),
+    codebook=st.lists(st.sampled_from([0, 0.1, 0.2, 0.3, 0.45, 0.5, 0.7, 0.9, 1]), min_size=1, max_size=5).map(sorted),
+)
+def test_bernoulli_matches_the_general_engine(n, p, codebook):
+    words = np.array(codebook, float)
+    general = security.finite_support_insecurity(np.stack([words**2, (1 - words) ** 2], 1), [1 - p, p], n, log=True)
+    value = security.bernoulli_insecurity(n, p, codebook, log=True)
+    assert value == general or abs(value - general) <= 2 * tolerance(value)
+
+
+def test_bernoulli_is_accurate_at_a_million():
+    n, p, codebook = 10**6, 0.3, [0.1, 0.3, 0.45, 0.8]
+    with mp.workdps(40):
+        q = mp.mpf(p)
+        best = -mp.inf
+        for low, high in itertools.pairwise(codebook):
+            m = int(mp.floor(n * (mp.mpf(low) + mp.mpf(high)) / 2 + mp.mpf(1e-9)))
+            choose = mp.loggamma(n) - mp.loggamma(m + 1) - mp.loggamma(n - m)
+            best = max(best, choose + m * mp.log(q) + (n - 1 - m) * mp.log(1 - q))
+        expected = float(mp.log(2 * q * (1 - q)) + best)
+    value = security.bernoulli_insecurity(n, p, codebook, log=True)
+    assert value < -math.log(1e100)
+    assert abs(value - expected) <= tolerance(value)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 10**9), share=st.floats(0, 1), p=st.floats(1e-6, 1 - 1e-6))
+def test_log_multinomial_matches_high_precision(n, share, p):
+    m = round(n * share)
+    with mp.workdps(40):
+        choose = mp.loggamma(n + 1) - mp.loggamma(m + 1) - mp.loggamma(n - m + 1)
+        expected = float(choose + m * mp.log(mp.mpf(p)) + (n - m) * mp.log(1 - mp.mpf(p)))
+    assert log_multinomial([m, n - m], np.array([p, 1 - p])) == pytest.approx(expected, abs=1e-9, rel=1e-13)
+
+
+@settings(max_examples=60, deadline=None)
+@given(lo=st.floats(-1e4, 1e4), size=st.floats(1e-9, 1e3))
+def test_log_interval_matches_high_precision(lo, size):
+    hi = lo + size
+    with mp.workdps(60):
+        a, b = sorted([abs(mp.mpf(lo)), abs(mp.mpf(hi))]) if lo * hi > 0 else (mp.mpf(lo), mp.mpf(hi))
+        expected = float(mp.log((mp.erfc(a / mp.sqrt(2)) - mp.erfc(b / mp.sqrt(2))) / 2)) if hi > lo else 0.0
+    value = float(log_interval(np.array([lo]), np.array([hi]))[0])
+    # The size of the cell itself is rounded when its edges are large.
+    assert abs(value - expected) <= 1e-12 + 1e-14 * abs(expected) + 4e-16 * abs(lo) / size
+
+
+@pytest.mark.parametrize(("n", "about"), [(40, 1e-2), (460, 1e-12)])
+def test_monte_carlo_brackets_the_exact_value(n, about):
+    losses = np.array([[0.10, 0.50, 0.73], [0.36, 0.21, 0.62], [0.55, 0.31, 0.14], [0.8, 0.9, 0.1]])
+    probs = np.array([0.62, 0.2, 0.18])
+    exact = security.finite_support_insecurity(losses, probs, n)
+    assert about / 30 < exact < about * 30
+    results = [
+        security.codebook_insecurity_mc(losses, probs, n, np.random.default_rng(seed), 20_000) for seed in range(20)
+    ]
+    assert sum(r.low <= exact <= r.high for r in results) >= 17
+    assert all(r.low <= r.value <= r.high and r.high - r.low < 0.2 * exact for r in results)
+    logs = security.codebook_insecurity_mc(losses, probs, n, np.random.default_rng(0), 20_000, log=True)
+    assert logs.value == pytest.approx(math.log(results[0].value))
+
+
+def test_monte_carlo_reaches_runners_up_that_can_only_tie():
+    losses, probs = np.array([[0.0, 0.0], [0.0, 1.0]])[::-1], np.array([0.9, 0.1])
+    exact = security.finite_support_insecurity(losses, probs, 100)  # the lower index wins where sample 1 never occurs
+    assert exact == pytest.approx(0.9**100 * 0.2, rel=1e-9)
+    result = security.codebook_insecurity_mc(losses, probs, 100, np.random.default_rng(0), 20_000)
+    assert result.low <= exact <= result.high
+
+
+def test_bounds_hold_for_every_exact_engine():
+    for n in (1, 3, 10, 100, 1000):
+        for words in ([0.2, 0.6], [0.1, 0.3, 0.5, 0.9]):
+            value = security.bernoulli_insecurity(n, 0.4, words)
+            assert value <= security.entropy_bound(math.log(len(words)), n)
+        losses = np.random.default_rng(n).random((6, 3))
+        value = security.finite_support_insecurity(losses, [0.5, 0.3, 0.2], n)
+        assert value <= security.entropy_bound(math.log(6), n)
+        for step in (0.1, 1.0, 4.0):
+            edges = (np.arange(-2000, 2001) - 0.5) * step
+            cells = np.diff(stats.norm.cdf(edges, 0.3, 1 / math.sqrt(n)))
+            entropy = stats.entropy(cells)
+            assert security.gaussian_mean_insecurity(n, step, 0.3) <= security.entropy_bound(entropy, n)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 6))
+def test_dp_bound_holds_for_the_epsilon_each_release_has(seed, n):
+    """The codeword is released by the exponential mechanism; epsilon is the largest log ratio given one sample."""
+    rng = np.random.default_rng(seed)
+    losses, probs = rng.random((3, 2)), rng.dirichlet([2, 2])
+    joint = np.zeros((3, 2))
+    for data in itertools.product(range(2), repeat=n):
+        mechanism = np.exp(-3 * losses[:, data].sum(1))
+        joint[:, data[0]] += probs[list(data)].prod() * mechanism / mechanism.sum()
+    given_sample = joint / probs
+    epsilon = abs(np.log(given_sample[:, 0] / given_sample[:, 1])).max()
+    assert total_variation(joint, probs) <= security.dp_bound(epsilon) + 1e-15
+    # The same epsilon bounds the deterministic engine when every codeword is possible under every sample.
+    exact = brute_force(losses, probs, n) / probs
+    exact = exact[exact.sum(1) > 0]
+    if (exact > 0).all():
+        epsilon = abs(np.log(exact[:, 0] / exact[:, 1])).max()
+        assert security.finite_support_insecurity(losses, probs, n) <= security.dp_bound(epsilon) + 1e-15
+
+
+def test_bounds_at_known_points():
+    assert security.dp_bound(math.log(3)) == pytest.approx(0.5)
+    assert security.dp_bound(math.inf) == 1
+    assert security.entropy_bound(8.0, 100) == pytest.approx(0.2)
+    assert security.entropy_bound(1e9, 1) == 1
+
+
+def test_surviving_information_matches_high_precision_and_its_limits():
+    edges = np.array([-np.inf, -1.0, 0.2, 0.3, 4.0, np.inf])
+    for mean, sd in ((0.25, 1.0), (1.7, 0.01), (-0.9, 3.0), (1.0, 0.005)):
+        with mp.workdps(80):
+            e = [(mp.mpf(x) - mp.mpf(mean)) / mp.mpf(sd) for x in edges]
+            cells = [
+                (mp.npdf(a) - mp.npdf(b)) ** 2 / (mp.ncdf(b) - mp.ncdf(a) if a < 0 else mp.ncdf(-a) - mp.ncdf(-b))
+                for a, b in itertools.pairwise(e)
+            ]
+            expected = float(mp.log(sum(cells)))
+        value = security.surviving_information(edges, mean, sd, log=True)
+        assert abs(value - expected) <= tolerance(expected)
+    assert security.surviving_information(edges, 1.0, 0.005, log=True) < -math.log(1e100)
+    fine = np.r_[-np.inf, np.arange(-1000, 1001) * 0.01, np.inf]
+    assert security.surviving_information(fine, 0.0, 1.0) == pytest.approx(1 - 0.01**2 / 12, abs=1e-8)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), mean=st.floats(-2, 2), log_sd=st.floats(-5, 2))
+def test_survival_correlation_is_at_most_the_surviving_information(seed, mean, log_sd):
+    rng, sd = np.random.default_rng(seed), math.exp(log_sd)
+    edges = np.r_[-np.inf, np.sort(rng.uniform(-2, 2, 4)), np.inf]
+    j = security.surviving_information(edges, mean, sd)
+    rho = security.survival_correlation(np.sort(rng.normal(size=5)), edges, mean, sd)
+    assert 0 <= rho**2 <= j * (1 + 1e-9) + 1e-300
+    assert j <= 1 + 1e-12
+    probs = security.cell_probabilities(edges, mean, sd)
+    standard = (edges - mean) / sd
+    if probs.min() > 1e-8:  # equality for levels at the conditional means
+        centroids = -np.diff(stats.norm.pdf(standard)) / probs
+        assert security.survival_correlation(centroids, edges, mean, sd) ** 2 == pytest.approx(j, rel=1e-6)
+
+
+def test_survival_correlation_by_simulation_and_where_almost_constant():
+    edges, levels = np.array([-np.inf, -0.4, 0.5, np.inf]), np.array([-1.0, 0.0, 2.0])
+    x = np.random.default_rng(0).normal(0.1, 0.8, 400_000)
+    simulated = np.corrcoef(levels[np.digitize(x, edges[1:-1])], x)[0, 1]
+    assert security.survival_correlation(levels, edges, 0.1, 0.8) == pytest.approx(simulated, abs=5e-3)
+    sign = security.survival_correlation([-1.0, 1.0], [-np.inf, 0.0, np.inf], 0.3, 0.01)
+    log_j = security.surviving_information([-np.inf, 0.0, np.inf], 0.3, 0.01, log=True)
+    assert 2 * math.log(sign) == pytest.approx(log_j, abs=1e-9)
+    assert security.survival_correlation([1.0, 1.0], [-np.inf, 0.0, np.inf], 0.0, 1.0) == 0
+    assert security.surviving_information(edges, np.zeros((4, 1)), np.ones(3)).shape == (4, 3)
+
+
+def test_product_insecurity_matches_listing_every_cell():
+    rng = np.random.default_rng(3)
+    outside, inside = rng.dirichlet(np.ones(3), 6), rng.dirichlet(np.ones(3), 6)
+    outside[3], inside[3] = outside[1], inside[1]  # a repeated coordinate is summed by its counts
+    laws = []
+    for rows in (outside, inside):
+        law = np.ones(1)
+        for row in rows:
+            law = np.outer(law, row).ravel()
+        laws.append(law)
+    expected = abs(laws[0] - laws[1]).sum() / 2
+    assert security.product_insecurity(outside, inside) == pytest.approx(expected, rel=1e-12)
+    result = security.product_insecurity_mc(outside, inside, rng, 40_000)
+    assert result.low <= expected <= result.high
+
+
+def test_product_insecurity_of_many_equal_coordinates():
+    d, p0, p1 = 10_000, 0.2, 0.2005
+    binomial = [stats.binom.pmf(np.arange(d + 1), d, p) for p in (p0, p1)]
+    outside, inside = np.tile([p0, 1 - p0], (d, 1)), np.tile([p1, 1 - p1], (d, 1))
+    exact = security.product_insecurity(outside, inside)
+    assert security.product_insecurity(outside[:1], inside[:1], copies=d) == exact
+    assert exact == pytest.approx(abs(binomial[0] - binomial[1]).sum() / 2, rel=1e-9)
+    assert security.product_insecurity_gaussian(outside, inside) == pytest.approx(exact, rel=2e-3)
+    assert security.product_insecurity([[0.5, 0.5]], [[0.4, 0.6]], copies=100_000) == pytest.approx(1)
+    rare = security.product_insecurity(np.tile([1e-200, 1.0], (5, 1)), np.tile([3e-200, 1.0], (5, 1)), log=True)
+    assert rare == pytest.approx(math.log(1e-199), abs=1e-12)
+
+
+BAD_CALLS = [
+    ("n must", lambda: security.gaussian_mean_insecurity(0, 0.5, 0.0)),
+    ("n must", lambda: security.gaussian_mean_insecurity(2.5, 0.5, 0.0)),
+    ("step must", lambda: security.gaussian_mean_insecurity(10, 0.0, 0.0)),
+    ("mean must", lambda: security.gaussian_mean_insecurity(10, 0.5, math.nan)),
+    ("sigma must", lambda: security.gaussian_mean_insecurity(10, 0.5, 0.0, -1.0)),
+    ("dim must", lambda: security.full_precision_insecurity(10, 0)),
+    ("noise must", lambda: security.gaussian_noise_insecurity(10, -1.0)),
+    ("p must", lambda: security.bernoulli_insecurity(10, 1.5, [0.0, 1.0])),
+    ("codebook must", lambda: security.bernoulli_insecurity(10, 0.5, [])),
+    ("codebook must be sorted", lambda: security.bernoulli_insecurity(10, 0.5, [0.5, 0.2])),
+    ("codebook must", lambda: security.bernoulli_insecurity(10, 0.5, [0.5, math.nan])),
+    ("losses must", lambda: security.finite_support_insecurity([[0.0, math.nan]], [0.5, 0.5], 3)),
+    ("losses must", lambda: security.finite_support_insecurity(np.zeros((0, 2)), [0.5, 0.5], 3)),
+    ("probs must", lambda: security.finite_support_insecurity([[0.0, 1.0]], [0.5, 0.6], 3)),
+    ("probs must", lambda: security.finite_support_insecurity([[0.0, 1.0]], [1.0], 3)),
+    ("codebook_insecurity_mc", lambda: security.finite_support_insecurity(np.eye(6), np.full(6, 1 / 6), 1000)),
+    ("released must", lambda: security.release_insecurity([0, -1], count_vectors(1, 2), [0.5, 0.5])),
+    ("released must", lambda: security.release_insecurity([0], count_vectors(1, 2), [0.5, 0.5])),
+    ("samples must", lambda: security.codebook_insecurity_mc(np.eye(2), [0.5, 0.5], 3, np.random.default_rng(0), 5)),
+    ("H must", lambda: security.entropy_bound(-1.0, 10)),
+    ("epsilon must", lambda: security.dp_bound(-0.1)),
+    ("edges must", lambda: security.surviving_information([0.0, 1.0], 0.0, 1.0)),
+    ("edges must", lambda: security.surviving_information([-np.inf, 1.0, 0.0, np.inf], 0.0, 1.0)),
+    ("sd must", lambda: security.surviving_information([-np.inf, 0.0, np.inf], 0.0, 0.0)),
+    ("mean must", lambda: security.surviving_information([-np.inf, 0.0, np.inf], math.nan, 1.0)),
+    ("levels must", lambda: security.survival_correlation([1.0], [-np.inf, 0.0, np.inf], 0.0, 1.0)),
+    ("outside must", lambda: security.product_insecurity([[0.5, 0.6]], [[0.5, 0.5]])),
+    ("copies must", lambda: security.product_insecurity([[0.5, 0.5]], [[0.5, 0.5]], copies=0)),
+    ("outside and inside must", lambda: security.product_insecurity([[0.5, 0.5]], [[0.2, 0.3, 0.5]])),
+    (
+        "product_insecurity_mc",
+        lambda: security.product_insecurity(*2 * [np.random.default_rng(0).dirichlet([1] * 4, 20)]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), BAD_CALLS)
+def test_bad_input_names_the_argument(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()
