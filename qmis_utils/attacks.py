@@ -182,3 +182,75 @@ def gaussian_auc(d_prime):
 def survival_law(rho, auc_full):
     """Predict a quantized model's attack AUC as Phi(rho Phi^-1(AUC_fp)) (QMIS statement 12)."""
     return ndtr(np.asarray(rho) * norm.ppf(auc_full))
+
+
+def rmia(likelihood, population, members, gamma=1.0):
+    """Score records by the robust membership inference attack, online, leave-one-out.
+
+    Parameters
+    ----------
+    likelihood, population : array (M, N) and (M, Z)
+        Probability that each model gives to the label of each pool record, and of each of Z population records that
+        no model trained on (references that trained on them would make scores tie).
+    members : bool array (M, N)
+        True where the record was in the model's training set; the target's own row is left out of p(x).
+    gamma : float
+        Threshold of the pairwise likelihood ratio.
+
+    Returns
+    -------
+    array (M, N)
+        Share of population records z with [p(x|target)/p(x)] / [p(z|target)/p(z)] >= gamma, in [0, 1].
+
+    Notes
+    -----
+    Zarifzadeh, Liu and Shokri (2024), arXiv 2312.03262, equation 4; p(x) averages the IN and the OUT models.
+    """
+    likelihood, population = (np.maximum(np.asarray(a, np.float64), 1e-30) for a in (likelihood, population))
+    members = np.asarray(members, bool)
+    mean_in, mean_out = (_leave_one_out(likelihood, group)[0] for group in (members, ~members))
+    ratio = likelihood / ((mean_in + mean_out) / 2)
+    others = (population.sum(axis=0) - population) / (len(population) - 1)
+    ratio_z = np.sort(population / others, axis=1)
+    counts = [np.searchsorted(z, x / gamma, side="right") for z, x in zip(ratio_z, ratio, strict=True)]
+    return np.array(counts) / ratio_z.shape[1]
+
+
+def weight_regression(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)):
+    """Score records by regressing membership on the released weights, leave-one-out (white box).
+
+    Parameters: ``weights`` (M, P) of each model, ``members`` (M, N); ``penalties`` ridge penalties relative to the
+    mean squared norm of the centred weights, of which the least leave-one-out error over all records is taken.
+    Returns (M, N): the membership of each record in each model as predicted from all *other* models. One
+    eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N).
+    """
+    w = np.asarray(weights, np.float64)
+    y = np.asarray(members, bool) * 2.0 - 1
+    w = w - w.mean(axis=0)
+    gram = w @ w.T
+    values, vectors = np.linalg.eigh(gram)
+    best = (np.inf, None)
+    for penalty in np.asarray(penalties) * max(np.trace(gram) / len(w), 1e-300):
+        shrink = np.maximum(values, 0) / (np.maximum(values, 0) + penalty)
+        hat = (vectors * shrink) @ vectors.T + 1 / len(w)  # the intercept is not penalised
+        leverage = np.diag(hat)[:, None]
+        predicted = (hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9)
+        best = min(best, (np.square(y - predicted).mean(), predicted), key=lambda pair: pair[0])
+    return best[1]
+
+
+def influence_score(weights, gradients, penalty=1e-2):
+    """Score records by the whitened influence of each record on the weights (white box, no membership used).
+
+    Parameters: ``weights`` (M, P); ``gradients`` (N, P) of each record's loss at the mean model; ``penalty`` added to
+    the covariance of the weights over models, relative to its mean eigenvalue on the models' span.
+    Returns (M, N): -(theta - mean)' (C + penalty I)^-1 gradient, the first-order log-likelihood ratio of a shift along
+    the record's gradient (Sablayrolles et al. 2019, arXiv 1908.11229; Leemann et al. 2024).
+    """
+    w = np.asarray(weights, np.float64)
+    w = w - w.mean(axis=0)
+    gram = w @ w.T
+    ridge = penalty * max(np.trace(gram) / len(w), 1e-300)
+    projected = w @ np.asarray(gradients, np.float64).T  # (M, N)
+    # Woodbury: W (W'W + ridge I)^-1 G' = (W W' + ridge I)^-1 W G'
+    return -np.linalg.solve(gram + ridge * np.eye(len(w)), projected)

@@ -59,6 +59,31 @@ class Ensemble:
         return z if self.task == "multiclass" else z[..., 0]
 
 
+def concatenate(ensembles):
+    """Join ensembles of one architecture into one, models in order."""
+    weights = zip(*(e.weights for e in ensembles), strict=True)
+    biases = zip(*(e.biases for e in ensembles), strict=True)
+    return Ensemble(tuple(map(torch.cat, weights)), tuple(map(torch.cat, biases)), ensembles[0].task)
+
+
+def record_gradients(models, x, y):
+    """Return the gradient of each record's loss at the mean of the models' weights, (N, P), biases left out."""
+    mean = replace(
+        models,
+        weights=tuple(w.mean(dim=0, keepdim=True) for w in models.weights),
+        biases=tuple(b.mean(dim=0, keepdim=True) for b in models.biases),
+    )
+    device = mean.weights[0].device
+    x, y = (torch.as_tensor(np.asarray(a, np.float32), device=device) for a in (x, y))
+    activations = _forward(x, mean)
+    dz, gradients = _loss_gradient(activations[-1], y[None], models.task) * len(x), []
+    for layer in reversed(range(len(mean.weights))):
+        gradients.append(torch.einsum("no,ni->noi", dz[0], activations[layer][0]).flatten(1))
+        if layer:
+            dz = torch.bmm(dz, mean.weights[layer]).mul_(activations[layer] > 0)
+    return torch.cat(gradients[::-1], dim=1).cpu().numpy()
+
+
 def random_halves(n_models, n_pool, rng):
     """Draw each model's members: an independent random half of the pool.
 
@@ -179,7 +204,8 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
 
     starts = range(0, len(members), chunk)
     with _single_threaded() as threads:
-        trained = Parallel(threads, backend="threading", return_as="generator")(delayed(fit)(at) for at in starts)
+        parallel = Parallel(min(threads, len(starts)), backend="threading", return_as="generator")
+        trained = parallel(delayed(fit)(at) for at in starts)
         bar = tqdm(trained, total=len(starts), desc="training", unit="chunk", disable=not progress, leave=False)
         return _views(torch.cat(list(bar)), sizes, task)
 

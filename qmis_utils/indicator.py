@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau
 
-from qmis_utils import rates
+from qmis_utils import rates, security
 
 AGGREGATIONS = ("min", "median", "all_pairs")
 
@@ -35,26 +35,54 @@ def _estimate(value, draws, noise_floor=0.0):
     return Estimate(float(value), float(low), float(high), noise_floor, draws)
 
 
+def _moments(losses, weights, block=1024):
+    """Return the mean losses (R, K) and their covariances (R, K, K) under R weightings (R, m) of the samples.
+
+    One matrix product per block of samples: products of pairs of losses never exist for all samples at once.
+    """
+    centred = losses - losses.mean(axis=0)  # the shared part of the loss cancels in every gap
+    origin = centred.mean(axis=1)
+    centred = centred - origin[:, None]
+    n_models, m = losses.shape
+    second = np.zeros((len(weights), n_models**2))
+    for at in range(0, m, block):
+        part = centred[:, at : at + block]
+        second += weights[:, at : at + block] @ (part[:, None] * part).reshape(n_models**2, -1).T
+    mean = weights @ centred.T
+    covariance = second.reshape(-1, n_models, n_models) - mean[:, :, None] * mean[:, None, :]
+    return mean + origin, covariance * m / (m - 1)
+
+
 def _pair_rates(mean, covariance):
-    """Return r of every ordered pair of codewords from the mean losses (K,) and their covariance (K, K).
+    """Return r of every pair of codewords (R, K, K) from mean losses (R, K) and their covariances (R, K, K).
 
     Entry (j, k) is (mean_k - mean_j)^2 / (2 var(loss_k - loss_j)); NaN where two codewords have equal losses.
     """
-    gap = mean[None, :] - mean[:, None]
-    variance = np.diag(covariance)[None, :] + np.diag(covariance)[:, None] - 2 * covariance
-    scale = np.maximum(np.diag(covariance).max(), 1e-300)
-    return np.where(variance > 1e-12 * scale, np.square(gap) / (2 * np.maximum(variance, 1e-300)), np.nan)
+    gap = mean[:, None, :] - mean[:, :, None]
+    spread = np.diagonal(covariance, axis1=1, axis2=2)
+    variance = spread[:, None, :] + spread[:, :, None] - 2 * covariance
+    known = variance > 1e-12 * np.maximum(spread.max(axis=1), 1e-300)[:, None, None]
+    return np.where(known, np.square(gap) / (2 * np.where(known, variance, 1)), np.nan)
 
 
-def _aggregate(pair_rates, mean, aggregation, noise_floor):
-    """Reduce pair rates to one number; a codebook of equal codewords leaks nothing: infinity."""
+def _aggregate(pair_rates, mean, chosen, aggregation, noise_floor):
+    """Reduce pair rates (R, K, K) over the chosen codewords (R, K) to (R,).
+
+    A codebook of equal codewords leaks nothing: infinity. One codeword alone says nothing about gaps: NaN.
+    """
+    pairs = np.where(chosen[:, :, None] & chosen[:, None, :], pair_rates, np.nan)
     if aggregation == "all_pairs":
-        values = pair_rates[np.triu_indices(len(mean), 1)] - noise_floor
-        return np.nanmean(values) if np.isfinite(values).any() else np.inf
-    row = pair_rates[np.argmin(mean)]
-    if not np.isfinite(row).any():
-        return np.inf
-    return np.nanmin(row) if aggregation == "min" else np.nanmedian(row)
+        upper = np.triu_indices(mean.shape[1], 1)
+        values = pairs[:, upper[0], upper[1]] - noise_floor
+    else:
+        best = np.where(chosen, mean, np.inf).argmin(axis=1)
+        values = pairs[np.arange(len(mean)), best]
+    result = np.where(chosen.sum(axis=1) > 1, np.inf, np.nan)
+    known = ~np.isnan(values).all(axis=1)
+    reduce = {"min": np.nanmin, "median": np.nanmedian, "all_pairs": np.nanmean}[aggregation]
+    if known.any():
+        result[known] = reduce(values[known], axis=1)
+    return result
 
 
 def _check_losses(losses, aggregation):
@@ -108,18 +136,12 @@ def estimate(losses, aggregation="all_pairs", rate="gaussian", draws=200, seed=0
     if rate != "gaussian":
         raise ValueError(f"rate must be 'gaussian', or 'cramer' with aggregation 'min' or 'median'; got {rate!r}")
     rng = np.random.default_rng(seed)
-    centred = losses - losses.mean(axis=0)  # the shared part of the loss cancels in every gap
-    value = _aggregate(_pair_rates(centred.mean(axis=1), np.cov(centred)), centred.mean(axis=1), aggregation, floor)
-    samples = np.empty(draws)
-    for draw in range(draws):
-        weights = rng.multinomial(m, np.full(m, 1 / m)) / m
-        models = np.unique(rng.integers(n_models, size=n_models))
-        mean = centred @ weights
-        residual = centred - mean[:, None]
-        pairs = _pair_rates(mean, (residual * weights) @ residual.T * m / (m - 1))[np.ix_(models, models)]
-        one_model = len(models) == 1  # drawn K times: it says nothing about gaps
-        samples[draw] = np.nan if one_model else _aggregate(pairs, mean[models], aggregation, floor)
-    return _estimate(value, samples, floor)
+    weights = np.vstack([np.full(m, 1 / m), rng.multinomial(m, np.full(m, 1 / m), size=draws) / m])
+    means, covariances = _moments(losses, weights)
+    chosen = np.ones((draws + 1, n_models), bool)
+    chosen[1:] = rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws) > 0
+    samples = _aggregate(_pair_rates(means, covariances), means, chosen, aggregation, floor)
+    return _estimate(samples[0], samples[1:], floor)
 
 
 def _cramer_estimate(losses, aggregation, floor, draws, seed):
@@ -148,11 +170,23 @@ def _correlation(q, f, models, samples):
     return np.where(spread > 0, product(q, f) / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
 
 
-def _drop_first_component(q, f):
-    """Remove the first principal direction (over samples) of the full-precision deviations from both."""
-    q, f = q - q.mean(axis=0), f - f.mean(axis=0)
-    direction = np.linalg.svd(f, full_matrices=False)[2][0]
-    return tuple(a - np.outer(a @ direction, direction) for a in (q, f))
+def _drop(directions, q, f):
+    """Remove orthonormal directions (k, m) over samples from both deviations."""
+    return tuple(a - (a @ directions.T) @ directions for a in (q, f))
+
+
+def _shared_directions(f, variant, classes):
+    """Return the orthonormal directions (k, m) over samples in which models differ as a whole, not about one record.
+
+    "rho_pc1": the first principal component of the deviations. "rho_shape": offset (of each class) and gain, that is
+    the constants and the mean output.
+    """
+    if variant == "rho_pc1":
+        deviations = f - f.mean(axis=0)
+        return np.linalg.svd(deviations, full_matrices=False)[2][:1]
+    offsets = np.tile(np.eye(classes), f.shape[1] // classes)
+    basis = np.linalg.svd(np.vstack([offsets, f.mean(axis=0)]), full_matrices=False)
+    return basis[2][basis[1] > 1e-9 * basis[1][0]]
 
 
 def survival(quantized, full, variant="rho", draws=200, seed=0):
@@ -164,8 +198,10 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
         The same B >= 2 models, trained on random halves, quantized and in full precision: logits or predictions on m
         held-out inputs (rho, an attacker who sees outputs), or the m weights themselves (rho_w, one who sees the
         weights). With C logits per input, they are centred over classes first.
-    variant : {"rho", "rho_pc1"}
-        "rho_pc1" drops the first principal component of the full-precision deviations from both (needs B >= 4).
+    variant : {"rho", "rho_pc1", "rho_shape"}
+        "rho_pc1" drops the first principal component of the full-precision deviations from both (needs B >= 4);
+        "rho_shape" drops what a model's own offset and gain explain: deviations along the constant (of each class)
+        and along the mean output. A model that is more confident everywhere says little about a single record.
     draws, seed : int
         Bootstrap draws over models and samples; equal seeds pair the draws of two quantizers.
 
@@ -185,9 +221,9 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
     QMIS statement 12: a linear attack keeps the share rho of its d' (Stein's lemma; Bussgang 1952).
     """
     q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
-    least = {"rho": 2, "rho_pc1": 4}.get(variant)
+    least = {"rho": 2, "rho_pc1": 4, "rho_shape": 2}.get(variant)
     if least is None:
-        raise ValueError(f"variant must be 'rho' or 'rho_pc1'; got {variant!r}")
+        raise ValueError(f"variant must be 'rho', 'rho_pc1' or 'rho_shape'; got {variant!r}")
     if q.shape != f.shape or q.ndim not in (2, 3) or len(q) < least:
         raise ValueError(f"need two arrays (B, m[, C]) of equal shape with B >= {least}; got {q.shape} and {f.shape}")
     if not (np.isfinite(q).all() and np.isfinite(f).all()):
@@ -196,9 +232,10 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
     if q.ndim == 3:
         classes = q.shape[2]
         q, f = ((a - a.mean(axis=2, keepdims=True)).reshape(len(a), -1) for a in (q, f))
+    directions = None if variant == "rho" else _shared_directions(f, variant, classes)
     q, f = q - q.mean(axis=0), f - f.mean(axis=0)
-    if variant == "rho_pc1":
-        q, f = _drop_first_component(q, f)
+    if directions is not None:
+        q, f = _drop(directions, q, f)
     n_models, m = len(q), q.shape[1] // classes
     rng = np.random.default_rng(seed)
     value = _correlation(q, f, np.ones((1, n_models)), np.ones((1, q.shape[1])))[0]
@@ -206,6 +243,43 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
     samples = np.repeat(rng.multinomial(m, np.full(m, 1 / m), size=draws), classes, axis=1)
     keep = (models > 0).sum(axis=1) > 1  # a draw of one model repeated has no deviations
     return _estimate(value, np.where(keep, _correlation(q, f, models, samples), np.nan))
+
+
+def surviving_share(quantized, full, models=4):
+    """Estimate the share of Fisher information that survives in the released weights: J averaged over weights.
+
+    Parameters: ``quantized``, ``full`` (B, P) one weight tensor of B models, before and after; ``models`` how many
+    models' cells are averaged. The edges of a quantizer's cells are read off a model's own weights, halfway between
+    the neighbours that received different values; each weight sits at its mean over models, in units of its standard
+    deviation. Returns J in [0, 1]; its square root predicts the share of d' that an attacker who sees the weights
+    keeps (QMIS statements 12 and 14).
+    """
+    q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
+    mean, sd = f.mean(axis=0), f.std(axis=0, ddof=1)
+    moving = sd > 0
+    shares = []
+    for values, weights in zip(q[:models], f[:models], strict=True):
+        order = np.argsort(weights, kind="stable")
+        jump = np.flatnonzero(np.diff(values[order]))
+        if len(jump) == 0 or len(jump) >= min(len(order) - 1, 1024):  # nothing is released; or every weight is
+            shares.append(float(len(jump) > 0))
+            continue
+        middle = np.unique((weights[order][jump] + weights[order][jump + 1]) / 2)
+        edges = np.concatenate([[-np.inf], middle, [np.inf]])
+        shares.append(security.surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
+    return float(np.mean(shares))
+
+
+def simulated_signals(full_signals, rho, variance, rng):
+    """Degrade full-precision attack signals to a survival correlation: the simulation law.
+
+    Parameters: ``full_signals`` (M, N) of full-precision models; ``rho`` in (0, 1]; ``variance`` the model-to-model
+    variance of the held-out outputs. Returns s + N(0, v (1 / rho^2 - 1)), on which any attack may be run: one
+    full-precision shadow set predicts the attack on every quantizer, regression included.
+    """
+    rho = np.clip(rho, 1e-3, 1.0)
+    noise = np.sqrt(variance * (1 / rho**2 - 1))
+    return full_signals + noise * rng.standard_normal(np.shape(full_signals))
 
 
 def resolved_pairs(per_target, rng, least=0.002, draws=1000):
@@ -242,7 +316,7 @@ def kendall_resolved(values, signs):
 
 def kendall_b(values, reference):
     """Return Kendall's tau-b between a predictor (Q,) and the reference (Q,), ties allowed."""
-    return float(kendalltau(values, reference).statistic)
+    return float(kendalltau(values, reference, nan_policy="omit").statistic)
 
 
 def kendall_interval(estimates, signs, larger_leaks=True):

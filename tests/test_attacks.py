@@ -127,6 +127,60 @@ def test_signals_by_hand():
     assert attacks.signal(two, np.array([1, 0]), "multiclass") == pytest.approx(np.array([[2.0, 0.0]]))
 
 
+def naive_rmia(likelihood, population, members, target, gamma):
+    """Write RMIA as the paper does: ratios of likelihoods over pairs (x, z)."""
+    others = np.arange(len(likelihood)) != target
+    scores = []
+    for record in range(likelihood.shape[1]):
+        column, inside = likelihood[others, record], members[others, record]
+        ratio = likelihood[target, record] / ((column[inside].mean() + column[~inside].mean()) / 2)
+        pairs = ratio / (population[target] / population[others].mean(axis=0))
+        scores.append((pairs >= gamma).mean())
+    return np.array(scores)
+
+
+def test_rmia_equals_the_textbook_loop_and_finds_members():
+    signals, members = planted(1.0)
+    population = 1 / (1 + np.exp(-np.random.default_rng(3).normal(size=(64, 40))))
+    likelihood = 1 / (1 + np.exp(-signals))
+    for gamma in (1.0, 2.0):
+        scores = attacks.rmia(likelihood, population, members, gamma)
+        np.testing.assert_allclose(scores[5], naive_rmia(likelihood, population, members, 5, gamma), atol=1e-12)
+    assert attacks.auc(attacks.rmia(likelihood, population, members), members).mean() > 0.6
+
+
+def planted_weights(shift, models=120, records=30, size=80, seed=0):
+    """Weights that move along each member's own direction."""
+    rng = np.random.default_rng(seed)
+    members, directions = rng.random((models, records)) < 0.5, rng.normal(size=(records, size))
+    return shift * members @ directions + rng.normal(size=(models, size)), members, directions
+
+
+def test_weight_regression_is_a_true_leave_one_out():
+    from sklearn.linear_model import Ridge
+
+    weights, members, _ = planted_weights(0.2)
+    scores = attacks.weight_regression(weights, members, penalties=(1.0,))
+    centred = weights - weights.mean(axis=0)
+    penalty = np.trace(centred @ centred.T) / len(weights)
+    keep = np.arange(len(weights)) != 7
+    oracle = Ridge(penalty).fit(centred[keep], members[keep] * 2.0 - 1).predict(centred[7:8])[0]
+    # the oracle refits its intercept, ours keeps the columns centred on all models: equal up to O(1 / M)
+    assert scores[7] == pytest.approx(oracle, abs=0.03)
+
+
+def test_white_box_attacks_find_members_and_nothing_else():
+    weights, members, directions = planted_weights(0.2)
+    null = attacks.permuted(members, np.random.default_rng(0))
+    assert attacks.auc(attacks.weight_regression(weights, members), members).mean() > 0.7
+    assert attacks.auc(attacks.weight_regression(weights, null), null).mean() == pytest.approx(0.5, abs=0.03)
+    assert attacks.auc(attacks.influence_score(weights, -directions), members).mean() > 0.7
+    assert attacks.auc(attacks.influence_score(weights, -directions), null).mean() == pytest.approx(0.5, abs=0.03)
+    constant = np.ones_like(weights)  # a broken model
+    assert np.isfinite(attacks.weight_regression(constant, members)).all()
+    assert np.isfinite(attacks.influence_score(constant, directions)).all()
+
+
 def test_survival_law_limits():
     assert attacks.survival_law(1.0, 0.8) == pytest.approx(0.8)
     assert attacks.survival_law(0.0, 0.8) == pytest.approx(0.5)

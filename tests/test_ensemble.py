@@ -94,6 +94,28 @@ def test_quantize_scales_each_layer_and_keeps_biases():
     np.testing.assert_allclose(trained.logits(X, chunk=2), trained.logits(X, chunk=5), atol=1e-6)
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_record_gradients_equal_autograd(task):
+    trained = ensemble.train(X, LABELS[task], MEMBERS, task=task, hidden=(7, 5), steps=5, init="random")
+    gradients = ensemble.record_gradients(trained, X, LABELS[task])
+    weights = [w.mean(dim=0).requires_grad_() for w in trained.weights]
+    biases = [b.mean(dim=0) for b in trained.biases]
+    for record in (0, 17):
+        h = torch.from_numpy(X[record : record + 1])
+        for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
+            h = torch.nn.functional.linear(h, w, b)
+            h = torch.relu(h) if layer < 2 else h
+        loss = LOSSES[task](h, torch.tensor(LABELS[task][record : record + 1], dtype=torch.float32))
+        expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
+        np.testing.assert_allclose(gradients[record], expected, atol=1e-5)
+
+
+def test_concatenate_keeps_every_model():
+    trained = ensemble.train(X, LABELS["binary"], MEMBERS, steps=3)
+    joined = ensemble.concatenate([trained[:2], trained[2:]])
+    assert np.array_equal(joined.logits(X), trained.logits(X))
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

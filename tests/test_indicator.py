@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from qmis_utils import indicator
+from qmis_utils import indicator, security
 
 
 def planted_losses(gaps, m=20_000, spread=1.0, seed=0):
@@ -92,6 +92,43 @@ def test_pc1_removes_a_shared_mode():
     common = np.random.default_rng(5).normal(size=(16, 1)) * 40 * np.random.default_rng(6).normal(size=3000)
     assert indicator.survival(q + common, f + common).value > 0.99
     assert indicator.survival(q + common, f + common, "rho_pc1").value == pytest.approx(0.3, abs=0.03)
+
+
+def test_shape_ignores_offset_and_gain():
+    q, f = correlated(0.3)
+    rng = np.random.default_rng(5)
+    gain, offset = 1 + 5 * rng.normal(size=(16, 1)), 40 * rng.normal(size=(16, 1))
+    mean = f.mean(axis=0)
+    moved = indicator.survival(q + gain * mean + offset, f + gain * mean + offset, "rho_shape").value
+    assert moved == pytest.approx(0.3, abs=0.03)
+    three = rng.normal(size=(8, 60, 3))  # offsets of every class
+    shifted = three + 30 * rng.normal(size=(8, 1, 3))
+    assert indicator.survival(shifted, three, "rho_shape").value == pytest.approx(1)
+    assert indicator.survival(shifted, three).value < 0.5
+
+
+def test_surviving_share_limits():
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(16, 400))  # centred weights: the sign keeps 2 / pi of the information
+    assert indicator.surviving_share(np.sign(w), w) == pytest.approx(2 / np.pi, abs=0.06)
+    assert indicator.surviving_share(w, w) == pytest.approx(1, abs=0.05)
+    assert indicator.surviving_share(np.zeros_like(w), w) == 0
+    far = w + 50  # no cell edge within reach
+    assert indicator.surviving_share(np.sign(far), far) == 0
+    step = 0.5 * np.rint(w / 0.5)
+    known = np.mean(
+        security.surviving_information(np.r_[-np.inf, np.arange(-20, 20) * 0.5 + 0.25, np.inf], w.mean(0), w.std(0))
+    )
+    assert indicator.surviving_share(step, w) == pytest.approx(known, abs=0.02)
+
+
+def test_simulation_law_degrades_to_the_stated_correlation():
+    rng = np.random.default_rng(0)
+    s = rng.normal(size=(200, 500))
+    assert np.corrcoef(indicator.simulated_signals(s, 0.4, 1.0, rng).ravel(), s.ravel())[0, 1] == pytest.approx(
+        0.4, abs=0.01
+    )
+    assert np.array_equal(indicator.simulated_signals(s, 1.0, 1.0, rng), s)
 
 
 def test_resolved_pairs_and_tau():
