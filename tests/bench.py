@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
 
 from qmis_utils import ensemble, quantizers, security
 
@@ -74,10 +75,35 @@ def bench_quantizers(models=1000, size=2000):
     return {"quantize_throughput": result}
 
 
+def bernoulli_second_method(n, p, codebook):
+    """Return Delta_n for two codewords by another road: 2 p (1 - p) P(Bin(n - 1, p) = m), by scipy's binomial law.
+
+    Moving one sample across the boundary of the cells is the only way a record can change the release.
+    """
+    boundary = int(np.floor(n * np.mean(codebook)))  # largest count that still rounds down
+    return 2 * p * (1 - p) * stats.binom.pmf(boundary, n - 1, p)
+
+
 def bench_theory():
-    """Return the evaluations per second of the exact Gaussian mean."""
+    """Measure the exact engines: seconds, evaluations a second, effective samples a second."""
     n = np.geomspace(10, 1e6, 200).astype(int)
-    return {"gaussian_mean_per_second": len(n) / seconds(lambda: security.gaussian_mean_insecurity(n, 0.5, 0.12))}
+    large, p, codebook = 10**6, 0.3, [0.2, 0.4004]
+    exact = security.bernoulli_insecurity(large, p, codebook)
+    losses = np.array([[0.0, 1.0, 0.4], [0.5, 0.2, 0.3], [0.9, 0.1, 0.2]])
+    probs, rng = np.array([0.5, 0.2, 0.3]), np.random.default_rng(0)
+    rates = {}
+    for size in (40, 400):
+        start = time.perf_counter()
+        result = security.codebook_insecurity_mc(losses, probs, size, rng, samples=100_000)
+        elapsed = time.perf_counter() - start
+        key = f"monte_carlo_delta_{result.value:.0e}_effective_samples_per_second"
+        rates[key] = result.effective_samples / elapsed
+    return {
+        "gaussian_mean_per_second": len(n) / seconds(lambda: security.gaussian_mean_insecurity(n, 0.5, 0.12)),
+        "bernoulli_1e6_seconds": seconds(lambda: security.bernoulli_insecurity(large, p, codebook)),
+        "bernoulli_1e6_relative_error": abs(exact / bernoulli_second_method(large, p, codebook) - 1),
+        **rates,
+    }
 
 
 def main():
