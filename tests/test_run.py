@@ -146,8 +146,14 @@ def test_csv_paths_start_at_the_callers_directory_and_stay_relative_in_what_is_w
 
 def test_an_interrupt_stops_the_kernel_and_says_130(make_notebook, tmp_path):
     path = make_notebook(tmp_path, "import os; open('pid', 'w').write(str(os.getpid()))", "import time; time.sleep(60)")
-    command = [sys.executable, "-m", "qmis_utils.run", str(path), "--out", str(tmp_path / "out")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=run.ROOT) as process:
+    folders = ["--out", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]
+    command = [sys.executable, "-m", "qmis_utils.run", str(path), *folders]
+
+    def heed_interrupts():  # a shell that starts the tests in the background hands down "ignore SIGINT"
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    options = {"stderr": subprocess.PIPE, "text": True, "cwd": run.ROOT, "preexec_fn": heed_interrupts}
+    with subprocess.Popen(command, **options) as process:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             assert process.poll() is None
             time.sleep(0.05)
