@@ -245,17 +245,18 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
     return _estimate(value, np.where(keep, _correlation(q, f, models, samples), np.nan))
 
 
-def surviving_share(quantized, full, models=4):
+def surviving_share(quantized, full, models=4, most=1000):
     """Estimate the share of Fisher information that survives in the released weights: J averaged over weights.
 
     Parameters: ``quantized``, ``full`` (B, P) one weight tensor of B models, before and after; ``models`` how many
-    models' cells are averaged. The edges of a quantizer's cells are read off a model's own weights, halfway between
-    the neighbours that received different values; each weight sits at its mean over models, in units of its standard
-    deviation. Returns J in [0, 1]; its square root predicts the share of d' that an attacker who sees the weights
-    keeps (QMIS statements 12 and 14).
+    models' cells are averaged; ``most`` weights, evenly spaced, stand for all. The edges of a quantizer's cells are
+    read off a model's own weights, halfway between the neighbours that received different values; each weight sits at
+    its mean over models, in units of its standard deviation. Returns J in [0, 1]; its square root predicts the share
+    of d' that an attacker who sees the weights keeps (QMIS statements 12 and 14).
     """
     q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
-    mean, sd = f.mean(axis=0), f.std(axis=0, ddof=1)
+    few = np.linspace(0, f.shape[1] - 1, min(most, f.shape[1])).astype(int)
+    mean, sd = f[:, few].mean(axis=0), f[:, few].std(axis=0, ddof=1)
     moving = sd > 0
     shares = []
     for values, weights in zip(q[:models], f[:models], strict=True):
