@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from qmis_utils import ensemble, quantizers, security
+from qmis_utils import attacks, ensemble, indicator, quantizers, security
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 
@@ -64,6 +64,28 @@ def bench_ensemble(dim=128, width=32, n_members=128, models=256, steps=100):
     }
 
 
+def bench_indicator(n_models=512, n_indicator=16, n_heldout=4000):
+    """Compare what LiRA costs with what the survival correlation costs, over the paper's quantizers."""
+    rng = np.random.default_rng(0)
+    mode = rng.integers(8, size=256 + n_heldout)
+    x, y = 1.4 * rng.normal(size=(8, 128))[mode] + rng.normal(size=(len(mode), 128)), mode % 2
+    pool, held = slice(0, 256), slice(256, None)
+    many, few = (ensemble.random_halves(n, 256, rng) for n in (n_models, n_indicator))
+
+    def attack():
+        models = ensemble.train(x[pool], y[pool], many)
+        for name in quantizers.PAPER_SET:
+            attacks.lira(attacks.signal(models.quantize(name).logits(x[pool]), y[pool], "binary"), many)
+
+    def estimate():
+        models = ensemble.train(x[pool], y[pool], few)
+        full = models.logits(x[held])
+        for name in quantizers.PAPER_SET:
+            indicator.survival(models.quantize(name).logits(x[held]), full, draws=1)
+
+    return {"indicator_cost_ratio": seconds(attack, 2) / seconds(estimate, 2)}
+
+
 def bench_quantizers(models=1000, size=2000):
     """Return models per second of every quantizer, and the gain over one call per model."""
     w = np.random.default_rng(0).normal(size=(models, size)).astype(np.float32)
@@ -108,7 +130,9 @@ def bench_theory():
 
 def main():
     """Run every benchmark, print the numbers and write them."""
-    result = {"threads": torch.get_num_threads()} | bench_ensemble() | bench_quantizers() | bench_theory()
+    large = bench_ensemble(width=64, n_members=256)["ensemble_gemm_fraction"]
+    result = {"threads": torch.get_num_threads(), **bench_ensemble(), "ensemble_gemm_fraction_large": large}
+    result |= bench_indicator() | bench_quantizers() | bench_theory()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(RESULT.read_text())
