@@ -4,6 +4,7 @@ No difference of nearly equal numbers is taken, so that probabilities of 1e-1000
 """
 
 import math
+import numbers
 
 import numpy as np
 from scipy import special
@@ -14,11 +15,15 @@ LOG_2PI = math.log(2 * math.pi)
 LEGENDRE = np.polynomial.legendre.leggauss(16)
 
 
-def check_n(n):
-    """Return n as a float; ValueError unless it is a whole number of samples, at least 1."""
-    if not (np.isscalar(n) and np.isfinite(n) and n >= 1 and n == int(n)):
-        raise ValueError(f"n must be a whole number >= 1, got {n!r}")
-    return float(n)
+def check_n(n, name="n"):
+    """Return n as a float; ValueError naming it unless it is a whole number, at least 1 and within a float's range."""
+    try:
+        value = float(n) if isinstance(n, numbers.Real) and not isinstance(n, bool) else math.nan
+    except OverflowError:
+        value = math.inf
+    if not (value >= 1 and value.is_integer()):
+        raise ValueError(f"{name} must be a whole number >= 1 below 1e308, got {n!r:.60}")
+    return value
 
 
 def check_number(name, value, positive=False):
@@ -29,11 +34,11 @@ def check_number(name, value, positive=False):
 
 
 def check_probs(name, probs):
-    """Return probabilities (..., m) as an array; ValueError unless each last axis is >= 0 and sums to one."""
+    """Return probabilities (..., m) scaled to sum to one exactly; ValueError unless they are >= 0 and do up to 1e-9."""
     probs = np.asarray(probs, float)
     if probs.ndim == 0 or probs.size == 0 or not (probs >= 0).all() or (abs(probs.sum(-1) - 1) > 1e-9).any():
         raise ValueError(f"{name} must be non-negative and sum to one along the last axis")
-    return probs
+    return probs / probs.sum(-1, keepdims=True)
 
 
 def check_problem(losses, probs):
@@ -61,7 +66,8 @@ def log_interval(lo, hi):
         mid, half = mid[narrow], half[narrow]
         offset = half[:, None] * LEGENDRE[0]
         density = np.exp(-offset * (mid[:, None] + offset / 2)) @ LEGENDRE[1]
-        out[narrow] = np.log(half * density) - mid**2 / 2 - LOG_2PI / 2
+        with np.errstate(divide="ignore"):  # an empty cell, lo = hi after clipping, has -inf
+            out[narrow] = np.log(half * density) - mid**2 / 2 - LOG_2PI / 2
     return out
 
 

@@ -29,6 +29,8 @@ from qmis_utils.numerics import (
     log_multinomial,
 )
 
+WIDEST = 1e12  # beyond cells of this width (in sd of the mean) the doubles around an integrand's peak are too coarse
+FURTHEST = 1e150  # edges further away (in sd) would overflow when squared
 NARROWEST = 5e-5  # cells narrower than this (in sd of the mean) change log Delta_n by less than 4e-10
 MAX_TILTS = 16  # importance-sampling components beside the untilted law
 LEGENDRE_64 = np.polynomial.legendre.leggauss(64)
@@ -44,7 +46,8 @@ class MonteCarlo(NamedTuple):
 
 
 def _result(log_insecurity, log):
-    return float(log_insecurity) if log else math.exp(log_insecurity)
+    log_insecurity = min(float(log_insecurity), 0.0)  # rounding may leave 1 + 1e-8
+    return log_insecurity if log else math.exp(log_insecurity)
 
 
 def _log(value):
@@ -76,7 +79,8 @@ def gaussian_mean_insecurity(n, step, mean, sigma=1.0, log=False):
         Delta_n, a float or an array of the broadcast shape; error of log Delta_n about 1e-9 + 1e-14 |log Delta_n|.
 
     Raises:
-        ValueError: for n < 1 or not whole, step <= 0, sigma <= 0, or a value that is not finite.
+        ValueError: for n < 1 or not whole, step <= 0, sigma <= 0, a value that is not finite, or a step above
+            ``WIDEST`` sigma / sqrt(n).
 
     Source: QMIS statements 1, 6 and 10.
 
@@ -92,6 +96,8 @@ def gaussian_mean_insecurity(n, step, mean, sigma=1.0, log=False):
     # The remainder is exact in floating point: a mean far from zero costs no digits.
     offset, scale = math.remainder(mean, step), math.sqrt(n) / sigma
     width = step * scale
+    if not width <= WIDEST:
+        raise ValueError(f"step must be at most {WIDEST:g} sigma / sqrt(n), got {step!r}")
     if n > 1 and width < NARROWEST:
         return _result(math.log(_gaussian_channel(1 / math.sqrt(n), 1)), log)
     if n == 1:
@@ -192,10 +198,8 @@ def full_precision_insecurity(n, dim, log=False):
     >>> round(full_precision_insecurity(10_000, 1) * 100 * 3.14159265, 4)
     1.0001
     """
-    n = check_n(n)
-    if not (np.isscalar(dim) and dim >= 1 and dim == int(dim)):
-        raise ValueError(f"dim must be a whole number >= 1, got {dim!r}")
-    return _result(0.0 if n == 1 else _log(_gaussian_channel(1 / math.sqrt(n), int(dim))), log)
+    n, dim = check_n(n), check_n(dim, "dim")
+    return _result(0.0 if n == 1 else _log(_gaussian_channel(1 / math.sqrt(n), dim)), log)
 
 
 def gaussian_noise_insecurity(n, noise, sigma=1.0, log=False):
@@ -254,15 +258,18 @@ def bernoulli_insecurity(n, p, codebook, log=False):
 def best_codeword(losses, counts):
     """Return the index of the codeword of least total loss for each row of counts (N, m); ties to the lowest index.
 
-    Totals that differ by rounding error only (1e-12 of the largest) are ties.
+    Totals that differ by rounding error only are ties: 1e-12 of the largest gap to the codeword of least regret, among
+    the codewords that are not worse than it on every sample.
     """
-    gaps = losses - losses[0]
+    gaps = losses - losses[(losses - losses.min(0)).max(1).argmin()]
+    able = np.flatnonzero(gaps.min(1) <= 1e-12 * abs(losses).max(1))  # the others never win, but would set the scale
+    gaps = gaps[able]
     chosen = np.empty(len(counts), int)
     for start in range(0, len(counts), 100_000):
         block = slice(start, start + 100_000)
         risk = counts[block] @ gaps.T
         slack = 1e-12 * counts[block].sum(1, keepdims=True) * abs(gaps).max()
-        chosen[block] = (risk <= risk.min(1, keepdims=True) + slack).argmax(1)
+        chosen[block] = able[(risk <= risk.min(1, keepdims=True) + slack).argmax(1)]
     return chosen
 
 
@@ -312,7 +319,7 @@ def release_insecurity(released, counts, probs, log=False):
         log: return the natural logarithm.
 
     Raises:
-        ValueError: released of another length than counts, negative, or not whole.
+        ValueError: released of another length than counts, negative, or not whole; a sample of probability zero.
 
     Source: QMIS statement 1.
 
@@ -323,6 +330,8 @@ def release_insecurity(released, counts, probs, log=False):
     released, probs = np.asarray(released), check_probs("probs", probs)
     if released.shape != (len(counts),) or released.dtype.kind not in "iu" or released.min() < 0:
         raise ValueError(f"released must be {len(counts)} whole numbers >= 0, one for each row of counts")
+    if not probs.all():
+        raise ValueError("probs must be positive: leave out the samples that never occur")
     log_weights = log_multinomial(counts, probs)
     size = released.max() + 1
     home = int(np.bincount(released, np.exp(log_weights), size).argmax())
@@ -462,7 +471,9 @@ def _standard_cells(edges, mean, sd):
         raise ValueError("mean must be finite")
     if not (np.isfinite(sd) & (sd > 0)).all():
         raise ValueError("sd must be finite and > 0")
-    standard = (edges - mean[..., None]) / sd[..., None]
+    with np.errstate(over="ignore"):
+        standard = (edges - mean[..., None]) / sd[..., None]
+    standard[..., 1:-1] = standard[..., 1:-1].clip(-FURTHEST, FURTHEST)
     return standard[..., :-1], standard[..., 1:]
 
 
@@ -493,7 +504,9 @@ def surviving_information(edges, mean, sd, log=False):
     0.6366
     """
     lo, hi = _standard_cells(edges, mean, sd)
-    value = special.logsumexp(2 * density_drop(lo, hi)[1] - log_interval(lo, hi), axis=-1)
+    with np.errstate(invalid="ignore"):
+        cells = np.where(lo < hi, 2 * density_drop(lo, hi)[1] - log_interval(lo, hi), -np.inf)
+    value = special.logsumexp(cells, axis=-1)
     return value if log else np.exp(value)
 
 
@@ -573,7 +586,7 @@ def product_insecurity(outside, inside, copies=1, log=False):
         size = log_law + np.maximum(log_ratio, 0) + np.log(-np.expm1(-abs(log_ratio)))
     home = log_law.argmax()  # its own change is lost to rounding where it is almost sure: minus the others' sum
     others, sign = np.delete(size, home), np.sign(np.delete(log_ratio, home))
-    shift = others.max()
+    shift = others.max(initial=-math.inf)
     if shift == -math.inf:
         return _result(-math.inf, log)
     change = sign * np.exp(others - shift)

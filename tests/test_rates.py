@@ -110,6 +110,40 @@ def test_sharp_insecurity_counts_a_duplicate_codeword_once():
     assert rates.sharp_insecurity(losses, probs, 50) == rates.sharp_insecurity(losses[:2], probs, 50)
 
 
+def test_sharp_insecurity_counts_a_duplicate_up_to_rounding_once():
+    """0.1 + 0.2 is not 0.3 in floating point; the exact engine and the sharp form must agree that the rows are one."""
+    losses, probs = np.array([[0.1 + 0.2, 1.0, 0.5], [0.3, 1.0, 0.5], [2.0, 0.2, 1.5]]), [0.3, 0.2, 0.5]
+    exact = security.finite_support_insecurity(losses, probs, 60, log=True)
+    assert exact == pytest.approx(-26.35, abs=0.01)
+    assert rates.sharp_insecurity(losses, probs, 60, log=True) == pytest.approx(exact, abs=0.3)
+    scaled = np.vstack([losses[1:], [1e13, 1e13, 1e13]])  # a hopeless codeword must not set the scale
+    assert rates.sharp_insecurity(scaled, probs, 60) == rates.sharp_insecurity(losses[1:], probs, 60)
+
+
+def test_sharp_insecurity_leaves_out_a_runner_up_that_another_always_beats():
+    """Gap D / 2: where its sum is negative, that of D is lower still."""
+    gap, probs = np.array([1.0, -1.0, 0.31]), np.array([0.55, 0.25, 0.2])
+    two = rates.sharp_insecurity([0 * gap, gap], probs, 400, log=True)
+    for losses in ([0 * gap, gap, gap / 2], [gap / 2, 0 * gap, gap]):
+        assert rates.sharp_insecurity(losses, probs, 400, log=True) == two
+        assert security.finite_support_insecurity(losses, probs, 400, log=True) == pytest.approx(two, abs=0.1)
+    # A runner-up that can only tie, on the sample where another one is better, never wins either.
+    losses, probs = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [-1.0, 2.0, 2.0]]), [0.3, 0.5, 0.2]
+    both, one = (rates.sharp_insecurity(rows, probs, 60, log=True) for rows in (losses, losses[1:]))
+    assert both == one
+
+
+def test_sharp_insecurity_oscillates_with_a_rare_kind():
+    """A kind of which the tilted law expects few copies acts like a lattice, however large n I is."""
+    losses, probs = np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5 + math.sqrt(2) / 10]]), np.array([0.8, 0.199, 0.001])
+    ratios = [
+        security.finite_support_insecurity(losses, probs, n) / rates.sharp_insecurity(losses, probs, n)
+        for n in range(100, 110)
+    ]
+    assert 100 * rates.cramer_rate(losses[1], probs) > 3
+    assert max(ratios) / min(ratios) > 1.5
+
+
 def test_sharp_insecurity_of_a_tie():
     losses, probs = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 2.0], [3.0, 3.0, 3.0]]), [0.3, 0.3, 0.4]
     closed = 0.6 / math.sqrt(0.6 * 2 * math.pi * 10_000)

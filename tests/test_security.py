@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from qmis_utils import security
-from qmis_utils.numerics import count_vectors, log_interval, log_multinomial
+from qmis_utils.numerics import check_n, check_probs, count_vectors, log_interval, log_multinomial
 
 
 def tolerance(log_value):
@@ -406,7 +406,64 @@ def test_product_insecurity_of_many_equal_coordinates():
     assert rare == pytest.approx(math.log(1e-199), abs=1e-12)
 
 
+def test_a_hopeless_codeword_does_not_change_ties():
+    losses = [[0.0, 0.1], [0.1, 0.0]]
+    value = security.finite_support_insecurity(losses, [0.5, 0.5], 20)
+    assert value == pytest.approx(0.0881, abs=1e-4)
+    for rows in ([*losses, [1e13, 1e13]], [[1e13, 2e13], *losses]):
+        assert security.finite_support_insecurity(rows, [0.5, 0.5], 20) == value
+
+
+def test_copies_of_a_codeword_up_to_rounding_are_one():
+    losses, probs = np.array([[0.1 + 0.2, 1.0, 0.5], [0.3, 1.0, 0.5], [2.0, 0.2, 1.5]]), [0.3, 0.2, 0.5]
+    value = security.finite_support_insecurity(losses, probs, 60, log=True)
+    assert value == pytest.approx(security.finite_support_insecurity(losses[1:], probs, 60, log=True), rel=1e-12)
+
+
+def test_insecurity_never_exceeds_one():
+    assert security.full_precision_insecurity(3, 10**8) <= 1
+    assert security.full_precision_insecurity(3, 10**8, log=True) <= 0
+    wide = -security.gaussian_mean_insecurity(2, 5e11, 1.2e11, log=True)
+    assert wide == pytest.approx(1.3e11**2, rel=1e-12)  # a cell near the widest that is allowed
+    assert security.product_insecurity([[0.5, 0.5]], [[0.4, 0.6]], copies=100_000) <= 1
+
+
+def test_product_insecurity_of_one_cell_is_zero():
+    assert security.product_insecurity([[1.0]], [[1.0]]) == 0
+    assert security.product_insecurity([[1.0]], [[1.0]], log=True) == -math.inf
+
+
+def test_surviving_information_of_edges_far_away():
+    """Edges at 1e160 or beyond the range of a float in units of sd bound empty cells."""
+    far = [-np.inf, -2e160, -1e160, 0.0, 1e160, np.inf]
+    assert security.surviving_information(far, 0.0, 1.0) == pytest.approx(2 / math.pi)
+    assert security.surviving_information([-np.inf, 0.0, 1e10, np.inf], 0.0, 1e-300) == pytest.approx(2 / math.pi)
+    assert security.survival_correlation(np.arange(5.0), far, 0.0, 1.0) == pytest.approx(math.sqrt(2 / math.pi))
+
+
+def test_probabilities_are_scaled_to_sum_to_one():
+    probs = np.array([0.2, 0.3, 0.5])
+    assert check_probs("probs", probs * (1 + 5e-10)) == pytest.approx(probs, rel=1e-15)
+    assert check_probs("probs", np.stack([probs, probs]) * (1 - 5e-10)).sum(1) == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize("n", [10**30, 5, np.int64(5), np.float32(5), 5.0])
+def test_whole_numbers_are_whole(n):
+    assert check_n(n) == float(n)
+
+
+@pytest.mark.parametrize("n", ["5", None, True, np.True_, 10**400, math.inf, math.nan, 0, 2.5, [5], 1j])
+def test_what_is_no_number_of_samples_is_refused(n):
+    with pytest.raises(ValueError, match="n must be a whole number"):
+        check_n(n)
+
+
 BAD_CALLS = [
+    ("step must be at most", lambda: security.gaussian_mean_insecurity(2, 1e155, 0.0)),
+    ("step must be at most", lambda: security.gaussian_mean_insecurity(10**6, 1e12, 0.0)),
+    ("step must be at most", lambda: security.gaussian_mean_insecurity(1, 1.0, 0.0, 1e-200)),
+    ("probs must be positive", lambda: security.release_insecurity([0] * 15, count_vectors(4, 3), [0.5, 0.5, 0])),
+    ("dim must", lambda: security.full_precision_insecurity(10, "2")),
     ("n must", lambda: security.gaussian_mean_insecurity(0, 0.5, 0.0)),
     ("n must", lambda: security.gaussian_mean_insecurity(2.5, 0.5, 0.0)),
     ("step must", lambda: security.gaussian_mean_insecurity(10, 0.0, 0.0)),

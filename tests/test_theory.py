@@ -108,6 +108,13 @@ def test_statement_05_squeeze_holds_on_random_problems(seed, n):
     assert delta <= 2 * wrong.sum() + 1e-12
 
 
+def test_statement_04_needs_the_difference_of_the_laws():
+    """The whole data released with probability c / sqrt(n): the same local limit, but sqrt(n) Delta gains c."""
+    n, c = 10**8, 0.5
+    leaky = (1 - c / math.sqrt(n)) * security.full_precision_insecurity(n, 1) + c / math.sqrt(n)
+    assert math.sqrt(n) * leaky == pytest.approx(1 / math.pi + c, rel=1e-3)
+
+
 def test_statement_05_exponential_rate():
     """The slope of log Delta, freed of its power of n, is the smallest Cramér rate; only the losses' law matters."""
     losses = np.array([[0.0, 0.0, 0.0], [0.5, -0.3, 0.31], [0.9, 0.8, -0.4]])
@@ -340,7 +347,7 @@ def test_statement_12_linear_attack_keeps_rho(width):
 
 @settings(max_examples=30)
 @given(width=st.floats(0.1, 4), place=st.floats(-0.5, 0.5))
-def test_statement_12_berry_esseen_bound_holds(width, place):
+def test_statement_12_moments_of_the_score_are_at_most_those_of_a_normal(width, place):
     """E|S|^3 and E S^4 of the score of a cell are at most those of a normal variable, whatever the cells."""
     edges = grid_edges(width)
     probs = security.cell_probabilities(edges, place * width, 1.0)
@@ -351,6 +358,21 @@ def test_statement_12_berry_esseen_bound_holds(width, place):
     assert probs @ abs(score) ** 3 <= 2 * math.sqrt(2 / math.pi) + 1e-9
     assert 0.56 * 2 * math.sqrt(2 / math.pi) < 0.9
     assert probs @ score**4 <= 3 + 1e-9
+
+
+@pytest.mark.parametrize("b", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("d", [20, 1000])
+def test_statement_12_berry_esseen_bound_holds(b, d):
+    """Kolmogorov distance of d equal two-cell scores, a shifted binomial, to its Gaussian against (12.4)."""
+    p = stats.norm.cdf(-b)
+    flips = np.arange(d + 1)
+    limit = stats.norm.cdf((flips - d * p) / math.sqrt(d * p * (1 - p)))
+    law = stats.binom.cdf(flips, d, p)
+    distance = max(abs(law - limit).max(), abs(law - stats.binom.pmf(flips, d, p) - limit).max())
+    j = float(security.surviving_information([-np.inf, b, np.inf], 0.0, 1.0))
+    assert 0 < distance <= 0.9 / math.sqrt(d) / j**1.5
+    third = stats.norm.pdf(b) ** 3 * (1 / p**2 + 1 / (1 - p) ** 2)
+    assert distance <= 0.56 * third / math.sqrt(d) / j**1.5
 
 
 @settings(max_examples=40)
@@ -403,6 +425,27 @@ def test_statement_13_closed_form():
     assert min(map(min, ratios.values())) > 0.93
     assert max(ratios[0.03] + ratios[0.1]) < 1.2
     assert 1.3 < max(ratios[0.3]) < 1.45  # eps b near 1: the counter-example to a tighter claim
+
+
+def test_statement_13_unequal_coordinates_need_a_split():
+    """Many coordinates that hardly move beside a few that flip rarely: one minimum is too large, a split is not."""
+    pairs, copies = [two_cells(0.0, 3.2e-5), two_cells(5.0, 0.06)], [1900, 350]
+    outside, inside = (np.vstack([pair[i] for pair in pairs]) for i in (0, 1))
+    exact = security.product_insecurity(outside, inside, copies=copies)
+    limit = [security.product_insecurity_gaussian(*pair, copies=c) for pair, c in zip(pairs, copies, strict=True)]
+    union = abs(outside - inside)[:, 0] * copies
+    closed = min(union.sum(), security.product_insecurity_gaussian(outside, inside, copies=copies))
+    assert closed > 3 * exact
+    assert min(closed, union[0] + limit[1], limit[0] + union[1]) == pytest.approx(exact, rel=0.1)
+
+
+@pytest.mark.parametrize(("width", "tail"), [(20, False), (10_000, True)])
+def test_statement_14_needs_more_weights_than_the_width(width, tail):
+    """100 weights: the average law at width 20, nothing left at width 10,000."""
+    distance = np.random.default_rng(2).uniform(0, width / 2, (200, 100))
+    kept = np.sqrt(security.surviving_information([-np.inf, 0.0, np.inf], distance, 1.0).mean(1))
+    median = np.median(kept)
+    assert median < 1e-20 if tail else median == pytest.approx(math.sqrt(1.8064 / width), rel=0.05)
 
 
 def test_statement_14_mean_information():
