@@ -1,0 +1,483 @@
+"""One setting of the indicator study: data, models, every attack, every cheap number; used by notebook 02b.
+
+A setting is a row of ``notebooks/settings/02b_settings.yaml``, fixed before results are read. ``evaluate`` returns
+plain arrays, so that a sweep can cache it and a notebook can decide.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy.stats import rankdata
+
+from qmis_utils import attacks, ensemble, indicator, quantizers
+
+QUANTIZER_SET = [
+    *("fp32", "uniform_8", "uniform_4", "uniform_3", "uniform_2", "uniform_mse_4", "uniform_mse_3", "uniform_mse_2"),
+    *("midrise_3", "midrise_2", "midrise_1", "lloyd_3", "lloyd_2", "nf4", "pot_4", "apot_4"),
+    *("sign", "twn", "b158", "ternary_33", "ternary_50", "ternary_90"),
+]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Describe one experiment; defaults are the companion's default setting."""
+
+    name: str
+    split: str = "choose"
+    task: str = "binary"
+    classes: int = 2
+    dim: int = 128
+    k_modes: int = 8
+    separation: float = 16.0
+    label_noise: float = 0.0
+    n_pool: int = 256
+    n_heldout: int = 2000
+    hidden: tuple = (32,)
+    steps: int = 200
+    lr: float = 1e-2
+    optimizer: str = "adam"
+    batch_size: int | None = None
+    weight_decay: float = 0.0
+    init: str = "shared"
+    granularity: str = "tensor"
+    n_models: int = 128
+    n_indicator: int = 16
+    white_box: bool = False
+    seed: int = 0
+
+    def training(self, **changes):
+        """Return the keyword arguments of ``ensemble.train``."""
+        names = ("task", "hidden", "steps", "lr", "optimizer", "batch_size", "weight_decay", "init", "seed")
+        return {name: getattr(self, name) for name in names} | changes
+
+
+def load_settings(path):
+    """Read settings from a YAML file, a list of mappings.
+
+    Raises ValueError naming the setting and the key if a key is unknown, a name repeats or the split is misspelt.
+    """
+    settings = []
+    for row in yaml.safe_load(Path(path).read_text(encoding="utf-8")):
+        unknown = set(row) - set(Setting.__dataclass_fields__)
+        if unknown:
+            raise ValueError(f"setting {row.get('name')!r} has unknown keys {', '.join(sorted(unknown))}")
+        settings.append(Setting(**row | {"hidden": tuple(row.get("hidden", (32,)))}))
+    names = [s.name for s in settings]
+    if len(set(names)) < len(names) or {s.split for s in settings} - {"choose", "judge"}:
+        raise ValueError(f"settings need distinct names and split 'choose' or 'judge'; got {names}")
+    return settings
+
+
+def draw_records(setting, n, world, rng):
+    """Return n records (x, y) of a setting; ``world`` holds the mode means and, for regression, their values."""
+    means, values = world
+    mode = rng.integers(setting.k_modes, size=n)
+    x = (means[mode] + rng.normal(size=(n, setting.dim))).astype(np.float32)
+    if setting.task == "regression":
+        return x, values[mode] + setting.label_noise * rng.normal(size=n)
+    y = mode % setting.classes
+    noisy = rng.random(n) < setting.label_noise
+    return x, np.where(noisy, (y + 1 + rng.integers(setting.classes - 1, size=n)) % setting.classes, y)
+
+
+def draw_world(setting, rng):
+    """Draw what a pool and its held-out records share: mode means (k, d) and values (k,)."""
+    means = rng.normal(size=(setting.k_modes, setting.dim)) * setting.separation / np.sqrt(setting.dim)
+    return means, rng.normal(size=setting.k_modes)
+
+
+def losses(logits, y, task):
+    """Return the per-record loss, (M, m): cross-entropy, or squared error for regression."""
+    s = attacks.signal(logits, y, task)
+    return np.square(s) if task == "regression" else np.logaddexp(0, -s)
+
+
+def likelihoods(logits, y, task, variance=1.0):
+    """Return the probability (density for regression, up to a constant) that each model gives to the label."""
+    loss = losses(logits, y, task)
+    return np.exp(-loss / (2 * variance) if task == "regression" else -loss)
+
+
+def attack_scores(setting, models, x, y, x_out, y_out, members, gradients=None):
+    """Run every attack of the study on one quantizer's models; return name -> scores (M, N)."""
+    logits, outside = models.logits(x), models.logits(x_out)
+    signals = attacks.signal(logits, y, setting.task)
+    loss = losses(logits, y, setting.task)
+    confidence = -loss if setting.task == "regression" else signals
+    spread = max(losses(outside, y_out, setting.task).mean(), 1e-12)
+    shared = (setting.task, spread)
+    scores = {
+        "lira": attacks.lira(signals, members),
+        "lira_offline": attacks.lira(confidence, members, "offline"),
+        "rmia": attacks.rmia(likelihoods(logits, y, *shared), likelihoods(outside, y_out, *shared), members),
+        "loss": -loss,
+    }
+    if gradients is not None:
+        weights = models.vectors()
+        regression = attacks.weight_regression(weights, members)
+        influence = attacks.influence_score(weights, gradients)
+        white = attacks.lira(regression, members) + attacks.lira(influence, members)
+        scores |= {"regression": regression, "influence": influence, "white": white, "combined": white + scores["lira"]}
+    return scores
+
+
+def trajectory(setting, x, y, members):
+    """Return the late iterates of one run as an ensemble: the same training stopped at ever later steps."""
+    stops = np.unique(np.linspace(setting.steps // 2, setting.steps, setting.n_indicator).astype(int))
+    runs = [ensemble.train(x, y, members[:1], **setting.training(steps=int(s))) for s in stops]
+    return ensemble.concatenate(runs)
+
+
+def neighbours(model, name, granularity, n, rng):
+    """Return n codewords one level away from Q(model): in each, one random weight moves to an adjacent level."""
+    released = model.quantize(name, granularity)
+    moved = ensemble.concatenate([released] * n)
+    sizes = np.array([w[0].numel() for w in released.weights])
+    for copy in range(n):
+        layer = rng.choice(len(sizes), p=sizes / sizes.sum())
+        flat = moved.weights[layer][copy].view(-1)
+        levels = np.unique(flat.numpy())
+        at = rng.integers(len(flat))
+        place = np.searchsorted(levels, flat[at].item())
+        choices = [levels[k] for k in (place - 1, place + 1) if 0 <= k < len(levels)]
+        if choices:
+            flat[at] = float(rng.choice(choices))
+    return moved
+
+
+def rate_estimates(codebooks, x, y, task, draws, seed):
+    """Return our estimates of r, (source, aggregation, rate) -> Estimate, for the codebooks of one quantizer."""
+    result = {}
+    for source, codebook in codebooks.items():
+        loss = losses(codebook.logits(x), y, task)
+        for kind in indicator.AGGREGATIONS:
+            result[f"r {source} {kind}"] = indicator.estimate(loss, kind, draws=draws, seed=seed)
+        for kind in ("min", "median"):
+            result[f"r {source} {kind} cramer"] = indicator.estimate(loss, kind, "cramer", max(draws // 20, 1), seed)
+    return result
+
+
+def survival_estimates(small, full, logits, draws, seed):
+    """Return the survival correlations of one quantizer, name -> Estimate; ``logits`` of the full-precision models."""
+    quantized, full_logits = logits
+    variants = ("rho", "rho_pc1", "rho_shape") if len(full) >= 4 else ("rho", "rho_shape")
+    result = {v: indicator.survival(quantized, full_logits, v, draws, seed) for v in variants}
+    result["rho_w"] = indicator.survival(small.vectors(), full.vectors(), draws=draws, seed=seed)
+    return result
+
+
+def surviving_weights(small, full):
+    """Return sqrt_J over all layers: the square root of the mean surviving information of a weight."""
+    shares = [
+        indicator.surviving_share(q.flatten(1).numpy(), f.flatten(1).numpy())
+        for q, f in zip(small.weights, full.weights, strict=True)
+    ]
+    return float(np.sqrt(np.average(shares, weights=[f[0].numel() for f in full.weights])))
+
+
+def rivals(setting, name, small, full, data, logits):
+    """Return every cheap rival of one quantizer, oriented so that larger = leaks more."""
+    x, y, _, y_out, members = data
+    quantized, full_logits = logits
+    inside = losses(small.logits(x), y, setting.task)
+    train, test = inside[members].mean(), losses(quantized, y_out, setting.task).mean()
+    a, b = quantized[0].ravel().astype(float), full_logits[0].ravel().astype(float)
+    gain = (a @ b) / max(b @ b, 1e-300)
+    first = quantizers.quantize(full.weights[0], name, setting.granularity)
+    entropy = quantizers.code_entropy(first)
+    return {
+        "function error": -np.sqrt(np.mean((a - gain * b) ** 2) / max(np.mean(a**2), 1e-300)),
+        "weight error": -np.linalg.norm(small.vectors()[0] - full.vectors()[0]) / np.linalg.norm(full.vectors()[0]),
+        "code entropy": 32.0 if name == "fp32" else float(np.mean(entropy)),
+        "sparsity": -float(np.mean(small.vectors() == 0)),
+        "bits": float(quantizers.QUANTIZERS[name].bits),
+        "train loss": -train,
+        "test loss": -test,
+        "test accuracy": float(utility(quantized, y_out, setting.task).mean()),
+        "generalisation gap": test - train,
+    }
+
+
+def utility(logits, y, task):
+    """Return accuracy of each model, or R^2 for regression, (M,)."""
+    if task == "regression":
+        return 1 - np.square(logits - y).mean(axis=1) / np.var(y)
+    guess = logits.argmax(axis=-1) if task == "multiclass" else logits > 0
+    return (guess == y).mean(axis=1)
+
+
+def cheap_attacks(small, x, y, members, task):
+    """Return the two cheap attacks that use the indicator's models: AUC of one-reference calibration and of LiRA."""
+    signals = attacks.signal(small.logits(x), y, task)
+    calibrated = -(losses(small.logits(x), y, task) - np.roll(losses(small.logits(x), y, task), 1, axis=0))
+    enough = min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) >= 3
+    lira = attacks.lira(signals, members, "online_fixed") if enough else calibrated
+    return {"one reference": attacks.auc(calibrated, members)[:1].mean(), "lira 16": attacks.auc(lira, members).mean()}
+
+
+def prepare(setting):
+    """Draw the data of a setting and train its attack models and, apart, its indicator models."""
+    rng = np.random.default_rng([setting.seed, 2])
+    world = draw_world(setting, rng)
+    x, y = draw_records(setting, setting.n_pool, world, rng)
+    x_out, y_out = draw_records(setting, setting.n_heldout, world, rng)
+    members, spare_members = (
+        ensemble.random_halves(n, setting.n_pool, rng) for n in (setting.n_models, setting.n_indicator)
+    )
+    models = ensemble.train(x, y, members, **setting.training())
+    spare = ensemble.train(x, y, spare_members, **setting.training(seed=setting.seed + 1))
+    return (x, y, x_out, y_out, members), models, (x, y, x_out, y_out, spare_members), spare
+
+
+def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
+    """Run one setting whole: every attack and every cheap number on every quantizer.
+
+    Returns a dict: ``auc`` attack -> (M, Q) per target; ``value`` and ``draws`` estimator -> (Q,) and (R, Q), all
+    oriented so that larger = leaks more; ``predicted`` (law, attack) -> (Q,) AUC; ``utility`` (Q,).
+    """
+    data, models, spare_data, spare = prepare(setting)
+    x, y, x_out, y_out, members = data
+    rng = np.random.default_rng([setting.seed, 3])
+    full_logits = spare.logits(x_out)
+    gradients = ensemble.record_gradients(models, x, y) if setting.white_box else None
+    path = trajectory(setting, x, y, spare_data[-1])
+    rows = []
+    for name in names:
+        released, small = models.quantize(name, setting.granularity), spare.quantize(name, setting.granularity)
+        logits = small.logits(x_out)
+        scores = attack_scores(setting, released, x, y, x_out, y_out, members, gradients)
+        books = {"ensemble": small, "trajectory": path.quantize(name, setting.granularity)}
+        if name != "fp32":
+            books["neighbourhood"] = neighbours(spare[:1], name, setting.granularity, setting.n_indicator, rng)
+        rates = rate_estimates(books, x_out, y_out, setting.task, draws, setting.seed)
+        survived = survival_estimates(small, spare, (logits, full_logits), draws, setting.seed)
+        exact = rivals(setting, name, small, spare, spare_data, (logits, full_logits))
+        exact |= cheap_attacks(small, x, y, spare_data[-1], setting.task)
+        rows.append({
+            "auc": {attack: attacks.auc(score, members) for attack, score in scores.items()},
+            "rates": rates, "survived": survived, "sqrt_J": surviving_weights(small, spare), "exact": exact,
+            "utility": utility(logits, y_out, setting.task).mean(),
+        })  # fmt: skip
+    full_signals = attacks.signal(models.logits(x), y, setting.task)
+    variance = full_logits.var(axis=0).mean() if setting.task != "multiclass" else _signal_variance(full_logits, y_out)
+    return _collect(rows, full_signals, members, variance, draws, rng)
+
+
+def _signal_variance(logits, y):
+    return attacks.signal(logits, y, "multiclass").var(axis=0).mean()
+
+
+def _collect(rows, full_signals, members, variance, draws, rng):
+    """Turn rows (one per quantizer) into arrays, and add what the laws predict."""
+    value, samples = {}, {}
+    for name in {key: None for row in rows for key in row["rates"]}:
+        estimates = [row["rates"].get(name) for row in rows]
+        value[name] = np.array([-e.value if e else np.nan for e in estimates])
+        width = max(len(e.draws) for e in estimates if e)
+        samples[name] = np.stack([-e.draws if e else np.full(width, np.nan) for e in estimates], axis=1)
+    for name in rows[0]["survived"]:
+        value[name] = np.array([row["survived"][name].value for row in rows])
+        samples[name] = np.stack([row["survived"][name].draws for row in rows], axis=1)
+    value["sqrt_J"] = np.array([row["sqrt_J"] for row in rows])
+    for name in rows[0]["exact"]:
+        value[name] = np.array([row["exact"][name] for row in rows])
+    auc = {attack: np.stack([row["auc"][attack] for row in rows], axis=1) for attack in rows[0]["auc"]}
+    return {
+        "auc": auc, "value": value, "draws": samples, "utility": np.array([row["utility"] for row in rows]),
+        "predicted": _predict(value, auc, full_signals, members, variance, rng),
+    }  # fmt: skip
+
+
+def _predict(value, auc, full_signals, members, variance, rng):
+    """Predict each quantizer's AUC by the closed law and by the simulation law, from the first (full-precision) row."""
+    predicted = {}
+    for name in ("rho", "rho_shape"):
+        rho = np.clip(value[name], 0, 1)
+        predicted[f"closed {name}", "lira"] = attacks.survival_law(rho, auc["lira"][:, 0].mean())
+        simulated = [indicator.simulated_signals(full_signals, r, variance, rng) for r in rho]
+        predicted[f"simulation {name}", "lira"] = np.array(
+            [attacks.auc(attacks.lira(s, members), members).mean() for s in simulated]
+        )
+    for attack in set(auc) & {"regression", "white", "combined"}:
+        for name in ("rho_w", "sqrt_J"):
+            share = np.clip(value[name], 0, 1)
+            predicted[f"closed {name}", attack] = attacks.survival_law(share, auc[attack][:, 0].mean())
+    return predicted
+
+
+def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000, 3000, 10_000, 20_000), n_default=16):
+    """Return the survival correlations at other budgets: a list of (kind, budget, estimator, values (Q,))."""
+    large = Setting(**{**setting.__dict__, "n_indicator": max(models), "n_heldout": max(heldout), "n_models": 8})
+    _, _, (_, _, x_out, _, _), spare = prepare(large)
+    budgets = [("models", b, b, setting.n_heldout) for b in models]
+    budgets += [("held-out", m, min(n_default, max(models)), m) for m in heldout]
+    rows = []
+    for kind, budget, n_models, m in budgets:
+        some = spare[:n_models]
+        full = some.logits(x_out[:m])
+        values = [
+            survival_estimates(small, some, (small.logits(x_out[:m]), full), 1, 0)
+            for small in (some.quantize(name, setting.granularity) for name in QUANTIZER_SET)
+        ]
+        rows += [(kind, budget, name, np.array([v[name].value for v in values])) for name in values[0]]
+    return rows
+
+
+BLACK_BOX = ("lira", "lira_offline", "rmia", "loss")
+INDICATORS = ("r ", "rho", "sqrt_J")
+CHEAP_ATTACKS = ("one reference", "lira 16")
+
+
+def kind_of(estimator):
+    """Return "indicator", "attack" or "rival"."""
+    if estimator in CHEAP_ATTACKS:
+        return "attack"
+    return "indicator" if estimator.startswith(INDICATORS) else "rival"
+
+
+def models_needed(estimator, n_indicator):
+    """Return how many models must be trained for an estimator."""
+    if estimator.startswith(("rho", "r ensemble")) or estimator in ("sqrt_J", "lira 16"):
+        return n_indicator
+    return {"one reference": 2, "fixed order": 0}.get(estimator, 1)
+
+
+def complete(results, settings):
+    """Add to every result what compares settings: ``signs`` of the resolved pairs, and the rival "fixed order".
+
+    ``signs`` maps attack to (Q, Q), from ``indicator.resolved_pairs``. The fixed order is the mean rank of LiRA's AUC
+    over the *other* choosing settings; NaN where there is none.
+    """
+    ranks = {s.name: rankdata(r["auc"]["lira"].mean(axis=0)) for s, r in zip(settings, results, strict=True)}
+    teachers = [s.name for s in settings if s.split == "choose"]
+    for setting, result in zip(settings, results, strict=True):
+        others = [ranks[t] for t in teachers if t != setting.name]
+        result["value"]["fixed order"] = np.mean(others, axis=0) if others else np.full(len(QUANTIZER_SET), np.nan)
+        result["signs"] = {
+            a: indicator.resolved_pairs(auc, np.random.default_rng(setting.seed)) for a, auc in result["auc"].items()
+        }
+
+
+def tau_table(results, settings):
+    """Return Kendall's tau over resolved pairs for every estimator, attack and setting, as a tidy frame.
+
+    Columns: estimator, kind, n_models, attack, threat, setting, split, tau, low, high (from the estimator's bootstrap
+    draws; equal to tau where it has none), tau_b over all pairs, resolved (share of pairs).
+    """
+    rows = []
+    for setting, result in zip(settings, results, strict=True):
+        for attack, signs in result["signs"].items():
+            share = np.abs(signs[np.triu_indices(len(signs), 1)]).mean()
+            reference = result["auc"][attack].mean(axis=0)
+            threat = "black" if attack in BLACK_BOX else "white"
+            for name, value in result["value"].items():
+                tau = float(indicator.kendall_resolved(value, signs))
+                draws = indicator.kendall_resolved(result["draws"].get(name, value[None]), signs)
+                low, high = np.quantile(draws[~np.isnan(draws)], [0.025, 0.975]) if np.isfinite(tau) else (np.nan,) * 2
+                rows.append((
+                    name, kind_of(name), models_needed(name, setting.n_indicator), attack, threat, setting.name,
+                    setting.split, tau, low, high, indicator.kendall_b(value, reference), share,
+                ))  # fmt: skip
+    columns = ["estimator", "kind", "n_models", "attack", "threat", "setting", "split", "tau", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "tau_b", "resolved"])
+
+
+def hard_pairs(results, attack):
+    """Return the (Q, Q) mask of the pairs that some setting resolves one way and some setting the other."""
+    signs = np.array([r["signs"][attack] for r in results if attack in r["signs"]])
+    return (signs > 0).any(axis=0) & (signs < 0).any(axis=0)
+
+
+def bootstrap_settings(values, reduce, draws, seed=0):
+    """Return the 95 % percentile interval (low, high) of a statistic of one value per setting, resampling settings."""
+    rng, values = np.random.default_rng(seed), list(values)
+    picks = rng.integers(len(values), size=(draws, len(values)))
+    return tuple(np.quantile([reduce([values[i] for i in pick]) for pick in picks], [0.025, 0.975]))
+
+
+def _hard_tau(name, results, attack, mask):
+    """Return (tau, number) of an estimator over the resolved hard pairs of each setting that has any."""
+    parts = []
+    for result in results:
+        signs = result["signs"][attack] * mask
+        if number := np.abs(np.triu(signs)).sum():
+            parts.append((float(indicator.kendall_resolved(result["value"][name], signs)), number))
+    return parts
+
+
+def _pooled(parts):
+    return sum(tau * number for tau, number in parts) / sum(number for _, number in parts)
+
+
+def summarise(tau, results, settings, reference, draws):
+    """Return the mean, the least and the hard-pair tau of every estimator on each half of the settings.
+
+    Parameters: ``tau`` from ``tau_table``; ``reference`` threat -> attack. Columns as in ``tau_table``, with setting
+    "mean", "min" or "hard_pairs", and intervals from a bootstrap over settings.
+    """
+    rows = []
+    for (split, threat), part in tau.groupby(["split", "threat"]):
+        attack = reference[threat]
+        pool = [r for s, r in zip(settings, results, strict=True) if s.split == split and attack in r["auc"]]
+        mask = hard_pairs(results, attack)
+        for name, group in part[part.attack == attack].groupby("estimator"):
+            first = group.iloc[0][["estimator", "kind", "n_models", "attack", "threat", "split"]].to_dict()
+            hard = _hard_tau(name, pool, attack, mask)
+            statistics = [("mean", group.tau, np.mean), ("min", group.tau, np.min)]
+            statistics += [("hard_pairs", hard, _pooled)] if hard else []
+            for setting, values, reduce in statistics:
+                low, high = bootstrap_settings(values, reduce, draws)
+                rows.append(first | {"setting": setting, "tau": reduce(list(values)), "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def law_table(results, settings):
+    """Return predicted and measured AUC of every quantizer but full precision under every law, as a tidy frame."""
+    frames = []
+    for setting, result in zip(settings, results, strict=True):
+        for (law, attack), predicted in result["predicted"].items():
+            columns = {"law": law, "attack": attack, "setting": setting.name, "split": setting.split}
+            measured = {"predicted": predicted, "measured": result["auc"][attack].mean(axis=0)}
+            frames.append(pd.DataFrame({"quantizer": QUANTIZER_SET, **measured, **columns, "task": setting.task}))
+    table = pd.concat(frames, ignore_index=True)
+    return table[table.quantizer != "fp32"].assign(miss=lambda f: f.predicted - f.measured)
+
+
+def regime_table(results, settings, estimator, bar=3.0):
+    """Return per setting the number of quantizers with n r above the bar, and tau with LiRA among them and the rest."""
+    rows = []
+    for setting, result in zip(settings, results, strict=True):
+        leak, signs = result["value"][estimator], result["signs"]["lira"]
+        inside = setting.n_pool // 2 * -leak > bar
+        taus = [float(indicator.kendall_resolved(leak[m], signs[np.ix_(m, m)])) for m in (inside, ~inside)]
+        rows.append((setting.name, int(inside.sum()), *taus))
+    return pd.DataFrame(rows, columns=["setting", "n r > 3", "tau inside", "tau outside"]).set_index("setting")
+
+
+def threat_table(results, settings, reference):
+    """Return the AUC of each quantizer under each threat's attack, with 95 % half widths, where all of them ran."""
+    frames = []
+    for setting, result in zip(settings, results, strict=True):
+        if set(reference.values()) <= set(result["auc"]):
+            columns = {"quantizer": QUANTIZER_SET, "setting": setting.name}
+            for threat, attack in reference.items():
+                auc = result["auc"][attack]
+                columns |= {threat: auc.mean(axis=0), f"{threat}_half": 1.96 * auc.std(axis=0) / np.sqrt(len(auc))}
+            frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def extreme_agreement(results, estimators, attack="lira"):
+    """Return in which share of settings an estimator's extreme quantizer is not resolvably off the attack's extreme."""
+    share = {}
+    for name in estimators:
+        hits = {"most private": [], "least private": []}
+        for result in results:
+            signs, truth, guess = result["signs"][attack], result["auc"][attack].mean(axis=0), result["value"][name]
+            hits["most private"].append(signs[np.nanargmin(guess), truth.argmin()] == 0)
+            hits["least private"].append(signs[np.nanargmax(guess), truth.argmax()] == 0)
+        share[name] = {key: float(np.mean(values)) for key, values in hits.items()}
+    return pd.DataFrame(share).T

@@ -1,0 +1,100 @@
+"""The indicator study: settings are read strictly, and one small setting runs whole."""
+
+import numpy as np
+import pytest
+
+from qmis_utils import ensemble, quantizers, study
+
+ROOT = study.Path(__file__).resolve().parents[1]
+TINY = study.Setting("tiny", dim=6, k_modes=4, separation=3.0, n_pool=24, n_heldout=40, hidden=(5,), steps=10,
+                     n_models=24, n_indicator=6, white_box=True)  # fmt: skip
+NAMES = ("fp32", "uniform_3", "ternary_90")
+
+
+def test_committed_settings_keep_the_protocol():
+    settings = study.load_settings(ROOT / "notebooks" / "settings" / "02b_settings.yaml")
+    assert len(settings) >= 16
+    assert sum(s.split == "judge" for s in settings) == sum(s.split == "choose" for s in settings)
+    assert {s.task for s in settings} == {"binary", "multiclass", "regression"}
+    assert {len(s.hidden) for s in settings} == {1, 2, 3}
+    assert {s.init for s in settings} == {"shared", "random"}
+    assert {s.granularity for s in settings} == {"tensor", "row"}
+    assert {s.optimizer for s in settings} == {"adam", "sgd"}
+    assert sum(max(s.hidden) > 128 for s in settings) <= 2
+    white = [s for s in settings if s.white_box]
+    assert 4 <= len(white) <= 6
+    assert all(s.n_models == 512 and max(s.hidden) <= 64 and s.init == "shared" for s in white)
+    assert all(s.n_models == 128 for s in settings if not s.white_box)
+    assert all(s.n_indicator <= 16 for s in settings)
+    assert len(study.QUANTIZER_SET) >= 20
+    assert set(study.QUANTIZER_SET) <= set(quantizers.QUANTIZERS)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("- {name: a, widht: 3}", "unknown keys widht"),
+        ("- {name: a}\n- {name: a}", "distinct names"),
+        ("- {name: a, split: jugde}", "split 'choose' or 'judge'"),
+    ],
+)
+def test_bad_settings_are_named(tmp_path, text, match):
+    (tmp_path / "settings.yaml").write_text(text)
+    with pytest.raises(ValueError, match=match):
+        study.load_settings(tmp_path / "settings.yaml")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_one_setting_runs_whole(task):
+    setting = study.Setting(**{**TINY.__dict__, "task": task, "classes": 3 if task == "multiclass" else 2})
+    result = study.evaluate(setting, NAMES, draws=5)
+    assert set(result["auc"]) == {
+        "lira",
+        "lira_offline",
+        "rmia",
+        "loss",
+        "regression",
+        "influence",
+        "white",
+        "combined",
+    }
+    for auc in result["auc"].values():
+        assert auc.shape == (24, 3)
+        assert ((auc >= 0) & (auc <= 1)).all()
+    assert all(v.shape == (3,) for v in result["value"].values())
+    assert all(v.shape[1:] == (3,) for v in result["draws"].values())
+    for name in ("rho", "rho_pc1", "rho_shape", "rho_w"):
+        assert result["value"][name][0] == pytest.approx(1)
+        assert result["value"][name][1] < 1
+    assert result["value"]["sqrt_J"][0] == 1
+    for (_, attack), predicted in result["predicted"].items():  # nothing is lost in full precision
+        assert predicted[0] == pytest.approx(result["auc"][attack][:, 0].mean(), abs=0.03)
+    again = study.evaluate(setting, NAMES, draws=5)
+    assert np.array_equal(again["value"]["rho"], result["value"]["rho"])
+
+
+def test_neighbours_differ_in_one_weight_by_one_level():
+    *_, spare = study.prepare(TINY)
+    released = spare[:1].quantize("uniform_3")
+    moved = study.neighbours(spare[:1], "uniform_3", "tensor", 10, np.random.default_rng(0))
+    difference = moved.vectors() - released.vectors()
+    assert ((difference != 0).sum(axis=1) == 1).all()
+    for layer, w in enumerate(moved.weights):
+        levels = np.unique(released.weights[layer].numpy())
+        assert set(np.unique(w.numpy())) <= set(levels)
+
+
+def test_trajectory_ends_with_the_whole_training():
+    _, _, (x, y, _, _, members), _ = study.prepare(TINY)
+    path = study.trajectory(TINY, x, y, members)
+    last = ensemble.train(x, y, members[:1], **TINY.training())
+    assert np.array_equal(path[len(path) - 1 :].vectors(), last.vectors())
+
+
+def test_label_noise_changes_the_stated_share():
+    rng = np.random.default_rng(0)
+    setting = study.Setting("noisy", task="multiclass", classes=4, k_modes=4, label_noise=0.2)
+    means = 100 * np.eye(4, 128)
+    x, y = study.draw_records(setting, 20_000, (means, np.zeros(4)), rng)
+    assert (y != (x @ means.T).argmax(axis=1)).mean() == pytest.approx(0.2, abs=0.01)
+    assert set(y) == {0, 1, 2, 3}
