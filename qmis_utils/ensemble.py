@@ -1,8 +1,7 @@
 """Many small multilayer perceptrons trained as one batch: the shadow models of an attack in seconds, not hours.
 
 All models share one architecture and one pool of samples; each has its own members, its own order and, if asked,
-its own initialisation. Every model's parameters sit in one row of a (models, P) buffer, so that a training step is
-one batched product per layer and direction, and one fused optimiser step.
+its own initialisation. A training step is one batched product per layer and direction, and one fused optimiser step.
 """
 
 import itertools
@@ -34,7 +33,7 @@ class Ensemble:
     def __getitem__(self, models):
         """Select models by slice or index array."""
         pick = models if isinstance(models, slice) else torch.as_tensor(np.asarray(models))
-        return replace(self, weights=tuple(w[pick] for w in self.weights), biases=tuple(b[pick] for b in self.biases))
+        return _map(lambda tensor: tensor[pick], self)
 
     def quantize(self, name, granularity="tensor"):
         """Quantize every weight matrix with its own scale; biases stay in full precision.
@@ -59,6 +58,20 @@ class Ensemble:
         return z if self.task == "multiclass" else z[..., 0]
 
 
+def _map(function, model):
+    return replace(model, weights=tuple(map(function, model.weights)), biases=tuple(map(function, model.biases)))
+
+
+def _tensors(model):
+    return [*model.weights, *model.biases]
+
+
+def _views(flat, model):
+    """Cut a flat buffer into the tensors of an Ensemble shaped like ``model``, each contiguous."""
+    blocks = iter(flat.split([tensor.numel() for tensor in _tensors(model)]))
+    return _map(lambda tensor: next(blocks).view(tensor.shape), model)
+
+
 def concatenate(ensembles):
     """Join ensembles of one architecture into one, models in order."""
     weights = zip(*(e.weights for e in ensembles), strict=True)
@@ -68,20 +81,16 @@ def concatenate(ensembles):
 
 def record_gradients(models, x, y):
     """Return the gradient of each record's loss at the mean of the models' weights, (N, P), biases left out."""
-    mean = replace(
-        models,
-        weights=tuple(w.mean(dim=0, keepdim=True) for w in models.weights),
-        biases=tuple(b.mean(dim=0, keepdim=True) for b in models.biases),
-    )
+    mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
     device = mean.weights[0].device
     x, y = (torch.as_tensor(np.asarray(a, np.float32), device=device) for a in (x, y))
     activations = _forward(x, mean)
-    dz, gradients = _loss_gradient(activations[-1], y[None], models.task) * len(x), []
-    for layer in reversed(range(len(mean.weights))):
-        gradients.append(torch.einsum("no,ni->noi", dz[0], activations[layer][0]).flatten(1))
-        if layer:
-            dz = torch.bmm(dz, mean.weights[layer]).mul_(activations[layer] > 0)
-    return torch.cat(gradients[::-1], dim=1).cpu().numpy()
+    dz = _loss_gradient(activations[-1], y[None], models.task) * len(x)
+    per_layer = [
+        torch.einsum("no,ni->noi", delta[0], activations[layer][0]).flatten(1)
+        for layer, delta in _backward(dz, activations, mean)
+    ]
+    return torch.cat(per_layer[::-1], dim=1).cpu().numpy()
 
 
 def random_halves(n_models, n_pool, rng):
@@ -94,11 +103,11 @@ def random_halves(n_models, n_pool, rng):
     return order < n_pool // 2
 
 
-def _forward(x, model):
+def _forward(x, model, out=None):
     """Return the input of every layer and the final output, each (M, m, width); x is (m, d) or (M, m, d)."""
     activations = [x.expand(len(model), *x.shape) if x.ndim == 2 else x]
     for layer, (w, b) in enumerate(zip(model.weights, model.biases, strict=True)):
-        z = torch.baddbmm(b[:, None, :], activations[-1], w.transpose(1, 2))
+        z = torch.bmm(activations[-1], w.transpose(1, 2), out=out and out[layer]).add_(b[:, None, :])
         activations.append(z.relu_() if layer < len(model.weights) - 1 else z)
     return activations
 
@@ -112,35 +121,32 @@ def _loss_gradient(z, y, task):
     return (torch.softmax(z, dim=-1) - torch.nn.functional.one_hot(y.long(), z.shape[-1])) / z.shape[1]
 
 
-def _backward(activations, dz, model, grad):
-    """Write the gradient of every layer into ``grad``, an Ensemble of views on the flat gradient buffer."""
+def _backward(dz, activations, model, out=None):
+    """Yield (layer, d(loss)/d(its output)) from the last layer to the first; ``out`` may hold buffers for them."""
     for layer in reversed(range(len(model.weights))):
-        torch.bmm(dz.transpose(1, 2), activations[layer], out=grad.weights[layer])
-        torch.sum(dz, dim=1, out=grad.biases[layer])
+        yield layer, dz
         if layer:
-            dz = torch.bmm(dz, model.weights[layer]).mul_(activations[layer] > 0)
+            dz = torch.bmm(dz, model.weights[layer], out=out and out[layer - 1])
+            # ReLU's own backward: ten times as fast as multiplying by a boolean mask
+            torch.ops.aten.threshold_backward.grad_input(dz, activations[layer], 0, grad_input=dz)
 
 
-def _views(flat, sizes, task):
-    """Cut the rows of a (M, P) buffer into weight and bias views, laid out layer by layer as nn.Linear does."""
-    weights, biases, at = [], [], 0
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        weights.append(flat[:, at : at + fan_in * fan_out].view(-1, fan_out, fan_in))
-        at += fan_in * fan_out
-        biases.append(flat[:, at : at + fan_out])
-        at += fan_out
-    return Ensemble(tuple(weights), tuple(biases), task)
+def _buffers(model, m):
+    """Return one array (M, m, width) per layer, written again in every step: allocating anew costs a third of it."""
+    return [w.new_empty(len(w), m, w.shape[1]) for w in model.weights]
 
 
-def _initial(n_models, sizes, init, seed):
-    """Draw U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases, the default of nn.Linear."""
-    rows = []
+def _initial(n_models, sizes, init, seed, task):
+    """Draw U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases, the default of nn.Linear, as an Ensemble."""
+    layers, rows = list(itertools.pairwise(sizes)), []
     for model in range(1 if init == "shared" else n_models):
         rng = np.random.default_rng([seed, model])
-        layers = itertools.pairwise(sizes)
-        rows.append(np.concatenate([rng.uniform(-1, 1, (i + 1) * o) / np.sqrt(i) for i, o in layers]))
-    flat = torch.tensor(np.array(rows), dtype=torch.float32)
-    return flat.expand(n_models, -1).clone()
+        rows.append([rng.uniform(-1, 1, (i + 1, o)) / np.sqrt(i) for i, o in layers])
+    stacked = [
+        torch.tensor(np.array(layer), dtype=torch.float32).expand(n_models, -1, -1) for layer in zip(*rows, strict=True)
+    ]
+    weights = tuple(s.flatten(1)[:, : i * o].view(-1, o, i) for s, (i, o) in zip(stacked, layers, strict=True))
+    return Ensemble(weights, tuple(s[:, -1] for s in stacked), task)
 
 
 def _check(x, y, members, task, init, optimizer):
@@ -160,7 +166,7 @@ def _check(x, y, members, task, init, optimizer):
 
 
 def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, weight_decay=0.0, optimizer="adam",
-          batch_size=None, init="shared", seed=0, chunk=32, device="cpu", progress=False):  # fmt: skip
+          batch_size=None, init="shared", seed=0, chunk=64, device="cpu", progress=False):  # fmt: skip
     """Train one network per row of ``members``, all in one batch.
 
     Parameters
@@ -177,7 +183,7 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
     init : {"shared", "random"}
         One initialisation for all models, or one each.
     seed, chunk, device, progress : int, int, str, bool
-        ``chunk`` models are trained together; it bounds the memory and changes no result beyond rounding.
+        At most ``chunk`` models are trained together; it bounds the memory and changes no result beyond rounding.
 
     Returns
     -------
@@ -192,22 +198,25 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
     x, y, members = np.asarray(x, np.float32), np.asarray(y, np.float32), np.asarray(members, bool)
     _check(x, y, members, task, init, optimizer)
     sizes = (x.shape[1], *hidden, int(y.max()) + 1 if task == "multiclass" else 1)
-    start = _initial(len(members), sizes, init, seed)
+    start = _initial(len(members), sizes, init, seed, task)
     index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
     pool = torch.tensor(x, device=device), torch.tensor(y, device=device)
 
     def fit(at):
         order = _batches(index[at : at + chunk], steps, batch_size, seed, at)
-        flat = start[at : at + chunk].to(device)
+        part = start[at : at + chunk]
+        flat = torch.cat([tensor.reshape(-1) for tensor in _tensors(part)]).to(device)
+        flat.grad = torch.zeros_like(flat)
         step = OPTIMIZERS[optimizer]([flat], lr=lr, weight_decay=weight_decay, fused=True)
-        return _fit(flat, step, *pool, order, sizes, task)
+        return _fit(_views(flat, part), _views(flat.grad, part), step, *pool, order)
 
+    chunk = min(chunk, -(-len(members) // 2))  # two threads at least have work, however few the models
     starts = range(0, len(members), chunk)
     with _single_threaded() as threads:
         parallel = Parallel(min(threads, len(starts)), backend="threading", return_as="generator")
         trained = parallel(delayed(fit)(at) for at in starts)
         bar = tqdm(trained, total=len(starts), desc="training", unit="chunk", disable=not progress, leave=False)
-        return _views(torch.cat(list(bar)), sizes, task)
+        return concatenate(list(bar))
 
 
 @contextmanager
@@ -241,15 +250,20 @@ def _batches(index, steps, batch_size, seed, first):
         yield shuffled[:, at : at + batch_size]
 
 
-def _fit(flat, optimizer, x, y, order, sizes, task):
-    """Run the training loop on one chunk of models, in place on the (models, P) buffer ``flat``."""
-    flat.grad = torch.zeros_like(flat)
-    model, grad = _views(flat, sizes, task), _views(flat.grad, sizes, task)
+def _fit(model, grad, optimizer, x, y, order):
+    """Run the training loop on one chunk of models, in place; ``grad`` holds the gradients the optimizer reads."""
+    size = None
     with torch.no_grad():
         for batch in order:
             if batch is not None:
                 inputs, labels = x[batch], y[batch]
-            activations = _forward(inputs, model)
-            _backward(activations, _loss_gradient(activations[-1], labels, task), model, grad)
+            if batch is not None and batch.shape[1] != size:
+                size = batch.shape[1]
+                outputs, deltas = _buffers(model, size), _buffers(model, size)
+            activations = _forward(inputs, model, outputs)
+            dz = _loss_gradient(activations[-1], labels, model.task)
+            for layer, delta in _backward(dz, activations, model, deltas):
+                torch.bmm(delta.transpose(1, 2), activations[layer], out=grad.weights[layer])
+                torch.sum(delta, dim=1, out=grad.biases[layer])
             optimizer.step()
-    return flat.detach()
+    return _map(torch.Tensor.detach, model)

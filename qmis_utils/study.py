@@ -160,22 +160,32 @@ def rate_estimates(codebooks, x, y, task, draws, seed):
     return result
 
 
-def survival_estimates(small, full, logits, draws, seed):
-    """Return the survival correlations of one quantizer, name -> Estimate; ``logits`` of the full-precision models."""
-    quantized, full_logits = logits
+def survival_estimates(small, full, x_out, x, draws, seed):
+    """Return the survival correlations of one quantizer, name -> Estimate.
+
+    On held-out inputs ``x_out``: rho, rho_pc1 (from four models on) and rho_shape; on the training pool's inputs ``x``,
+    without labels or membership: rho_pool, in the variant "rho_shape"; between the weights: rho_w.
+    """
+    held, pool = ((small.logits(inputs), full.logits(inputs)) for inputs in (x_out, x))
     variants = ("rho", "rho_pc1", "rho_shape") if len(full) >= 4 else ("rho", "rho_shape")
-    result = {v: indicator.survival(quantized, full_logits, v, draws, seed) for v in variants}
+    result = {v: indicator.survival(*held, v, draws, seed) for v in variants}
+    result["rho_pool"] = indicator.survival(*pool, "rho_shape", draws, seed)
     result["rho_w"] = indicator.survival(small.vectors(), full.vectors(), draws=draws, seed=seed)
     return result
 
 
-def surviving_weights(small, full):
-    """Return sqrt_J over all layers: the square root of the mean surviving information of a weight."""
-    shares = [
-        indicator.surviving_share(q.flatten(1).numpy(), f.flatten(1).numpy())
-        for q, f in zip(small.weights, full.weights, strict=True)
-    ]
-    return float(np.sqrt(np.average(shares, weights=[f[0].numel() for f in full.weights])))
+def surviving_weights(small, full, granularity):
+    """Return sqrt_J over all layers: the square root of the mean surviving information of a weight.
+
+    A scale's cells are its own: the rows of a matrix are taken apart where each has a scale.
+    """
+    shares, sizes = [], []
+    for q, f in zip(small.weights, full.weights, strict=True):
+        rows = q.shape[1] if granularity == "row" else 1
+        parts = zip(q.reshape(len(q), rows, -1).unbind(1), f.reshape(len(f), rows, -1).unbind(1), strict=True)
+        shares += [indicator.surviving_share(a.numpy(), b.numpy(), most=max(1000 // rows, 20)) for a, b in parts]
+        sizes += [f[0].numel() / rows] * rows
+    return float(np.sqrt(np.average(shares, weights=sizes)))
 
 
 def rivals(setting, name, small, full, data, logits):
@@ -253,12 +263,12 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
         if name != "fp32":
             books["neighbourhood"] = neighbours(spare[:1], name, setting.granularity, setting.n_indicator, rng)
         rates = rate_estimates(books, x_out, y_out, setting.task, draws, setting.seed)
-        survived = survival_estimates(small, spare, (logits, full_logits), draws, setting.seed)
+        survived = survival_estimates(small, spare, x_out, x, draws, setting.seed)
         exact = rivals(setting, name, small, spare, spare_data, (logits, full_logits))
         exact |= cheap_attacks(small, x, y, spare_data[-1], setting.task)
         rows.append({
             "auc": {attack: attacks.auc(score, members) for attack, score in scores.items()},
-            "rates": rates, "survived": survived, "sqrt_J": surviving_weights(small, spare), "exact": exact,
+            "rates": rates, "survived": survived, "sqrt_J": surviving_weights(small, spare, setting.granularity), "exact": exact,
             "utility": utility(logits, y_out, setting.task).mean(),
         })  # fmt: skip
     full_signals = attacks.signal(models.logits(x), y, setting.task)
@@ -294,7 +304,7 @@ def _collect(rows, full_signals, members, variance, draws, rng):
 def _predict(value, auc, full_signals, members, variance, rng):
     """Predict each quantizer's AUC by the closed law and by the simulation law, from the first (full-precision) row."""
     predicted = {}
-    for name in ("rho", "rho_shape"):
+    for name in ("rho", "rho_pool"):
         rho = np.clip(value[name], 0, 1)
         predicted[f"closed {name}", "lira"] = attacks.survival_law(rho, auc["lira"][:, 0].mean())
         simulated = [indicator.simulated_signals(full_signals, r, variance, rng) for r in rho]
@@ -311,16 +321,15 @@ def _predict(value, auc, full_signals, members, variance, rng):
 def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000, 3000, 10_000, 20_000), n_default=16):
     """Return the survival correlations at other budgets: a list of (kind, budget, estimator, values (Q,))."""
     large = Setting(**{**setting.__dict__, "n_indicator": max(models), "n_heldout": max(heldout), "n_models": 8})
-    _, _, (_, _, x_out, _, _), spare = prepare(large)
+    _, _, (x, _, x_out, _, _), spare = prepare(large)
     budgets = [("models", b, b, setting.n_heldout) for b in models]
     budgets += [("held-out", m, min(n_default, max(models)), m) for m in heldout]
     rows = []
     for kind, budget, n_models, m in budgets:
         some = spare[:n_models]
-        full = some.logits(x_out[:m])
         values = [
-            survival_estimates(small, some, (small.logits(x_out[:m]), full), 1, 0)
-            for small in (some.quantize(name, setting.granularity) for name in QUANTIZER_SET)
+            survival_estimates(some.quantize(name, setting.granularity), some, x_out[:m], x, 1, 0)
+            for name in QUANTIZER_SET
         ]
         rows += [(kind, budget, name, np.array([v[name].value for v in values])) for name in values[0]]
     return rows

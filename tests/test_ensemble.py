@@ -26,7 +26,8 @@ def plain_loop(start, model, y, task, hidden, order, optimizer, **options):
     for fan_in, fan_out in itertools.pairwise(sizes):
         layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
     net = torch.nn.Sequential(*layers[:-1])
-    torch.nn.utils.vector_to_parameters(start[model], net.parameters())
+    own = [tensor[model] for pair in zip(start.weights, start.biases, strict=True) for tensor in pair]
+    torch.nn.utils.vector_to_parameters(torch.cat([tensor.flatten() for tensor in own]), net.parameters())
     step = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer](net.parameters(), **options)
     for batch in order:
         step.zero_grad()
@@ -50,7 +51,7 @@ def test_equals_a_plain_module_loop(task, hidden, optimizer, batch_size, init):
     ours = ensemble.train(X, y, MEMBERS, task=task, hidden=hidden, steps=12, optimizer=optimizer, batch_size=batch_size,
                           init=init, seed=3, chunk=2, **options).logits(X)  # fmt: skip
     sizes = (X.shape[1], *hidden, 3 if task == "multiclass" else 1)
-    start = ensemble._initial(5, sizes, init, 3)
+    start = ensemble._initial(5, sizes, init, 3, task)
     for model in range(5):
         index = torch.from_numpy(np.nonzero(MEMBERS[model])[0][None])
         batches, order = ensemble._batches(index, 12, batch_size, 3, model), []
