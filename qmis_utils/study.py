@@ -160,13 +160,13 @@ def rate_estimates(codebooks, x, y, task, draws, seed):
     return result
 
 
-def survival_estimates(small, full, x_out, x, draws, seed):
+def survival_estimates(small, full, held, pool, draws, seed):
     """Return the survival correlations of one quantizer, name -> Estimate.
 
-    On held-out inputs ``x_out``: rho, rho_pc1 (from four models on) and rho_shape; on the training pool's inputs ``x``,
-    without labels or membership: rho_pool, in the variant "rho_shape"; between the weights: rho_w.
+    ``held`` and ``pool`` are (quantized, full-precision) outputs on held-out inputs, for rho, rho_pc1 (from four models
+    on) and rho_shape, and on the training pool's inputs, without labels or membership, for rho_pool, in the variant
+    "rho_shape". rho_w is between the weights.
     """
-    held, pool = ((small.logits(inputs), full.logits(inputs)) for inputs in (x_out, x))
     variants = ("rho", "rho_pc1", "rho_shape") if len(full) >= 4 else ("rho", "rho_shape")
     result = {v: indicator.survival(*held, v, draws, seed) for v in variants}
     result["rho_pool"] = indicator.survival(*pool, "rho_shape", draws, seed)
@@ -251,7 +251,7 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
     data, models, spare_data, spare = prepare(setting)
     x, y, x_out, y_out, members = data
     rng = np.random.default_rng([setting.seed, 3])
-    full_logits = spare.logits(x_out)
+    full_logits, full_pool = spare.logits(x_out), spare.logits(x)
     gradients = ensemble.record_gradients(models, x, y) if setting.white_box else None
     path = trajectory(setting, x, y, spare_data[-1])
     rows = []
@@ -263,12 +263,14 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
         if name != "fp32":
             books["neighbourhood"] = neighbours(spare[:1], name, setting.granularity, setting.n_indicator, rng)
         rates = rate_estimates(books, x_out, y_out, setting.task, draws, setting.seed)
-        survived = survival_estimates(small, spare, x_out, x, draws, setting.seed)
+        pool = small.logits(x), full_pool
+        survived = survival_estimates(small, spare, (logits, full_logits), pool, draws, setting.seed)
         exact = rivals(setting, name, small, spare, spare_data, (logits, full_logits))
         exact |= cheap_attacks(small, x, y, spare_data[-1], setting.task)
         rows.append({
             "auc": {attack: attacks.auc(score, members) for attack, score in scores.items()},
-            "rates": rates, "survived": survived, "sqrt_J": surviving_weights(small, spare, setting.granularity), "exact": exact,
+            "rates": rates, "survived": survived, "exact": exact,
+            "sqrt_J": surviving_weights(small, spare, setting.granularity),
             "utility": utility(logits, y_out, setting.task).mean(),
         })  # fmt: skip
     full_signals = attacks.signal(models.logits(x), y, setting.task)
@@ -319,20 +321,28 @@ def _predict(value, auc, full_signals, members, variance, rng):
 
 
 def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000, 3000, 10_000, 20_000), n_default=16):
-    """Return the survival correlations at other budgets: a list of (kind, budget, estimator, values (Q,))."""
+    """Return cheap numbers at other budgets: a list of (kind, budget, estimator, values (Q,)).
+
+    The survival correlations at each number of models and of held-out records, and, as the shadow budget of the attack,
+    LiRA's AUC when each model has only the others of that number as shadows.
+    """
     large = Setting(**{**setting.__dict__, "n_indicator": max(models), "n_heldout": max(heldout), "n_models": 8})
-    _, _, (x, _, x_out, _, _), spare = prepare(large)
+    _, _, (x, y, x_out, _, members), spare = prepare(large)
+    full, full_pool = spare.logits(x_out), spare.logits(x)
     budgets = [("models", b, b, setting.n_heldout) for b in models]
     budgets += [("held-out", m, min(n_default, max(models)), m) for m in heldout]
-    rows = []
-    for kind, budget, n_models, m in budgets:
-        some = spare[:n_models]
-        values = [
-            survival_estimates(some.quantize(name, setting.granularity), some, x_out[:m], x, 1, 0)
-            for name in QUANTIZER_SET
-        ]
-        rows += [(kind, budget, name, np.array([v[name].value for v in values])) for name in values[0]]
-    return rows
+    values = {}
+    for name in QUANTIZER_SET:
+        small = spare.quantize(name, setting.granularity)
+        out, pool = small.logits(x_out), small.logits(x)
+        for kind, budget, n, m in budgets:
+            pairs = (out[:n, :m], full[:n, :m]), (pool[:n], full_pool[:n])
+            for key, estimate in survival_estimates(small[:n], spare[:n], *pairs, 1, 0).items():
+                values.setdefault((kind, budget, key), []).append(estimate.value)
+            if kind == "models":
+                attack = cheap_attacks(small[:n], x, y, members[:n], setting.task)["lira 16"]
+                values.setdefault((kind, budget, "lira"), []).append(attack)
+    return [(*key, np.array(column)) for key, column in values.items()]
 
 
 BLACK_BOX = ("lira", "lira_offline", "rmia", "loss")

@@ -1,9 +1,13 @@
 """Attacks find what is there, nothing that is not, and their metrics equal independent implementations."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -17,25 +21,28 @@ def planted(shift, models=64, records=60, seed=0):
     return rng.normal(size=(models, records)) + shift * members + 5 * rng.normal(size=records), members
 
 
-def naive_online(signals, members, target):
-    """Write LiRA as the paper does: drop the target, fit two Gaussians per record."""
-    others = np.arange(len(signals)) != target
-    scores = []
-    for record in range(signals.shape[1]):
-        inside = signals[others & members[:, record], record]
-        outside = signals[others & ~members[:, record], record]
-        s = signals[target, record]
-        scores.append(
-            norm.logpdf(s, inside.mean(), inside.std(ddof=1)) - norm.logpdf(s, outside.mean(), outside.std(ddof=1))
-        )
-    return np.array(scores)
+def naive_lira(signals, members, target, variant):
+    """Write LiRA as the paper does: drop the target, fit a Gaussian to each record's IN and OUT signals."""
+    others, records = np.arange(len(signals)) != target, range(signals.shape[1])
+
+    def fits(inside):
+        groups = [signals[others & (members[:, record] == inside), record] for record in records]
+        pooled = sum(np.square(g - g.mean()).sum() for g in groups) / sum(len(g) - 1 for g in groups)
+        spreads = [np.sqrt(pooled) if variant.endswith("_fixed") else g.std(ddof=1) for g in groups]
+        return [norm(g.mean(), spread) for g, spread in zip(groups, spreads, strict=True)]
+
+    if variant.startswith("offline"):
+        return np.array([out.cdf(s) for s, out in zip(signals[target], fits(False), strict=True)])
+    pairs = zip(signals[target], fits(True), fits(False), strict=True)
+    return np.array([inside.logpdf(s) - out.logpdf(s) for s, inside, out in pairs])
 
 
-def test_online_lira_equals_the_textbook_loop():
+@pytest.mark.parametrize("variant", attacks.VARIANTS)
+def test_lira_equals_the_textbook_loop(variant):
     signals, members = planted(1.0)
-    scores = attacks.lira(signals, members)
+    scores = attacks.lira(signals, members, variant)
     for target in (0, 17, 63):
-        np.testing.assert_allclose(scores[target], naive_online(signals, members, target), atol=1e-9)
+        np.testing.assert_allclose(scores[target], naive_lira(signals, members, target, variant), atol=1e-9)
 
 
 def test_offline_lira_is_one_sided():
@@ -149,6 +156,64 @@ def test_rmia_equals_the_textbook_loop_and_finds_members():
     assert attacks.auc(attacks.rmia(likelihood, population, members), members).mean() > 0.6
 
 
+# Of `golden_scores.csv`, by scikit-learn: AUC of each target (in 1/144, the pairs of a member and a non-member) and
+# members of 120 that a threshold with 12 of 120 false positives finds; for log ratios also what the threshold 0 gives.
+GOLDEN = {
+    "lira_online": ([104, 93, 82, 102, 101, 95, 98, 91, 101, 99], 24),
+    "lira_online_fixed": ([110, 94, 100, 114, 114, 114, 105, 105, 104, 112], 43),
+    "lira_offline": ([120, 88, 81, 116, 120, 111, 112, 112, 112, 89], 38),
+    "lira_offline_fixed": ([128, 96, 90, 109, 119, 100, 106, 111, 114, 96], 42),
+    "rmia": ([133, 101, 90.5, 120.5, 105.5, 114, 83, 114, 126, 98.5], 50),
+}
+GOLDEN_AT_ZERO = {  # adjusted balanced accuracy (in 1/12), true positives of 120, their Clopper-Pearson interval
+    "lira_online": ([5, 2, 0, 0, 2, 3, 4, 2, 2, 3], 74, (0.5235027938116094, 0.7039281144185513)),
+    "lira_online_fixed": ([5, 4, 5, 4, 4, 8, 5, 4, 3, 4], 88, (0.6448859874929811, 0.8099109272179073)),
+}
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """Read 10 models x 24 pool records (and 6 of a population, without membership or scores): column -> (10, 30)."""
+    frame = pd.read_csv(Path(__file__).with_name("golden_scores.csv"))
+    columns = frame.columns.drop(["model", "record"])
+    return {name: frame.pivot(index="model", columns="record", values=name).to_numpy() for name in columns}
+
+
+@pytest.mark.parametrize("attack", GOLDEN)
+def test_golden_scores(golden, attack):
+    """Compare with scores that other implementations gave.
+
+    Online LiRA: `compute_score_lira` of TensorFlow Privacy 0.8.12, with means, and the standard deviation that it takes
+    from numpy made the unbiased one (Carlini et al. 2022, algorithm 1, says only "var"). Offline LiRA:
+    scipy.stats.norm.cdf, record by record. RMIA: the paper's equation 4 as a loop over pairs. The loops of this file,
+    written from the papers, must give the same numbers.
+    """
+    members, signals, likelihood = golden["member"][:, :24] == 1, golden["signal"][:, :24], expit(golden["signal"])
+    pool, population, variant = likelihood[:, :24], likelihood[:, 24:], attack.removeprefix("lira_")
+    if attack == "rmia":
+        ours = attacks.rmia(pool, population, members)
+        loop = [naive_rmia(pool, population, members, target, 1.0) for target in range(10)]
+    else:
+        ours = attacks.lira(signals, members, variant)
+        loop = [naive_lira(signals, members, target, variant) for target in range(10)]
+    np.testing.assert_allclose(ours, golden[attack][:, :24], rtol=1e-7)
+    np.testing.assert_allclose(loop, golden[attack][:, :24], rtol=1e-8)
+
+
+@pytest.mark.parametrize("attack", GOLDEN)
+def test_golden_metrics(golden, attack):
+    """Compare with roc_auc_score, roc_curve and balanced_accuracy_score of scikit-learn and with scipy's binomtest."""
+    scores, members = golden[attack][:, :24], golden["member"][:, :24] == 1
+    areas, found = GOLDEN[attack]
+    assert attacks.auc(scores, members) * 144 == pytest.approx(areas, rel=1e-12)
+    assert attacks.tpr_at_fpr(scores, members, 0.1) == found / 120
+    if attack in GOLDEN_AT_ZERO:
+        gains, hits, interval = GOLDEN_AT_ZERO[attack]
+        assert attacks.advantage(scores, members) * 12 == pytest.approx(gains, abs=1e-12)
+        assert ((scores > 0) & members).sum() == hits
+        assert attacks.clopper_pearson(hits, 120) == pytest.approx(interval, rel=1e-12)
+
+
 def planted_weights(shift, models=120, records=30, size=80, seed=0):
     """Weights that move along each member's own direction."""
     rng = np.random.default_rng(seed)
@@ -191,7 +256,7 @@ def test_survival_law_limits():
     [
         (lambda s, m: attacks.lira(s, m, "ofline"), "variant must be one of online"),
         (lambda s, m: attacks.lira(s[:, 1:], m), "must agree"),
-        (lambda s, m: attacks.lira(s[:4], m[:4]), "at least three IN"),
+        (lambda s, m: attacks.lira(s[:4], m[:4]), r"at least three IN .* larger n_models"),
         (lambda s, m: attacks.auc(s, np.ones_like(m)), "one non-member"),
         (lambda s, m: attacks.signal(s, m[0], "ranking"), "task must be"),
         (lambda s, m: attacks.clopper_pearson(5, 4), "successes <= trials"),

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TOOLS = {"jupyterlab", "ipykernel", "ruff", "setuptools", "wheel"}  # used from the command line, never imported
-OPTIONAL = {"dask"}  # imported only for `sweep(cluster=...)`, with an error that says what to install
+OPTIONAL = {"dask"}  # what the package may import without needing it: only for `sweep(cluster=...)`
 
 
 def lines(name):
@@ -31,23 +31,22 @@ def key(name):
 
 LOCK = {key(line.split("==")[0]): line.split("==")[1] for line in lines("requirements.txt")}
 NODEPS = {key(line.split("==")[0]): line.split("==")[1].split()[0] for line in lines("requirements-nodeps.txt")}
-DECLARED = {
-    key(Requirement(text).name): Requirement(text)
-    for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["test"]
-}
+NEEDED = {key(Requirement(text).name): Requirement(text) for text in PROJECT["project"]["dependencies"]}
+TEST_ONLY = {key(Requirement(text).name): Requirement(text) for text in PROJECT["dependency-groups"]["test"]}
+DECLARED = NEEDED | TEST_ONLY
 
 
-def imported_modules():
-    """Return third-party module -> files that import it, over package, percent scripts and tests."""
+def imported_modules(*patterns):
+    """Return third-party module -> files that import it, over package, percent scripts and tests unless told."""
     modules = {}
-    for pattern in ("qmis_utils/*.py", "notebooks/py/*.py", "tests/*.py"):
+    for pattern in patterns or ("qmis_utils/*.py", "notebooks/py/*.py", "tests/*.py"):
         for path in ROOT.glob(pattern):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
                 for name in names:
                     modules.setdefault(name.split(".")[0], set()).add(path.name)
-    ours = {"qmis_utils"} | {path.stem for path in (ROOT / "tests").glob("*.py")} | OPTIONAL
+    ours = {"qmis_utils"} | {path.stem for path in (ROOT / "tests").glob("*.py")}
     return {name: files for name, files in modules.items() if name not in sys.stdlib_module_names | ours}
 
 
@@ -92,6 +91,15 @@ def test_every_import_is_declared_and_pinned():
         names = {key(name) for name in distributions[module]}
         assert names & (DECLARED.keys() | NODEPS.keys()), f"{module}, imported in {files}, is not in pyproject.toml"
         assert names & (LOCK.keys() | NODEPS.keys()), f"{module}, imported in {files}, is not pinned"
+
+
+def test_package_and_notebooks_run_without_what_only_the_tests_need():
+    distributions = importlib.metadata.packages_distributions()
+    for module, files in imported_modules("qmis_utils/*.py", "notebooks/py/*.py").items():
+        names = {key(name) for name in distributions[module]}
+        assert names & (NEEDED.keys() | NODEPS.keys() | OPTIONAL), f"{module}, imported in {files}, is for tests only"
+    assert TEST_ONLY.keys() >= OPTIONAL
+    assert not TEST_ONLY.keys() & NEEDED.keys()
 
 
 def test_every_declared_package_is_imported_or_a_tool():

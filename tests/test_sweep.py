@@ -1,0 +1,85 @@
+"""A sweep on a Dask cluster: the same numbers as without one, also when a worker is killed; clear errors."""
+
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+from distributed import LocalCluster
+
+
+def mean_square(number, values, folder):
+    """Log which process computes which number; who meets 5 while the file `kill` is there removes it and is killed."""
+    with (Path(folder) / "log").open("a") as file:
+        file.write(f"{number} {os.getpid()}\n")
+    kill = Path(folder) / "kill"
+    if number == 5 and kill.exists():
+        kill.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number < 0:
+        raise ArithmeticError(f"no number {number}")
+    return number * np.square(values).mean()
+
+
+def sweep(numbers, folder, monkeypatch, cluster=None):
+    """Sweep with a cache and a log of its own; return the results and the (number, process) pairs of the log."""
+    from qmis_utils import run  # the slow import: not for the workers, who import this module
+
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("QMIS_CACHE", str(folder / "cache"))
+    values = [np.random.default_rng(number + 9).normal(size=5000) for number in numbers]
+    points = [{"number": n, "values": v, "folder": str(folder)} for n, v in zip(numbers, values, strict=True)]
+    results = run.sweep(mean_square, points, cluster=cluster)
+    return results, [tuple(map(int, line.split())) for line in (folder / "log").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Give the address of a scheduler with two worker processes; one that dies is replaced."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with (
+        dask.config.set({"temporary-directory": str(tmp_path_factory.mktemp("dask"))}),
+        LocalCluster(**options) as local,
+    ):
+        yield local.scheduler_address
+
+
+def test_a_cluster_gives_the_same_numbers_though_a_worker_is_killed_midway(cluster, tmp_path, monkeypatch):
+    here, log_here = sweep(range(12), tmp_path / "here", monkeypatch)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "kill").touch()
+    there, log_there = sweep(range(12), tmp_path / "there", monkeypatch, cluster)
+    assert there == here
+    assert log_here == [(number, os.getpid()) for number in range(12)]
+    # only the point that was lost is computed again: what the dead worker had finished is read from the cache
+    assert Counter(number for number, _ in log_there) == Counter(range(12)) + Counter([5])
+    first, second = (process for number, process in log_there if number == 5)
+    assert first != second
+    assert os.getpid() not in {process for _, process in log_there}
+
+
+def test_a_point_that_fails_on_the_cluster_raises_its_own_error(cluster, tmp_path, monkeypatch):
+    with pytest.raises(ArithmeticError, match="no number -1"):
+        sweep([1, -1, 2], tmp_path, monkeypatch, cluster)
+    assert sweep([1, 2], tmp_path, monkeypatch, cluster)[0] == sweep([1, 2], tmp_path / "here", monkeypatch)[0]
+
+
+def test_an_address_where_nobody_answers_is_one_clear_error_within_seconds(tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"  # bound, not listening
+        start = time.monotonic()
+        with pytest.raises(ValueError, match=f"cluster: no Dask scheduler answers at '{address}'"):
+            sweep([1], tmp_path, monkeypatch, address)
+        assert time.monotonic() - start < 15
+
+
+@pytest.mark.parametrize("address", ["nonsense", "smoke://127.0.0.1:8786", "tcp://127.0.0.1", 8786])
+def test_what_is_no_address_is_one_clear_error(address, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=f"cluster: an address looks like 'tcp://host:8786'; got {address!r}"):
+        sweep([1], tmp_path, monkeypatch, address)
