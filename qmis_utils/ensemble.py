@@ -87,7 +87,7 @@ def record_gradients(models, x, y):
     activations = _forward(x, mean)
     dz = _loss_gradient(activations[-1], y[None], models.task) * len(x)
     per_layer = [
-        torch.einsum("no,ni->noi", delta[0], activations[layer][0]).flatten(1)
+        torch.einsum("no,ni->noi", delta[0], activations[layer][0] if layer else x).flatten(1)
         for layer, delta in _backward(dz, activations, mean)
     ]
     return torch.cat(per_layer[::-1], dim=1).cpu().numpy()
@@ -105,9 +105,13 @@ def random_halves(n_models, n_pool, rng):
 
 def _forward(x, model, out=None):
     """Return the input of every layer and the final output, each (M, m, width); x is (m, d) or (M, m, d)."""
-    activations = [x.expand(len(model), *x.shape) if x.ndim == 2 else x]
+    activations = [x]
     for layer, (w, b) in enumerate(zip(model.weights, model.biases, strict=True)):
-        z = torch.bmm(activations[-1], w.transpose(1, 2), out=out and out[layer]).add_(b[:, None, :])
+        if activations[-1].ndim == 2:  # inputs that all models share: one large product instead of M small ones
+            z = (w.flatten(0, 1) @ x.T).view(*w.shape[:2], len(x)).transpose(1, 2)
+        else:
+            z = torch.bmm(activations[-1], w.transpose(1, 2), out=out and out[layer])
+        z = z.add_(b[:, None, :])
         activations.append(z.relu_() if layer < len(model.weights) - 1 else z)
     return activations
 
@@ -210,7 +214,6 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         step = OPTIMIZERS[optimizer]([flat], lr=lr, weight_decay=weight_decay, fused=True)
         return _fit(_views(flat, part), _views(flat.grad, part), step, *pool, order)
 
-    chunk = min(chunk, -(-len(members) // 2))  # two threads at least have work, however few the models
     starts = range(0, len(members), chunk)
     with _single_threaded() as threads:
         parallel = Parallel(min(threads, len(starts)), backend="threading", return_as="generator")
