@@ -242,7 +242,7 @@ def _compare_frames(new, old, entry):
             wrong = ~np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
             allowed = f" (allowed {atol:g} + {rtol:g} x |committed|)"
         else:
-            wrong = (a.astype(str) != b.astype(str)).to_numpy()
+            wrong = (a.astype(object).fillna("").astype(str) != b.astype(object).fillna("").astype(str)).to_numpy()
             allowed = ""
         rows = np.flatnonzero(wrong)
         differences += [f"{column}, row {row}: {a[row]!s}, committed {b[row]!s}{allowed}" for row in rows[:3]]

@@ -301,7 +301,8 @@ def sweep(function, points, cluster=None):
     Args:
         function: of keyword arguments; its result must not depend on anything else.
         points: list of dicts of keyword arguments.
-        cluster: address of a Dask scheduler ("tcp://host:8786"); None runs here, one point after the other.
+        cluster: address of a Dask scheduler ("tcp://host:8786"), whose workers have this package; None runs here, from
+            eight points on in as many processes, of one thread each, as a kernel has threads.
 
     Returns:
         list of the results, in the order of the points.
@@ -313,16 +314,19 @@ def sweep(function, points, cluster=None):
     cache = Path(os.environ.get("QMIS_CACHE", BUILD / "cache")) / hashlib.sha256(sources).hexdigest()[:16]
     cached = joblib.Memory(cache, verbose=0).cache(function)
     points = list(points)
-    with _backend(cluster) as backend:
+    with _backend(cluster, len(points)) as backend:
         results = backend(joblib.delayed(cached)(**point) for point in points)
         return list(tqdm(results, total=len(points), desc=function.__name__, unit="point"))
 
 
 @contextmanager
-def _backend(cluster):
+def _backend(cluster, n_points):
     """Yield what runs delayed calls and gives their results in order: here, or on a Dask cluster."""
     if cluster is None:
-        yield joblib.Parallel(n_jobs=1, return_as="generator")
+        threads = int(os.environ.get("OMP_NUM_THREADS", joblib.cpu_count()))
+        n_jobs = threads if n_points >= 8 else 1  # processes take seconds to start
+        with joblib.parallel_config("loky", inner_max_num_threads=1):
+            yield joblib.Parallel(n_jobs=n_jobs, return_as="generator")
         return
     try:
         from dask.distributed import Client

@@ -148,8 +148,9 @@ def test_differences_name_file_column_row_and_values(tmp_path, changed, message)
 
 
 def test_equal_tables_with_missing_values_agree(tmp_path):
-    write(tmp_path / "old", FRAME)
-    write(tmp_path / "new", FRAME)
+    frame = FRAME.assign(note=["a", None, "c"])
+    write(tmp_path / "old", frame)
+    write(tmp_path / "new", frame)
     assert figures.compare_figures(tmp_path / "new", tmp_path / "old", {"02_ranking"}) == []
 
 

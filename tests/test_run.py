@@ -385,6 +385,10 @@ def square(x, calls):
     return x * x
 
 
+def where(x):
+    return x, os.environ["OMP_NUM_THREADS"], os.getpid()
+
+
 def test_a_sweep_resumes_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setenv("QMIS_CACHE", str(tmp_path / "cache"))
     calls = tmp_path / "calls"
@@ -392,6 +396,16 @@ def test_a_sweep_resumes_where_it_stopped(tmp_path, monkeypatch):
         run.sweep(square, [{"x": x, "calls": str(calls)} for x in (3, 1, -1, 2)])
     assert run.sweep(square, [{"x": x, "calls": str(calls)} for x in (3, 1, 2)]) == [9, 1, 4]
     assert calls.read_text() == "3 1 -1 2 "
+
+
+def test_a_long_sweep_uses_processes_of_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    found = run.sweep(where, [{"x": x} for x in range(8)])
+    assert [x for x, _, _ in found] == list(range(8))
+    assert {threads for _, threads, _ in found} == {"1"}
+    assert os.getpid() not in {process for _, _, process in found}
+    assert run.sweep(where, [{"x": x} for x in range(8)]) == found  # kept on disk by the workers
 
 
 def test_a_sweep_on_a_cluster_needs_dask(tmp_path, monkeypatch):
