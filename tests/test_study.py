@@ -55,7 +55,6 @@ def test_one_setting_runs_whole(task):
         "loss",
         "regression",
         "influence",
-        "white",
         "combined",
     }
     for auc in result["auc"].values():
@@ -63,7 +62,8 @@ def test_one_setting_runs_whole(task):
         assert ((auc >= 0) & (auc <= 1)).all()
     assert all(v.shape == (3,) for v in result["value"].values())
     assert all(v.shape[1:] == (3,) for v in result["draws"].values())
-    for name in ("rho", "rho_pc1", "rho_shape", "rho_w"):
+    assert set(result["null"]) == set(result["auc"])
+    for name in ("rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w"):
         assert result["value"][name][0] == pytest.approx(1)
         assert result["value"][name][1] < 1
     assert result["value"]["sqrt_J"][0] == 1
@@ -71,6 +71,16 @@ def test_one_setting_runs_whole(task):
         assert predicted[0] == pytest.approx(result["auc"][attack][:, 0].mean(), abs=0.03)
     again = study.evaluate(setting, NAMES, draws=5)
     assert np.array_equal(again["value"]["rho"], result["value"]["rho"])
+
+
+def test_no_attack_reads_its_target_where_nothing_can_leak():
+    rng = np.random.default_rng(0)
+    setting = study.Setting("noise", dim=20, n_pool=64, n_models=96, hidden=(6,), steps=1, white_box=True)
+    (x, y, x_out, y_out, _), models, _, _ = study.prepare(setting)
+    other = ensemble.random_halves(96, 64, rng)  # a membership that no model was trained on
+    gradients = ensemble.record_gradients(models, x, y)
+    for attack, scores in study.attack_scores(setting, models, x, y, x_out, y_out, other, gradients).items():
+        assert study.attacks.auc(scores, other).mean() == pytest.approx(0.5, abs=0.03), attack
 
 
 def test_neighbours_differ_in_one_weight_by_one_level():

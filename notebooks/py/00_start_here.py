@@ -196,7 +196,7 @@ figures.save_figure(
 #
 # The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales), `security` (exact insecurity),
 # `rates` (decay rates), `numerics` (stable logarithms and checks under both), `ensemble` (many small networks as one batch), `attacks` (scores and metrics), `indicator`
-# (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole), `downloads` (checked, then
+# (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole), `heads` (one group of `03`, whole), `downloads` (checked, then
 # cached), `molecules` (tasks, cleaning, splits), `embeddings` and `minimol` (representations of molecules), `figures`
 # (style and saving), `run` (execution).
 #

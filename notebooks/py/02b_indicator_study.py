@@ -38,7 +38,7 @@
 #
 # **Prerequisites.** `02_synthetic_mis_ranking`, and statement 12 in `01b_survival_of_information`.
 #
-# **Run time** (2 cores): full 11 min, quick 20 s.
+# **Run time** (2 cores): full 9 min, quick 20 s.
 
 # %%
 from dataclasses import replace
@@ -47,6 +47,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
+from scipy import stats
 
 from qmis_utils import attacks, figures, indicator, quantizers, run, study
 
@@ -78,9 +79,9 @@ pd.DataFrame([{key: getattr(s, key) for key in shown.split()} for s in settings]
 
 # %% [markdown]
 # One call runs a setting: it draws the data, trains both sets of models, attacks all quantized targets leave-one-out
-# with four black-box attacks (LiRA online and offline, RMIA, loss threshold) and, where asked, four white-box ones
-# (ridge regression of membership on the weights, whitened influence, their sum, and that sum with LiRA), and computes
-# every cheap number. Results are cached on disk, so a killed run resumes.
+# with four black-box attacks (LiRA online and offline, RMIA, loss threshold) and, where asked, three white-box ones
+# (ridge regression of membership on the weights, whitened influence, and the regression combined with LiRA), and computes
+# every cheap number. Notebook 02 shows the log-log ROC curves and the rates at few false positives. Results are cached on disk, so a killed run resumes.
 
 # %%
 points = [{"setting": s, "draws": n_draws} for s in settings]
@@ -102,15 +103,27 @@ found.T.round(3)
 
 # %% [markdown]
 # No attack is best everywhere, but LiRA online is the strongest black-box attack in nearly all settings, and an
-# attack that reads the weights is far stronger still. RMIA on tiny overconfident networks can even rise under
-# quantization, since probabilities that round to one carry no ratio. An indicator should predict the *strongest*
-# attack an attacker could run, so LiRA is the black-box reference below and the sum of white-box scores the white-box
-# one.
+# attack that reads the weights is far stronger still. An indicator should predict the *strongest* attack an attacker
+# could run, so LiRA is the black-box reference below, and the regression on weights the white-box one.
 
 # %%
 strongest = found.loc[list(study.BLACK_BOX)].idxmax()
 print(strongest.value_counts().to_string())
-REFERENCE = {"black": "lira", "white": "white"}
+REFERENCE = {"black": "lira", "white": "regression"}
+
+# %% [markdown]
+# The control: the same attacks on full precision when every model is given the membership list of another one. Nothing
+# should be found. An earlier version of the white-box attack, which ran LiRA on the regression's scores, failed here: those
+# scores had been fitted with the target's own membership.
+
+# %%
+null = pd.DataFrame([
+    (s.name, a, v.mean(), *attacks.interval(attacks.bootstrap(v, np.random.default_rng(0))))
+    for s, r in zip(settings, results, strict=True) for a, v in r["null"].items()
+], columns=["setting", "attack", "auc", "low", "high"])  # fmt: skip
+null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"], "low": "max", "high": "min"}).round(
+    3
+)
 
 # %% [markdown]
 # ## 2 · The candidates
@@ -124,7 +137,8 @@ REFERENCE = {"black": "lira", "white": "white"}
 # **Survival correlations.** All correlate a quantized model's deviation from its siblings with the full-precision
 # one. `rho` does so for outputs on held-out inputs. `rho_pc1` first removes the main direction in which outputs move
 # together, and `rho_shape` removes what each model's own offset and gain explain. `rho_pool` is `rho_shape` on the
-# inputs of the training pool instead of held-out ones, still without labels or membership. `rho_w` compares weights
+# inputs of the training pool instead of held-out ones: still without labels or membership, but on the very records that
+# the models saw or did not see, so that what membership moves is part of what it compares. `rho_w` compares weights
 # instead of outputs, and `sqrt_J` is the square root of the Fisher information that survives in a weight, from statement 12.
 #
 # **Rivals.** Numbers that practitioners use or could: the error of one quantized model's outputs or weights, the
@@ -176,7 +190,7 @@ print("recommended:", recommended, "| best estimator of r:", best_r)
 # ## 3 · The judgement
 #
 # The other half of the settings, which no choice has seen. The last column says whether an estimator is an indicator,
-# a rival that costs one model, or itself an attack.
+# a rival, or itself an attack.
 
 # %%
 kinds = tau.drop_duplicates("estimator").set_index("estimator").kind
@@ -185,6 +199,27 @@ judge["black"].head(14).round(3)
 
 # %%
 judge["white"].head(10).round(3)
+
+# %% [markdown]
+# Is the recommended number better than the next ones, or only luckier? Paired differences of $\tau$ over the judging
+# settings, recommended minus other, with the bootstrap over settings:
+
+
+# %%
+def paired(threat):
+    """Return the mean difference of tau, recommended minus other, with its interval and the share of settings won."""
+    rows = tau[(tau.split == "judge") & (tau.attack == REFERENCE[threat])]
+    wide = rows.pivot(index="setting", columns="estimator", values="tau")
+    others = [name for name in judge[threat].index[:8] if name != recommended[threat]]
+    gaps = {name: (wide[recommended[threat]] - wide[name]).to_numpy() for name in others}
+    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], study.bootstrap_settings(d, np.mean, n_bootstrap),
+                         strict=True)), "won": (d > 0).mean(), "settings": len(d)} for name, d in gaps.items()}).T  # fmt: skip
+
+
+paired("black").round(3)
+
+# %%
+paired("white").round(3)
 
 # %% [markdown]
 # ### Other attacks
@@ -203,18 +238,25 @@ judging_tau.pivot_table(index="estimator", columns="attack", values="tau").round
 # between settings; a fixed order learnt elsewhere cannot get them right.
 
 # %%
-hard = {
-    threat: study.hard_pairs(results, attack) for threat, attack in REFERENCE.items() if attack in tau.attack.values
-}
 names = np.array(study.QUANTIZER_SET)
-first, second = np.nonzero(np.triu(hard["black"]))
+first, second = np.nonzero(np.triu(study.hard_pairs(results, REFERENCE["black"])))
 print(f"{len(first)} of {len(names) * (len(names) - 1) // 2} pairs are hard for the black box, among them")
 print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], strict=True)))
 
 # %% [markdown]
+# Whether a pair is hard was read off all settings, the judging ones too. With the pairs that the choosing half alone
+# calls hard, $\tau$ on the judging half is higher; we print both and keep the stricter one.
+
+# %%
+chosen = [r for s, r in zip(settings, results, strict=True) if s.split == "choose"]
+hard_there = study.hard_pairs(chosen, REFERENCE["black"])
+pd.Series({name: study.hard_tau(name, results, settings, REFERENCE["black"], hard_there)
+           for name in judge["black"].index[:6]}).round(3)  # fmt: skip
+
+# %% [markdown]
 # The headline table joins all of it: the mean over settings, the least setting, and $\tau$ over the hard pairs, each
-# with an interval from a bootstrap over settings. It is the honest interval for the question "what will I find on the
-# next setting", since settings differ far more than bootstrap draws within one do.
+# with an interval from a bootstrap over settings: an interval of the mean over settings like these, since settings differ
+# far more than bootstrap draws within one do. Single settings scatter more widely. A least value has no such interval.
 
 # %%
 summary = study.summarise(tau, results, settings, REFERENCE, n_bootstrap)
@@ -226,8 +268,8 @@ summary[summary.estimator.isin(focus)].query("split == 'judge' and threat == 'bl
 # %% [markdown]
 # ### The picture
 #
-# Judging settings only. Dots are settings, bars the bootstrap interval of the mean; above the line the indicators,
-# below it the rivals and cheap attacks. Left: an attacker who sees outputs. Right: one who sees the weights.
+# Judging settings only. Dots are settings, bars the bootstrap interval of the mean; colours tell indicators, rivals and
+# cheap attacks apart. Left: an attacker who sees outputs. Right: one who sees the weights, in three settings.
 
 # %%
 order = judge["black"].index
@@ -252,12 +294,12 @@ kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"])]
 table = pd.concat([kept, summary])[[*tau.columns[:10]]].round(3)
 figures.save_figure(
     fig, "02b_tau", data=table, atol=0.05,
-    alt="Kendall tau of every estimator on the judging settings, against black-box LiRA and a white-box attack: survival "
-    "correlations lead, the estimates of r trail.",
+    alt="Kendall tau of every estimator on the judging settings, against black-box LiRA and a white-box attack: rows "
+    f"by mean tau, from {order[0]} down to {order[-1]}.",
 )  # fmt: skip
 
 # %% [markdown]
-# The same numbers setting by setting, for the estimators that matter. A pale cell is a setting in which an estimator
+# The same numbers setting by setting, for the estimators that matter. A dark cell is a setting in which an estimator
 # fails.
 
 # %%
@@ -278,8 +320,9 @@ figures.save_figure(
 # %% [markdown]
 # ## 4 · When does theory say that r should rank?
 #
-# Statement 6 of notebook 01: $r$ ranks well only where $n\, r > 3$. For each setting we count the quantizers for
-# which our best estimator of $r$ reaches that, and compute $\tau$ among them alone, and among the others.
+# Statement 6 of notebook 01: $r$ ranks well only where $n\, r > 3$, with $r$ the *minimum* over codewords. For each
+# setting we count the quantizers for which our minimum over the ensemble reaches that, and compute $\tau$ of our best
+# estimator among them alone, and among the others.
 
 # %%
 regime = study.regime_table(results, settings, best_r)
@@ -287,8 +330,9 @@ print(f"{regime['n r > 3'].sum()} of {len(settings) * len(study.QUANTIZER_SET)} 
 regime.round(2)
 
 # %% [markdown]
-# A dash (NaN) means that no resolved pair lies there. If $\tau$ inside the regime were much higher than outside, the
-# paper's indicator would be right where its theorem speaks, and only be asked too early elsewhere.
+# NaN means that no resolved pair lies there. If $\tau$ inside the regime were much higher than outside, the paper's
+# indicator would be right where its theorem speaks, and only be asked too early elsewhere. So few quantizers of networks
+# reach the regime that this study cannot tell.
 
 # %% [markdown]
 # ## 5 · Magnitude: from a correlation to an AUC
@@ -332,7 +376,7 @@ black_laws.miss.agg(["mean", lambda miss: miss.abs().median(), lambda miss: miss
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.5), sharey=True)
-panels = [("closed rho", "lira"), ("simulation rho", "lira"), ("closed rho_w", "white")]
+panels = [("closed rho", "lira"), ("simulation rho", "lira"), ("closed rho_w", REFERENCE["white"])]
 for ax, (law, attack) in zip(axes, panels, strict=True):
     part = laws[(laws.law == law) & (laws.attack == attack)]
     for is_regression, marker in ((False, "o"), (True, "x")):
@@ -360,8 +404,8 @@ focus_names = ["fp32", "sign", "ternary_33", "ternary_90"]
 both[both.quantizer.isin(focus_names)].pivot(index="setting", columns="quantizer", values=["black", "white"]).round(3)
 
 # %% [markdown]
-# The order of privacy changes with the attacker. A ternary model with 90 % zeros can look like a coin flip from the
-# outside while its pattern of zeros still tells who trained it.
+# The order of privacy changes with the attacker. A ternary model with 90 % zeros can look nearly like a coin flip from
+# the outside while its weights still tell who trained it.
 
 # %%
 fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.25, 2.9))
@@ -479,13 +523,16 @@ dots = pd.DataFrame([(name, *p[:2], *attacks.interval(p[2])) for name, p in quan
 # %% [markdown]
 # For each quantizer we take, of the full-precision models that are at least as accurate, the one that leaks least, and
 # subtract: `gain` is what the quantizer saves over stopping early, with the paired bootstrap interval over targets.
-# Where it is negative, stopping early is the better protection at that accuracy.
+# Where it is negative, stopping early is the better protection at that accuracy; where no full-precision model comes
+# within 0.05 of a quantizer's accuracy, nothing is compared.
 
 
 # %%
 def gain(accuracy, draws):
     """Return the saving over the best full-precision model of at least this accuracy: value, low, high."""
-    able = [p for p in early if p[0] >= accuracy] or [max(early, key=lambda p: p[0])]
+    able = [p for p in early if p[0] >= accuracy]
+    if not able or min(p[0] for p in able) > accuracy + 0.05:  # no full-precision model is near this accuracy
+        return np.nan, np.nan, np.nan
     best = min(able, key=lambda p: p[1])
     return (best[2] - draws).mean(), *attacks.interval(best[2] - draws)
 
@@ -575,14 +622,23 @@ print("not the most private in:", ", ".join(s.name for s, m in zip(settings, mar
 # %%
 tau_of = tau[tau.attack == "lira"].pivot(index="setting", columns="estimator", values="tau")
 judged = [s.name for s in settings if s.split == "judge" and s.name in tau_of.index]
-white_tau = tau[(tau.attack == "white") & (tau.split == "judge")].pivot(
-    index="setting", columns="estimator", values="tau"
-)
+white_rows = tau[(tau.attack == REFERENCE["white"]) & (tau.split == "judge")]
+white_tau = white_rows.pivot(index="setting", columns="estimator", values="tau")
+
+# %% [markdown]
+# The claim about sparsity speaks of the paper's set, so it is judged there (without full precision), and beside it on all
+# quantizers, half of which have no zero level and tie at sparsity 0.
+
+# %%
+inner = [i for i in paper if i != at["fp32"]]
+in_paper = pd.DataFrame([{name: float(indicator.kendall_resolved(r["value"][name][inner], r["signs"]["lira"][np.ix_(inner, inner)]))
+                          for name in features} for r in results])  # fmt: skip
+in_paper.mean().round(3)
 
 
 # %% [markdown]
-# Agreement on the extremes: does the estimator name the same most and least private quantizer as the attack, within
-# the pairs it resolves? `top` and `bottom` count settings.
+# Agreement on the extremes: in which share of the settings does the estimator name the same most and least private
+# quantizer as the attack, up to pairs that the attack does not resolve? (Least private is full precision, which is easy.)
 
 
 # %%
@@ -591,22 +647,35 @@ study.extreme_agreement(judging, few).round(2)
 
 
 # %% [markdown]
-# The rule of the verdicts, as in notebook 02, now with settings as the unit:
+# The rule of the verdicts, as in notebook 02, now with settings as the unit. Below five settings a bootstrap is too
+# short, and Student's $t$ takes its place, cut at 1.
 
 
 # %%
 def verdict(claim, values, bar=0.0):
     values = np.asarray(values, float)
     low, high = study.bootstrap_settings(values, np.mean, n_bootstrap)
+    if 1 < len(values) < 5:
+        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+        low, high = values.mean() - half, min(values.mean() + half, 1.0)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
-    return {"claim": claim, "verdict": word, "estimate": values.mean(), "low": low, "high": high, "bar": bar}
+    return {
+        "claim": claim,
+        "verdict": word,
+        "estimate": values.mean(),
+        "low": low,
+        "high": high,
+        "bar": bar,
+        "settings": len(values),
+    }
 
 
 black, white = recommended["black"], recommended["white"]
 verdicts = pd.DataFrame([
     verdict("ternary_90 most private of the paper's set (AUC margin)", margin),
     verdict("sign less private than ternary_33 (AUC difference)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
-    verdict("sparsity ranks better than bits (tau difference)", tau_of["sparsity"] - tau_of["bits"]),
+    verdict("sparsity ranks the paper's set better than bits (tau difference)", in_paper["sparsity"] - in_paper["bits"]),
+    verdict("the same over all quantizers, half of them without zeros", tau_of["sparsity"] - tau_of["bits"]),
     verdict(f"{best_r} ranks as LiRA does (tau > 0.8)", tau_of.loc[judged, best_r], 0.8),
     verdict(f"{black} ranks as LiRA does (tau > 0.95; ours)", tau_of.loc[judged, black], 0.95),
     verdict(f"{white} ranks as the white-box attack (tau > 0.93; ours)", white_tau[white], 0.93),
@@ -650,7 +719,8 @@ figures.save_figure(
 rivals_best = judge["black"][judge["black"].kind == "rival"]["mean"].max()
 hard_rows = summary.query("split == 'judge' and threat == 'black' and setting == 'hard_pairs'").set_index("estimator")
 hard_value = hard_rows.tau.get(black, np.nan)
-simulation, weight_law = quality.loc[("lira", "simulation rho")], quality.loc[("white", "closed rho_w")]
+laws_met = {name: quality.loc[("lira", f"simulation {name}")] for name in ("rho", "rho_pool")}
+weight_law = quality.loc[(REFERENCE["white"], "closed rho_w")]
 print(f"hard pairs {hard_value:.3f}; best rival that is not an attack {rivals_best:.3f}")
 
 # %% [markdown]
@@ -662,8 +732,8 @@ checks = pd.DataFrame([
     ("black box, mean tau", judge["black"]["mean"][black], 0.95), ("black box, least tau", judge["black"]["min"][black], 0.85),
     ("black box, hard pairs", hard_value, 0.90), ("black box, above the best rival", judge["black"]["mean"][black], rivals_best),
     ("white box, mean tau", judge["white"]["mean"][white], 0.93), ("white box, least tau", judge["white"]["min"][white], 0.88),
-    ("simulation law, -median miss", -simulation["median miss"], -0.01),
-    ("simulation law, -largest miss", -abs(simulation["largest miss"]), -0.06),
+    *[(f"simulation law of {name}, -median miss", -law["median miss"], -0.01) for name, law in laws_met.items()],
+    *[(f"simulation law of {name}, -largest miss", -abs(law["largest miss"]), -0.06) for name, law in laws_met.items()],
     ("white-box law, -median miss", -weight_law["median miss"], -0.02),
 ], columns=["target", "reached", "asked"])  # fmt: skip
 checks.assign(met=checks.reached >= checks.asked).round(4)
@@ -698,21 +768,23 @@ for threat in recommended:
 #
 # With the settings file and the parameters as they stand:
 #
-# - **Which number to use depends on the attacker.** Against one who sees outputs, `rho_pool`, the survival correlation of
-#   outputs on the training pool's inputs without what a model's own offset and gain explain; against one who sees weights,
-#   `rho_w`. On settings that no choice had seen, both rank nearly all resolved pairs as the attack does, and better than any
-#   rival that is not an attack.
+# - **Survival correlations rank quantizers as the attacks do.** Against an attacker who sees outputs the choosing half
+#   recommends `rho_pool`, of outputs on the training pool's inputs without what a model's own offset and gain explain;
+#   against one who sees weights, `rho_w`. On settings that no choice had seen, both rank nearly all resolved pairs as the
+#   attack does, and better than any rival that is not an attack. The paired differences say how far the correlations can be
+#   told apart from one another: `rho_pool` and `rho_shape` cannot, and whoever has held-out inputs only takes `rho_shape`.
+#   The white box has three judging settings, so its interval is wide.
 # - **One target is missed**: on hard pairs, whose order changes between settings, `rho_pool` and `rho_shape` come nearest
-#   but stay below 0.9 (which their intervals hold). Two coarse grids whose correlations are about equal are what they get
-#   wrong; on easily solved data the order of such grids is what they know least about.
+#   but stay below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone.
 # - **No estimator of the paper's $r$ that we tried ranks networks as the attacks do.** The best one compares the end points of
-#   several trainings over all pairs. Codewords next to one model, or late iterates of one run, say next to nothing. Inside
-#   the regime $n\,r > 3$, which few quantizers of networks reach, it does not rank reliably better.
+#   several trainings over all pairs. Codewords next to one model, or late iterates of one run, say next to nothing. The
+#   regime $n\,r > 3$ is reached by so few quantizers of networks that whether $r$ ranks there stays open.
 # - **`ternary_90` is the most private of the paper's set** from outside in most settings, often because it is broken, and
 #   its weights still give members away. With weight decay or in the wide regression `uniform_2` leaks less.
-# - **"Sign is less private than 33 % zeros" is contradicted** on average: in most settings `sign` leaks less. And sparsity is
-#   a *worse* predictor than nominal bits once grids without a zero level join; code entropy is better than both.
-# - **Rank becomes magnitude**: noise added to one full-precision shadow set predicts the AUC of every quantizer.
+# - **"Sign is less private than 33 % zeros" is contradicted** on average: in most settings `sign` leaks less. Sparsity ranks
+#   the paper's set no better than a better-known number does: code entropy beats both sparsity and bits.
+# - **Rank becomes magnitude**: noise added to one full-precision shadow set, as much as `rho` says, predicts the AUC of the
+#   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most.
 # - **At equal accuracy, stopping early can protect more than quantizing**: with noisy labels, a full-precision model stopped
 #   after a few steps is at least as accurate as `sign` or `ternary_33` and leaks less.
 #
@@ -724,19 +796,20 @@ as_written &= (least_resolved, matched_models, matched_steps) == (0.5, 128, [1, 
 word = verdicts.set_index("claim").verdict
 if as_written:
     assert recommended == {"black": "rho_pool", "white": "rho_w"}
-    assert set(checks[checks.reached < checks.asked].target) == {"black box, hard pairs"}
+    missed = {"black box, hard pairs", "simulation law of rho_pool, -largest miss"}
+    assert set(checks[checks.reached < checks.asked].target) == missed
     hard_free = summary[(summary.split == "judge") & (summary.threat == "black") & (summary.setting == "hard_pairs")]
     assert set(hard_free.sort_values("tau").estimator.iloc[-2:]) == {"rho_pool", "rho_shape"}
     assert judge["white"]["mean"].idxmax() == "rho_w"
     assert (judge["black"].filter(like="r ", axis=0)["mean"] < 0.7).all()
-    assert regime["n r > 3"].sum() < 0.1 * len(settings) * len(names)
+    assert regime["n r > 3"].sum() < 0.05 * len(settings) * len(names)
+    assert null.groupby("attack").auc.mean().between(0.48, 0.52).all()
 
 # %% [markdown]
 # And the paper's claims:
 
 # %%
 if as_written:
-    assert word.str.fullmatch("reproduced|contradicted").all()
     assert (word.filter(like="most private") == "reproduced").all()
     assert (margin > 0).mean() > 0.8
     least = {s.name: min(paper, key=lambda i, a=a: a[i]) for s, a in zip(settings, auc_of, strict=True)}
@@ -745,14 +818,17 @@ if as_written:
     assert order_of.count(-1) > 2 * order_of.count(1)
     assert tau_of["code entropy"].mean() > tau_of["bits"].mean() > tau_of["sparsity"].mean()
     assert (dots.set_index("quantizer").loc[["sign", "ternary_33"], "gain_high"] < 0).all()
+    assert in_paper.mean().idxmax() == "code entropy"
 
 # %% [markdown]
 # ## Limits
 #
 # Small networks on one family of synthetic data; attacks that are strong, not optimal; all models of a white-box
 # setting share their initialisation, which favours the attacker. Intervals of a mean come from a bootstrap over nine
-# settings, which are no random sample of the settings that a reader may care about. RMIA is run with the population
-# that the indicator also uses, which is what an outsider would have.
+# settings (black box) or a $t$ interval over three (white box), which are no random sample of the settings that a reader
+# may care about. Every setting has one pool and one seed. The view at equal utility is of one setting. The fixed order is
+# learnt from LiRA, for the white box too. Pairs with full precision or 8 bits are easy for every distortion measure. RMIA
+# is run with the population that the indicator also uses, which is what an outsider would have.
 #
 # ## Exercises
 #

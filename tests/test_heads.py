@@ -1,0 +1,285 @@
+"""Tests of qmis_utils.heads: settings from good and bad tables, groups of heads, and a point of the sweep."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm, spearmanr
+
+from qmis_utils import attacks, embeddings, ensemble, heads, molecules, run
+
+SMALL = {"steps": 15, "width": 8, "n_models": 40, "n_groups": 2, "n_indicator": 4, "n_draws": 5, "decay": 0.01}
+NAMES = ("fp32", "uniform_2", "ternary_90")
+
+
+@pytest.fixture(scope="module")
+def source():
+    """A hundred and twenty molecules of the bundled BBB_Martins with their labels."""
+    return molecules.load_task("BBB_Martins").sample(120, random_state=3).reset_index(drop=True)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a frame and gives the name of its task."""
+
+    def write_table(frame, name="own"):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        return f"csv:{tmp_path / name}.csv"
+
+    return write_table
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr(embeddings, "EMBEDDERS", dict(embeddings.EMBEDDERS))
+
+
+def evaluate(task, group=0, **changes):
+    stamp = heads.prepare(task, "ecfp4").fingerprint
+    return heads.evaluate_group(task, "ecfp4", group, stamp, names=NAMES, **SMALL | changes)
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_clean_table_becomes_a_setting(source, write):
+    setting = heads.prepare(write(source), "ecfp4")
+    assert (setting.kind, setting.name, setting.representation) == ("classification", "own", "ecfp4")
+    assert len(setting.x) + len(setting.x_test) == 120
+    assert setting.x.shape[1] == 1024
+    assert set(setting.y) == {0, 1}
+    assert np.allclose(setting.x.mean(axis=0), 0, atol=1e-5)
+    test = set(source.smiles) - set(setting.smiles)
+    assert not set(molecules.scaffolds(setting.smiles)) & set(molecules.scaffolds(sorted(test)))
+
+
+def test_labels_of_a_regression_are_standardised_by_the_pool(source, write):
+    setting = heads.prepare(write(source.assign(y=source.smiles.str.len() + 0.5)), "ecfp4")
+    assert setting.kind == "regression"
+    assert (setting.y.mean(), setting.y.std()) == pytest.approx((0, 1))
+    lengths = pd.Series(setting.smiles).str.len()
+    assert np.corrcoef(setting.y, lengths)[0, 1] == pytest.approx(1)
+
+
+def test_broken_smiles_and_missing_labels_are_left_out_and_reported(source, write):
+    frame = source.assign(y=source.y.map({0: "out", 1: "in"}).astype(object))
+    frame.loc[[5, 17, 60, 99], "smiles"] = ["C1CC", "not a molecule", "", "c1ccccc"]  # 3 %
+    frame.loc[[8, 30], "y"] = None
+    report = heads.load_table(write(frame)).attrs["report"]
+    assert report["unparsable_rows"] == [7, 19, 62, 101]
+    assert report["missing_label_rows"] == [10, 32]
+    assert report["rows_left"] == 114
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(y="active"), "column 'y' holds a single label, 'active'"),
+        (lambda f: f.iloc[:0], "has a header and no rows"),
+        (lambda f: f.rename(columns={"y": "activity"}), "label_column 'y' is not in the table"),
+        (lambda f: f.assign(smiles="C1CC"), "no usable row"),
+        (lambda f: f.assign(y=[1, *[0] * 119]), "all labels of the (pool|scaffold test set) of .* are equal"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_studied_is_one_clear_error(source, write, change, message):
+    with pytest.raises(ValueError, match=message):
+        heads.prepare(write(change(source)), "ecfp4")
+
+
+def test_an_empty_file_is_one_clear_error(tmp_path):
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(ValueError, match="is empty"):
+        heads.prepare(f"csv:{tmp_path / 'empty.csv'}", "ecfp4")
+
+
+def test_larger_tables_are_sampled_down_with_their_report(source, write):
+    frame = heads.load_table(write(source), max_molecules=50)
+    assert len(frame) == 50
+    assert frame.attrs["report"]["rows_left"] == 120
+    assert set(frame.smiles) < set(source.smiles)
+
+
+def test_a_molecule_that_cannot_be_embedded_moves_no_other(source, write, registry):
+    task = write(source)
+    whole = heads.prepare(task, "ecfp4")
+    lost = whole.smiles[7]
+
+    @embeddings.embedder("fragile")
+    def fragile(smiles):
+        if lost in smiles:
+            raise ArithmeticError(lost)
+        return embeddings.ecfp4(smiles)
+
+    with pytest.warns(UserWarning, match="fragile failed on 1 of 120 molecules"):
+        rest = heads.prepare(task, "fragile")
+    assert [s for s in whole.smiles if s != lost] == list(rest.smiles)
+    assert len(rest.x_test) == len(whole.x_test)
+
+
+def test_the_fingerprint_knows_table_and_representation(source, write, registry):
+    frame = heads.load_table(write(source))
+    first = heads.fingerprint(frame, "ecfp4")
+    assert heads.fingerprint(frame, "rdkit2d") != first
+    assert heads.fingerprint(heads.load_table(write(source.assign(y=1 - source.y))), "ecfp4") != first
+    assert heads.fingerprint(heads.load_table(write(source)), "ecfp4") == first  # the file is read again
+    prints = []
+    for factor in (1, 2):
+        if factor == 1:
+            embeddings.embedder("mine")(lambda smiles: np.array([[len(s)] for s in smiles]))
+        else:
+            embeddings.embedder("mine")(lambda smiles: np.array([[2 * len(s)] for s in smiles]))
+        prints.append(heads.fingerprint(frame, "mine"))
+    assert prints[0] != prints[1]
+    with pytest.raises(ValueError, match="unknown representation 'theirs'; valid: ecfp4"):
+        heads.fingerprint(frame, "theirs")
+
+
+# Groups -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_record_has_four_in_and_four_out_heads():
+    members = heads.draw_members(25, 2400, np.random.default_rng(0))
+    assert (members.sum(axis=1) == 1200).all()
+    assert members.sum(axis=0).min() >= 4
+    assert members.sum(axis=0).max() <= 21
+
+
+def test_too_few_heads_name_the_parameter():
+    with pytest.raises(ValueError, match="n_models: 9 heads a group are too few to give each of 300 molecules"):
+        heads.draw_members(9, 300, np.random.default_rng(0), tries=20)
+
+
+def test_groups_share_the_heads_evenly_and_differ(source, write):
+    setting = heads.prepare(write(source), "ecfp4")
+    options = {"width": 4, "steps": 2, "n_models": 41, "n_groups": 2, "n_indicator": 3}
+    first, members, spare = heads.train_group(setting, 0, 0.0, **options)
+    second, others, _ = heads.train_group(setting, 1, 0.0, **options)
+    assert (len(first), len(second), len(spare)) == (21, 20, 3)
+    assert not np.array_equal(members[:20], others)
+    assert not np.allclose(first.vectors()[0], second.vectors()[0], atol=0.05)  # another initialisation
+    start, _, _ = heads.train_group(setting, 0, 0.0, **options | {"steps": 1})
+    assert np.ptp(start.vectors(), axis=0).max() < 0.0201  # one initialisation, and one Adam step of at most 0.01
+
+
+def test_scores_of_outputs_against_independent_formulas():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=50)
+    outputs = np.vstack([y, 3 * y - 2, rng.normal(size=50), np.zeros(50)])
+    assert heads.utility(outputs[:1], y, "regression") == pytest.approx(1)
+    assert heads.recalibrated(outputs, y) == pytest.approx([1, 1, np.corrcoef(outputs[2], y)[0, 1] ** 2, 0])
+    assert heads.spearman(outputs, y) == pytest.approx([1, 1, spearmanr(outputs[2], y).statistic, 0])
+    assert heads.utility(outputs[:2], y > 0, "classification") == pytest.approx([1, 1])
+
+
+def test_validation_scores_heads_on_molecules_they_did_not_see(source, write):
+    setting = heads.prepare(task := write(source.assign(y=source.smiles.str.len())), "ecfp4")
+    options = {"width": 8, "steps": 60}
+    scores = heads.validate(task, "ecfp4", setting.fingerprint, [0.0, 1e6], **options)
+    members = ensemble.random_halves(8, len(setting.x), np.random.default_rng([0, 99]))
+    outputs = heads.train(setting, members, 0.0, 99, **options).logits(setting.x)
+    by_hand = [
+        1 - np.mean((o - setting.y)[~m] ** 2) / np.var(setting.y[~m]) for o, m in zip(outputs, members, strict=True)
+    ]
+    assert scores[0] == pytest.approx(np.mean(by_hand), abs=1e-4)
+    assert scores[1] < scores[0]
+
+
+# Exposure and gain ------------------------------------------------------------------------------------------------
+
+
+def gaussian_signals(d_prime, n_models, seed=0):
+    """Draw members and signals of records whose IN and OUT signals are unit Gaussians d' apart."""
+    rng = np.random.default_rng(seed)
+    members = heads.draw_members(n_models, len(d_prime), rng)
+    return rng.normal(size=members.shape) + members * d_prime, members
+
+
+def test_exposure_estimates_the_squared_distance_without_bias():
+    d_prime = np.repeat([0.0, 0.5, 1.0, 2.0], 2000)
+    signals, members = gaussian_signals(d_prime, 26)
+    found = heads.exposure(attacks.lira(signals, members, "online_fixed"), members).reshape(4, -1)
+    error = found.std(axis=1) / np.sqrt(found.shape[1])
+    assert (np.abs(found.mean(axis=1) - [0, 0.25, 1, 4]) < 4 * error + 0.02).all()
+
+
+def test_advantage_is_that_of_two_gaussians():
+    assert heads.advantage(np.array([-0.3, 0.0, 4.0])) == pytest.approx([0, 0, 2 * norm.cdf(1) - 1])
+
+
+def test_relative_gain_is_one_for_a_scaled_copy_and_sees_what_membership_loses():
+    signals, members = gaussian_signals(np.full(3000, 1.0), 26)
+    noise = signals - members
+    assert heads.relative_gain(3 * signals, signals, members) == pytest.approx(1)
+    assert heads.relative_gain(noise + 0.5 * members, signals, members) < 0.95
+    assert heads.relative_gain(noise + 1.5 * members, signals, members) > 1.05
+    assert np.isnan(heads.relative_gain(0 * signals, signals, members))
+
+
+# A point of the sweep ---------------------------------------------------------------------------------------------
+
+
+def test_a_point_gives_what_its_docstring_says(source, write):
+    result = evaluate(task := write(source))
+    n, m = len(heads.prepare(task, "ecfp4").x), len(heads.prepare(task, "ecfp4").x_test)
+    assert result["auc"].shape == result["null"].shape == (3, 20)
+    assert result["exposure"].shape == (3, n)
+    assert result["some"].shape == (3, 3, m)
+    assert np.isnan(result["tpr"]).all()  # fewer than 1,000 non-member scores
+    assert np.isnan(result["spearman"]).all()
+    assert result["nonzero"][0] == 1
+    assert result["nonzero"][2] == pytest.approx(0.1, abs=0.01)
+    for name in ("rho", "rho_pool", "rho_w"):
+        assert result["value"][name][0] == pytest.approx(1)
+        assert result["draws"][name].shape == (5, 3)
+    assert set(result["value"]) == {"rho", "rho_pool", "rho_w", "r, min", "r, median", "r, all_pairs"}
+    full = result["auc"][0].mean()
+    assert result["predicted"]["closed", "rho"][0] == pytest.approx(full)
+    assert result["predicted"]["simulation", "rho"][0] == pytest.approx(full, abs=1e-6)
+    assert full > 0.6
+    assert result["null"].mean() == pytest.approx(0.5, abs=0.05)
+    assert result["relative_gain"][0] == pytest.approx(1)
+
+
+def test_a_point_repeats_itself_and_depends_on_group_and_seed(source, write):
+    task = write(source)
+    first, again, other = evaluate(task), evaluate(task), evaluate(task, group=1)
+    assert pickle.dumps(first) == pickle.dumps(again)
+    assert not np.array_equal(first["auc"], other["auc"])
+
+
+def test_regression_has_no_closed_law_but_a_rank_correlation(source, write):
+    result = evaluate(write(source.assign(y=source.smiles.str.len())))
+    assert np.isnan(result["predicted"]["closed", "rho"]).all()
+    assert np.isfinite(result["predicted"]["simulation", "rho"]).all()
+    assert np.isfinite(result["spearman"]).all()
+    assert (result["recalibrated"] >= result["utility"] - 1e-6).all()
+
+
+def test_a_point_refuses_another_table(source, write):
+    task = write(source)
+    stamp = heads.prepare(task, "ecfp4").fingerprint
+    write(source.iloc[1:])
+    with pytest.raises(ValueError, match="this job finds another table or representation"):
+        heads.evaluate_group(task, "ecfp4", 0, stamp, **SMALL)
+
+
+def test_tpr_is_given_where_the_non_members_support_it(source, write):
+    assert np.isfinite(evaluate(write(source), n_models=50)["tpr"]).all()
+
+
+def test_groups_on_a_cluster_give_the_same_numbers(source, write, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    stamp = heads.prepare(task := write(source), "ecfp4").fingerprint
+    common = SMALL | {"task": task, "representation": "ecfp4", "fingerprint": stamp, "names": NAMES}
+    points = [common | {"group": group} for group in range(2)]
+    found = []
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**options, local_directory=str(tmp_path)) as local:
+        for address in (None, local.scheduler_address):
+            monkeypatch.setenv("QMIS_CACHE", str(tmp_path / f"cache{len(found)}"))
+            found.append(run.sweep(heads.evaluate_group, points, cluster=address))
+    for here, there in zip(*found, strict=True):
+        assert np.allclose(here["auc"], there["auc"], atol=1e-9)
+        assert np.allclose(here["exposure"], there["exposure"], rtol=1e-3, atol=1e-3)
