@@ -1044,7 +1044,8 @@ exposed = pd.concat([exposure_table(task) for task in origin], ignore_index=True
 exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).unstack().map(heads.advantage).round(2)
 
 # %% [markdown]
-# Quantiles of the advantage over molecules, in full precision: a typical molecule is hard to find, and the last hundredth is
+# Quantiles of the advantage over molecules, in full precision: how well hidden a typical molecule is depends on the task, and
+# the last hundredth is
 # found nearly at will. The most exposed of each task, with the advantage against them; labels of a regression are in
 # standard deviations from the mean of the pool:
 
