@@ -39,10 +39,10 @@ def read_notebook(path):
 
 
 def code_sha256(notebook):
-    """Return the hash of the code cells of a notebook: prose may change without making a figure stale."""
-    sources = [
-        cell.source for cell in notebook.cells if cell.cell_type == "code" and not has_tag(cell, "injected-parameters")
-    ]
+    """Return the hash of the code cells of a notebook: prose and exercises may change without making a figure stale."""
+    apart = ("injected-parameters", "exercise", "solution")
+    code = (cell for cell in notebook.cells if cell.cell_type == "code")
+    sources = [cell.source for cell in code if not any(has_tag(cell, tag) for tag in apart)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 

@@ -5,18 +5,18 @@ its own initialisation. A training step is one batched product per layer and dir
 """
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from qmis_utils import quantizers
 
 TASKS = ("binary", "multiclass", "regression")
-OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+OPTIMIZERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Ensemble:
         x = torch.as_tensor(np.asarray(x, dtype=np.float32), device=self.weights[0].device)
         out = [_forward(x, self[i : i + chunk])[-1] for i in range(0, len(self), chunk)]
         z = torch.cat(out).cpu().numpy()
-        return z if self.task == "multiclass" else z[..., 0]
+        return z.transpose(0, 2, 1) if self.task == "multiclass" else z[:, 0]
 
 
 def _map(function, model):
@@ -84,10 +84,10 @@ def record_gradients(models, x, y):
     mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
     device = mean.weights[0].device
     x, y = (torch.as_tensor(np.asarray(a, np.float32), device=device) for a in (x, y))
-    activations = _forward(x, mean)
+    activations = _forward(x[None], mean)
     dz = _loss_gradient(activations[-1], y[None], models.task) * len(x)
     per_layer = [
-        torch.einsum("no,ni->noi", delta[0], activations[layer][0] if layer else x).flatten(1)
+        torch.einsum("on,in->noi", delta[0], activations[layer][0]).flatten(1)
         for layer, delta in _backward(dz, activations, mean)
     ]
     return torch.cat(per_layer[::-1], dim=1).cpu().numpy()
@@ -104,25 +104,29 @@ def random_halves(n_models, n_pool, rng):
 
 
 def _forward(x, model, out=None):
-    """Return the input of every layer and the final output, each (M, m, width); x is (m, d) or (M, m, d)."""
-    activations = [x]
+    """Return the input of every layer and the final output, each (M, width, m); x is (m, d) or (M, m, d).
+
+    Samples come last: a bias is then one number per row, and its gradient a sum along memory.
+    """
+    activations = [x.transpose(-2, -1)]
     for layer, (w, b) in enumerate(zip(model.weights, model.biases, strict=True)):
         if activations[-1].ndim == 2:  # inputs that all models share: one large product instead of M small ones
-            z = (w.flatten(0, 1) @ x.T).view(*w.shape[:2], len(x)).transpose(1, 2)
+            z = (w.flatten(0, 1) @ activations[-1]).view(*w.shape[:2], len(x))
         else:
-            z = torch.bmm(activations[-1], w.transpose(1, 2), out=out and out[layer])
-        z = z.add_(b[:, None, :])
+            z = torch.bmm(w, activations[-1], out=out and out[layer])
+        z = z.add_(b[:, :, None])
         activations.append(z.relu_() if layer < len(model.weights) - 1 else z)
     return activations
 
 
 def _loss_gradient(z, y, task):
-    """Return d(mean loss)/dz: cross-entropy for classes, squared error for regression; z (M, n, C)."""
+    """Return d(mean loss)/dz: cross-entropy for classes, squared error for regression; z (M, C, m), y (M, m)."""
     if task == "binary":
-        return (torch.sigmoid(z) - y[..., None]) / z.shape[1]
+        return (torch.sigmoid(z) - y[:, None]) / z.shape[2]
     if task == "regression":
-        return 2 * (z - y[..., None]) / z.shape[1]
-    return (torch.softmax(z, dim=-1) - torch.nn.functional.one_hot(y.long(), z.shape[-1])) / z.shape[1]
+        return 2 * (z - y[:, None]) / z.shape[2]
+    classes = torch.arange(z.shape[1], device=z.device)[:, None]
+    return (torch.softmax(z, dim=1) - (y[:, None] == classes).to(z)) / z.shape[2]
 
 
 def _backward(dz, activations, model, out=None):
@@ -130,14 +134,32 @@ def _backward(dz, activations, model, out=None):
     for layer in reversed(range(len(model.weights))):
         yield layer, dz
         if layer:
-            dz = torch.bmm(dz, model.weights[layer], out=out and out[layer - 1])
+            product = torch.mul if dz.shape[1] == 1 else torch.bmm  # one output: nothing to sum over
+            dz = product(model.weights[layer].transpose(1, 2), dz, out=out and out[layer - 1])
             # ReLU's own backward: ten times as fast as multiplying by a boolean mask
             torch.ops.aten.threshold_backward.grad_input(dz, activations[layer], 0, grad_input=dz)
 
 
 def _buffers(model, m):
-    """Return one array (M, m, width) per layer, written again in every step: allocating anew costs a third of it."""
-    return [w.new_empty(len(w), m, w.shape[1]) for w in model.weights]
+    """Return one array (M, width, m) per layer, written again in every step: allocating anew costs a third of it."""
+    return [w.new_empty(len(w), w.shape[1], m) for w in model.weights]
+
+
+def _optimizer(name, flat, grad, lr, weight_decay):
+    """Return a function that takes one step on ``flat`` in place, as that optimiser of ``torch.optim`` does.
+
+    The kernels are called directly: for a few small models the class around them costs more than they do.
+    """
+    if name == "sgd":
+        return lambda: flat.mul_(1 - lr * weight_decay).add_(grad, alpha=-lr)
+    mean, square, count = torch.zeros_like(flat), torch.zeros_like(flat), torch.zeros((), device=flat.device)
+    constants = {"lr": lr, "beta1": 0.9, "beta2": 0.999, "weight_decay": weight_decay, "eps": 1e-8}
+
+    def step():
+        count.add_(1)
+        torch._fused_adam_([flat], [grad], [mean], [square], [], [count], amsgrad=False, maximize=False, **constants)
+
+    return step
 
 
 def _initial(n_models, sizes, init, seed, task):
@@ -170,7 +192,7 @@ def _check(x, y, members, task, init, optimizer):
 
 
 def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, weight_decay=0.0, optimizer="adam",
-          batch_size=None, init="shared", seed=0, chunk=64, device="cpu", progress=False):  # fmt: skip
+          batch_size=None, init="shared", seed=0, chunk=8, device="cpu", progress=False):  # fmt: skip
     """Train one network per row of ``members``, all in one batch.
 
     Parameters
@@ -206,18 +228,20 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
     index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
     pool = torch.tensor(x, device=device), torch.tensor(y, device=device)
 
+    chunk = min(chunk, -(-len(members) // 2))  # two chunks at least: work for two cores
+
     def fit(at):
+        """Train the models of one chunk."""
         order = _batches(index[at : at + chunk], steps, batch_size, seed, at)
         part = start[at : at + chunk]
         flat = torch.cat([tensor.reshape(-1) for tensor in _tensors(part)]).to(device)
-        flat.grad = torch.zeros_like(flat)
-        step = OPTIMIZERS[optimizer]([flat], lr=lr, weight_decay=weight_decay, fused=True)
-        return _fit(_views(flat, part), _views(flat.grad, part), step, *pool, order)
+        grad = torch.zeros_like(flat)
+        step = _optimizer(optimizer, flat, grad, lr, weight_decay)
+        return _fit(_views(flat, part), _views(grad, part), step, *pool, order)
 
     starts = range(0, len(members), chunk)
-    with _single_threaded() as threads:
-        parallel = Parallel(min(threads, len(starts)), backend="threading", return_as="generator")
-        trained = parallel(delayed(fit)(at) for at in starts)
+    with _single_threaded() as threads, ThreadPoolExecutor(threads) as workers:
+        trained = workers.map(fit, starts)
         bar = tqdm(trained, total=len(starts), desc="training", unit="chunk", disable=not progress, leave=False)
         return concatenate(list(bar))
 
@@ -253,8 +277,8 @@ def _batches(index, steps, batch_size, seed, first):
         yield shuffled[:, at : at + batch_size]
 
 
-def _fit(model, grad, optimizer, x, y, order):
-    """Run the training loop on one chunk of models, in place; ``grad`` holds the gradients the optimizer reads."""
+def _fit(model, grad, step, x, y, order):
+    """Run the training loop on one chunk of models, in place; ``step`` reads the gradients from ``grad``."""
     size = None
     with torch.no_grad():
         for batch in order:
@@ -266,7 +290,7 @@ def _fit(model, grad, optimizer, x, y, order):
             activations = _forward(inputs, model, outputs)
             dz = _loss_gradient(activations[-1], labels, model.task)
             for layer, delta in _backward(dz, activations, model, deltas):
-                torch.bmm(delta.transpose(1, 2), activations[layer], out=grad.weights[layer])
-                torch.sum(delta, dim=1, out=grad.biases[layer])
-            optimizer.step()
-    return _map(torch.Tensor.detach, model)
+                torch.bmm(delta, activations[layer].transpose(1, 2), out=grad.weights[layer])
+                torch.sum(delta, dim=2, out=grad.biases[layer])
+            step()
+    return model

@@ -1,31 +1,26 @@
 """Heads on frozen representations of molecules: what a quantizer does to their privacy and use; used by notebook 03.
 
 A setting is a task under a representation: one pool, one scaffold test set. Its attack models fall into groups, each
-with its own initialisation and random halves. ``evaluate_group`` is one group whole: an independent job for
-``run.sweep``, which returns plain arrays, so that results can be cached and a Dask worker can do it.
+with its own initialisation and random halves. ``evaluate_group`` is one group whole, an independent job for
+``run.sweep`` that returns plain arrays.
 """
 
 import hashlib
-import inspect
+import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import cloudpickle
 import numpy as np
 from scipy.stats import rankdata
 
 from qmis_utils import attacks, embeddings, ensemble, indicator, molecules, quantizers
 
-NAMES = [
-    *quantizers.PAPER_SET,
-    "uniform_mse_3",
-    "lloyd_2",
-    "nf4",
-]  # the paper's set, and three that practice recommends
+NAMES = quantizers.PAPER_SET + ["uniform_mse_3", "lloyd_2", "nf4"]  # the paper's set, and three used in practice
 TASK = {"classification": "binary", "regression": "regression"}
 LEAST = 4  # IN and OUT heads of every record in a group
 PILOTS = 8  # heads of the validation rule
-CHUNK = 8  # heads trained together: each holds a copy of its members' inputs
 KEPT_HEADS = 3  # heads of a group whose test outputs are kept, for bootstraps over test molecules
 LAWS = ("rho_pool", "rho")  # the survival correlations that predict an AUC
 MOST_WEIGHTS = 4000  # evenly spaced weights that stand for all in rho_w
@@ -70,16 +65,31 @@ def _load_table(stamp, task, smiles_column, label_column, task_kind, max_molecul
 
 
 def fingerprint(frame, representation):
-    """Return a hash of a table's molecules and labels and of a representation's version (its source if it has none).
+    """Return a hash of a table's molecules and labels and of a representation's version (its code if it has none).
 
     It belongs to the point of a sweep: a cached result is then never that of an earlier table of the same name.
     """
     chosen = embeddings.EMBEDDERS.get(representation)
     if chosen is None:
         raise ValueError(f"unknown representation {representation!r}; valid: {', '.join(embeddings.EMBEDDERS)}")
-    version = chosen.version or inspect.getsource(chosen.function)
+    version = chosen.version or _code_text(chosen.function.__code__)
     parts = [*frame.smiles, frame.y.to_numpy(float).tobytes().hex(), representation, version]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _code_text(code):
+    """Return the instructions, names and constants of a function as text, the same in every process."""
+    constants = [_code_text(c) if hasattr(c, "co_code") else repr(c) for c in code.co_consts]
+    return " ".join([code.co_code.hex(), *code.co_names, *constants])
+
+
+def own_embedder(representation):
+    """Return the embedder of a representation that a reader has registered, pickled; None for one of the package's own.
+
+    It travels with the points of a sweep, since other processes know only what the package registers.
+    """
+    chosen = embeddings.EMBEDDERS[representation]
+    return None if chosen.function.__module__ == embeddings.__name__ else cloudpickle.dumps(chosen)
 
 
 def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
@@ -154,7 +164,7 @@ def train(setting, members, decay, init, width=32, steps=100):
     ``decay`` is the weight decay, ``steps`` counts full-batch Adam steps. Returns an ``ensemble.Ensemble``.
     """
     return ensemble.train(setting.x, setting.y, members, task=TASK[setting.kind], hidden=(width,), steps=steps,
-                          weight_decay=decay, seed=init, chunk=CHUNK)  # fmt: skip
+                          weight_decay=decay, seed=init)  # fmt: skip
 
 
 def utility(outputs, y, kind):
@@ -177,27 +187,43 @@ def spearman(outputs, y):
     return ranks @ y / np.sqrt(np.maximum((ranks**2).sum(axis=1) * (y**2).sum(), 1e-12))
 
 
-def validate(task, representation, fingerprint, decays, *, width=32, steps=100, seed=0, **table):
-    """Score each weight decay in full precision on molecules that the scored head did not train on.
+def validate(task, representation, fingerprint, widths, decays, *, steps=100, seed=0, **table):
+    """Score each width and weight decay in full precision on molecules that the scored head did not train on.
 
-    Parameters: a setting as in ``prepare``, its ``fingerprint``, the ``decays`` to compare; ``width`` and ``steps`` as
-    in ``train``. Returns (len(decays),) the mean score of eight pilot heads, each on its own non-members.
+    Parameters: ``task``, ``representation``, ``fingerprint`` and ``table`` as in ``evaluate_group``; ``widths`` and
+    ``decays`` to compare; ``steps`` as in ``train``. Returns (len(widths), len(decays), 8) scores of eight pilot heads,
+    each on its own non-members.
     """
     setting = _prepared(task, representation, fingerprint, seed=seed, **table)
     members = ensemble.random_halves(PILOTS, len(setting.x), np.random.default_rng([seed, 99]))
-    scores = []
-    for decay in decays:
+    scores = np.empty((len(widths), len(decays), PILOTS))
+    for (i, width), (j, decay) in itertools.product(enumerate(widths), enumerate(decays)):
         outputs = train(setting, members, decay, _init(seed, 99), width, steps).logits(setting.x)
         rows = [(row[~used][None], setting.y[~used]) for row, used in zip(outputs, members, strict=True)]
-        scores.append(np.mean([utility(row, y, setting.kind) for row, y in rows]))
-    return np.array(scores)
+        scores[i, j] = [utility(row, y, setting.kind).item() for row, y in rows]
+    return scores
+
+
+def choose(scores, widths, decays):
+    """Return the (width, weight decay) of the validation rule from the ``scores`` of ``validate``.
+
+    The smallest width whose best score is within one standard error, over pilots, of the best of all, with the weight
+    decay that gives it that score (the one-standard-error rule, Breiman et al. 1984).
+    """
+    mean = scores.mean(axis=-1)
+    best = np.unravel_index(mean.argmax(), mean.shape)
+    bar = mean[best] - scores[best].std(ddof=1) / np.sqrt(scores.shape[-1])
+    width = min(w for w, row in zip(widths, mean, strict=True) if row.max() >= bar)
+    return width, decays[mean[widths.index(width)].argmax()]
 
 
 def _init(seed, group):
     return 100 * seed + group  # 99 is the pilots'
 
 
-def _prepared(task, representation, fingerprint, **table):
+def _prepared(task, representation, fingerprint, embedder=None, **table):
+    if embedder is not None:
+        embeddings.EMBEDDERS[representation] = cloudpickle.loads(embedder)
     setting = prepare(task, representation, **table)
     if setting.fingerprint != fingerprint:
         raise ValueError(
@@ -224,14 +250,19 @@ def train_group(setting, group, decay, *, width=32, steps=100, n_models=128, n_g
     return heads[:n_heads], members, heads[n_heads:]
 
 
-def exposure(scores, members):
-    """Return how exposed each record is, (N,): its mean score when it is IN minus its mean score when it is OUT.
-
-    ``scores`` (M, N) are log-likelihood ratios, ``members`` (M, N). Between Gaussians d' apart the difference is d'^2,
-    in nats, and with leave-one-out scores its estimate has no bias worth mention: noise alone gives 0.
-    """
-    inside, outside = (np.where(group, scores, 0).sum(axis=0) / group.sum(axis=0) for group in (members, ~members))
+def gap(values, members):
+    """Return the mean of each record's values (M, N) over the heads that it is IN minus that over the others, (N,)."""
+    inside, outside = (np.where(group, values, 0).sum(axis=0) / group.sum(axis=0) for group in (members, ~members))
     return inside - outside
+
+
+def exposure(scores, members):
+    """Return how exposed each record is, (N,): the gap of its log-likelihood ratios ``scores`` (M, N) of LiRA.
+
+    Between Gaussians d' apart it is d'^2, in nats; leave-one-out scores leave no bias worth mention: noise alone gives
+    0 in the mean.
+    """
+    return gap(scores, members)
 
 
 def advantage(exposure):
@@ -248,15 +279,12 @@ def relative_gain(quantized, full, members):
     all deviations from the mean over heads. The survival laws assume that they agree, a ratio of 1.
     """
 
-    def gap(outputs):
-        return exposure(outputs, members)
-
     def slope(q, f):
         return (q * f).sum() / max((f * f).sum(), 1e-12)
 
     q, f = (np.asarray(z - z.mean(axis=0), np.float64) for z in (quantized, full))
     overall = slope(q, f)
-    return slope(gap(q), gap(f)) / overall if overall else np.nan
+    return slope(gap(q, members), gap(f, members)) / overall if overall else np.nan
 
 
 def attack(outputs, setting, members, null_members):
@@ -338,7 +366,7 @@ def evaluate_group(task, representation, group, fingerprint, decay, *, width=32,
     names, n_draws : list of str, int
         Quantizers, "fp32" first; bootstrap draws of every indicator.
     **table
-        Further arguments of ``prepare``.
+        Further arguments of ``prepare``, and ``embedder`` from ``own_embedder``.
 
     Returns
     -------

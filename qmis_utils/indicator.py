@@ -248,11 +248,12 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
 def surviving_share(quantized, full, models=4, most=1000):
     """Estimate the share of Fisher information that survives in the released weights: J averaged over weights.
 
-    Parameters: ``quantized``, ``full`` (B, P) one weight tensor of B models, before and after; ``models`` how many
-    models' cells are averaged; ``most`` weights, evenly spaced, stand for all. The edges of a quantizer's cells are
-    read off a model's own weights, halfway between the neighbours that received different values; each weight sits at
-    its mean over models, in units of its standard deviation. Returns J in [0, 1]; its square root predicts the share
-    of d' that an attacker who sees the weights keeps (QMIS statements 12 and 14).
+    Parameters: ``quantized``, ``full`` (B, P) one weight tensor of B models, after and before; ``models`` how many
+    models' cells are tried; ``most`` weights, evenly spaced, stand for all. The edges of a quantizer's cells are read
+    off a model's own weights, halfway between the neighbours that received different values; each weight sits at its
+    mean over models, in units of its standard deviation. Returns J in [0, 1] by each model's cells, (models,); the
+    square root of the mean predicts the share of d' that an attacker who sees the weights keeps (QMIS statements 12
+    and 14).
     """
     q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
     few = np.linspace(0, f.shape[1] - 1, min(most, f.shape[1])).astype(int)
@@ -268,7 +269,7 @@ def surviving_share(quantized, full, models=4, most=1000):
         middle = np.unique((weights[order][jump] + weights[order][jump + 1]) / 2)
         edges = np.concatenate([[-np.inf], middle, [np.inf]])
         shares.append(security.surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
-    return float(np.mean(shares))
+    return np.array(shares)
 
 
 def simulated_signals(full_signals, rho, variance, rng):

@@ -179,7 +179,7 @@ def survival_estimates(small, full, held, pool, draws, seed):
 
 
 def surviving_weights(small, full, granularity):
-    """Return sqrt_J over all layers: the square root of the mean surviving information of a weight.
+    """Return the mean surviving information of a weight over all layers, (models,): the square of sqrt_J.
 
     A scale's cells are its own: the rows of a matrix are taken apart where each has a scale.
     """
@@ -189,30 +189,39 @@ def surviving_weights(small, full, granularity):
         parts = zip(q.reshape(len(q), rows, -1).unbind(1), f.reshape(len(f), rows, -1).unbind(1), strict=True)
         shares += [indicator.surviving_share(a.numpy(), b.numpy(), most=max(1000 // rows, 20)) for a, b in parts]
         sizes += [f[0].numel() / rows] * rows
-    return float(np.sqrt(np.average(shares, weights=sizes)))
+    return np.average(shares, axis=0, weights=sizes)
 
 
-def rivals(setting, name, small, full, data, logits):
-    """Return every cheap rival of one quantizer, oriented so that larger = leaks more."""
-    x, y, _, y_out, members = data
-    quantized, full_logits = logits
-    inside = losses(small.logits(x), y, setting.task)
-    train, test = inside[members].mean(), losses(quantized, y_out, setting.task).mean()
-    a, b = quantized[0].ravel().astype(float), full_logits[0].ravel().astype(float)
-    gain = (a @ b) / max(b @ b, 1e-300)
+def rivals(setting, name, small, full, data, outputs):
+    """Return every cheap rival of one quantizer in each model, name -> (K,), oriented so that larger = leaks more.
+
+    ``outputs``: of the quantized models on held-out inputs and on the pool, of the full-precision ones on held-out
+    inputs. What is reported is the mean over models, so that a rival has the budget of an indicator.
+    """
+    _, y, _, y_out, members = data
+    quantized, pool, full_logits = outputs
+    train = np.average(losses(pool, y, setting.task), axis=1, weights=members)
+    test = losses(quantized, y_out, setting.task).mean(axis=1)
+    a, b = (z.reshape(len(z), -1).astype(float) for z in (quantized, full_logits))
+    gain = (a * b).sum(axis=1) / np.maximum((b * b).sum(axis=1), 1e-300)
+    w, v = small.vectors(), full.vectors()
     first = quantizers.quantize(full.weights[0], name, setting.granularity)
-    entropy = quantizers.code_entropy(first)
+    entropy = 32.0 if name == "fp32" else quantizers.code_entropy(first).reshape(len(full), -1).mean(axis=1)
     return {
-        "function error": -np.sqrt(np.mean((a - gain * b) ** 2) / max(np.mean(a**2), 1e-300)),
-        "weight error": -np.linalg.norm(small.vectors()[0] - full.vectors()[0]) / np.linalg.norm(full.vectors()[0]),
-        "code entropy": 32.0 if name == "fp32" else float(np.mean(entropy)),
-        "sparsity": -float(np.mean(small.vectors() == 0)),
-        "bits": float(quantizers.QUANTIZERS[name].bits),
+        "function error": -np.sqrt(_mean_square(a - gain[:, None] * b) / np.maximum(_mean_square(a), 1e-300)),
+        "weight error": -np.linalg.norm(w - v, axis=1) / np.linalg.norm(v, axis=1),
+        "code entropy": np.broadcast_to(entropy, len(full)),
+        "sparsity": -np.mean(w == 0, axis=1),
+        "bits": np.full(len(full), float(quantizers.QUANTIZERS[name].bits)),
         "train loss": -train,
         "test loss": -test,
-        "test accuracy": float(utility(quantized, y_out, setting.task).mean()),
+        "test accuracy": utility(quantized, y_out, setting.task),
         "generalisation gap": test - train,
     }
+
+
+def _mean_square(a):
+    return np.square(a).mean(axis=1)
 
 
 def utility(logits, y, task):
@@ -223,13 +232,18 @@ def utility(logits, y, task):
     return (guess == y).mean(axis=1)
 
 
-def cheap_attacks(small, x, y, members, task):
-    """Return the two cheap attacks that use the indicator's models: AUC of one-reference calibration and of LiRA."""
-    signals = attacks.signal(small.logits(x), y, task)
-    calibrated = -(losses(small.logits(x), y, task) - np.roll(losses(small.logits(x), y, task), 1, axis=0))
-    enough = min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) >= 3
-    lira = attacks.lira(signals, members, "online_fixed") if enough else calibrated
-    return {"one reference": attacks.auc(calibrated, members)[:1].mean(), "lira 16": attacks.auc(lira, members).mean()}
+def cheap_attacks(logits, y, members, task):
+    """Return the AUC of each indicator model, (K,), under two cheap attacks: one-reference calibration, and LiRA.
+
+    ``logits`` of the quantized models on the pool. LiRA needs three models of either kind for every record; below that
+    the calibrated loss takes its place.
+    """
+    loss = losses(logits, y, task)
+    calibrated = attacks.auc(np.roll(loss, 1, axis=0) - loss, members)
+    if min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) < 3:
+        return {"one reference": calibrated, "lira 16": calibrated}
+    scores = attacks.lira(attacks.signal(logits, y, task), members, "online_fixed")
+    return {"one reference": calibrated, "lira 16": attacks.auc(scores, members)}
 
 
 def prepare(setting):
@@ -271,14 +285,15 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
         if name != "fp32":
             books["neighbourhood"] = neighbours(spare[:1], name, setting.granularity, setting.n_indicator, rng)
         rates = rate_estimates(books, x_out, y_out, setting.task, draws, setting.seed)
-        pool = small.logits(x), full_pool
-        survived = survival_estimates(small, spare, (logits, full_logits), pool, draws, setting.seed)
-        exact = rivals(setting, name, small, spare, spare_data, (logits, full_logits))
-        exact |= cheap_attacks(small, x, y, spare_data[-1], setting.task)
+        pool = small.logits(x)
+        held = logits, full_logits
+        survived = survival_estimates(small, spare, held, (pool, full_pool), draws, setting.seed)
+        per_model = rivals(setting, name, small, spare, spare_data, (logits, pool, full_logits))
+        per_model |= cheap_attacks(pool, y, spare_data[-1], setting.task)
         rows.append({
             "auc": {attack: attacks.auc(score, members) for attack, score in scores.items()},
-            "rates": rates, "survived": survived, "exact": exact,
-            "sqrt_J": surviving_weights(small, spare, setting.granularity),
+            "rates": rates, "survived": survived, "per_model": per_model,
+            "J": surviving_weights(small, spare, setting.granularity),
             "utility": utility(logits, y_out, setting.task).mean(),
         })  # fmt: skip
     full_signals = attacks.signal(models.logits(x), y, setting.task)
@@ -302,9 +317,11 @@ def _collect(rows, full_signals, members, variance, draws, rng):
     for name in rows[0]["survived"]:
         value[name] = np.array([row["survived"][name].value for row in rows])
         samples[name] = np.stack([row["survived"][name].draws for row in rows], axis=1)
-    value["sqrt_J"] = np.array([row["sqrt_J"] for row in rows])
-    for name in rows[0]["exact"]:
-        value[name] = np.array([row["exact"][name] for row in rows])
+    shares = np.stack([row["J"] for row in rows], axis=1)
+    value["sqrt_J"], samples["sqrt_J"] = np.sqrt(shares.mean(axis=0)), np.sqrt(attacks.bootstrap(shares, rng, draws))
+    for name in rows[0]["per_model"]:
+        models = np.stack([row["per_model"][name] for row in rows], axis=1)
+        value[name], samples[name] = models.mean(axis=0), attacks.bootstrap(models, rng, draws)
     auc = {attack: np.stack([row["auc"][attack] for row in rows], axis=1) for attack in rows[0]["auc"]}
     return {
         "auc": auc, "value": value, "draws": samples, "utility": np.array([row["utility"] for row in rows]),
@@ -349,14 +366,15 @@ def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000,
             for key, estimate in survival_estimates(small[:n], spare[:n], *pairs, 1, 0).items():
                 values.setdefault((kind, budget, key), []).append(estimate.value)
             if kind == "models":
-                attack = cheap_attacks(small[:n], x, y, members[:n], setting.task)["lira 16"]
-                values.setdefault((kind, budget, "lira"), []).append(attack)
+                attack = cheap_attacks(pool[:n], y, members[:n], setting.task)["lira 16"]
+                values.setdefault((kind, budget, "lira"), []).append(attack.mean())
     return [(*key, np.array(column)) for key, column in values.items()]
 
 
 BLACK_BOX = ("lira", "lira_offline", "rmia", "loss")
 INDICATORS = ("r ", "rho", "sqrt_J")
 CHEAP_ATTACKS = ("one reference", "lira 16")
+FIXED_ORDERS = {"fixed order": "lira", "fixed order, weights": "regression"}  # rival -> the attack it was learnt from
 
 
 def kind_of(estimator):
@@ -368,22 +386,24 @@ def kind_of(estimator):
 
 def models_needed(estimator, n_indicator):
     """Return how many models must be trained for an estimator."""
-    if estimator.startswith(("rho", "r ensemble")) or estimator in ("sqrt_J", "lira 16"):
-        return n_indicator
-    return {"one reference": 2, "fixed order": 0}.get(estimator, 1)
+    if estimator in ("bits", *FIXED_ORDERS):
+        return 0
+    return 1 if estimator.startswith(("r trajectory", "r neighbourhood")) else n_indicator
 
 
 def complete(results, settings):
-    """Add to every result what compares settings: ``signs`` of the resolved pairs, and the rival "fixed order".
+    """Add to every result what compares settings: ``signs`` of the resolved pairs, and the fixed orders as rivals.
 
-    ``signs`` maps attack to (Q, Q), from ``indicator.resolved_pairs``. The fixed order is the mean rank of LiRA's AUC
-    over the *other* choosing settings; NaN where there is none.
+    ``signs`` maps attack to (Q, Q), from ``indicator.resolved_pairs``. A fixed order is the mean rank of an attack's
+    AUC over the *other* choosing settings, NaN where there is none, with a bootstrap over them.
     """
-    ranks = {s.name: rankdata(r["auc"]["lira"].mean(axis=0)) for s, r in zip(settings, results, strict=True)}
-    teachers = [s.name for s in settings if s.split == "choose"]
     for setting, result in zip(settings, results, strict=True):
-        others = [ranks[t] for t in teachers if t != setting.name]
-        result["value"]["fixed order"] = np.mean(others, axis=0) if others else np.full(len(QUANTIZER_SET), np.nan)
+        others = [r for s, r in zip(settings, results, strict=True) if s.split == "choose" and s is not setting]
+        for name, attack in FIXED_ORDERS.items():
+            ranks = [rankdata(r["auc"][attack].mean(axis=0)) for r in others if attack in r["auc"]]
+            ranks = np.array(ranks or [np.full(len(QUANTIZER_SET), np.nan)])
+            result["value"][name] = ranks.mean(axis=0)
+            result["draws"][name] = attacks.bootstrap(ranks, np.random.default_rng(setting.seed), 100)
         result["signs"] = {
             a: indicator.resolved_pairs(auc, np.random.default_rng(setting.seed)) for a, auc in result["auc"].items()
         }
@@ -393,7 +413,7 @@ def tau_table(results, settings):
     """Return Kendall's tau over resolved pairs for every estimator, attack and setting, as a tidy frame.
 
     Columns: estimator, kind, n_models, attack, threat, setting, split, tau, low, high (from the estimator's bootstrap
-    draws; equal to tau where it has none), tau_b over all pairs, resolved (share of pairs).
+    draws), tau_b over all pairs, resolved (share of pairs).
     """
     rows = []
     for setting, result in zip(settings, results, strict=True):
@@ -403,7 +423,7 @@ def tau_table(results, settings):
             threat = "black" if attack in BLACK_BOX else "white"
             for name, value in result["value"].items():
                 tau = float(indicator.kendall_resolved(value, signs))
-                draws = indicator.kendall_resolved(result["draws"].get(name, value[None]), signs)
+                draws = indicator.kendall_resolved(result["draws"][name], signs)
                 low, high = np.quantile(draws[~np.isnan(draws)], [0.025, 0.975]) if np.isfinite(tau) else (np.nan,) * 2
                 rows.append((
                     name, kind_of(name), models_needed(name, setting.n_indicator), attack, threat, setting.name,

@@ -1,4 +1,4 @@
-"""Shared by the tests: hypothesis without deadlines, and tiny notebooks for the runner."""
+"""Shared by the tests: hypothesis without deadlines, a few molecules, and tiny notebooks for the runner."""
 
 import nbformat
 import pytest
@@ -22,6 +22,9 @@ frame = pd.DataFrame({"x": range(n), "y": [scale * x for x in range(n)]})
 fig, ax = plt.subplots()
 _ = ax.plot(frame.x, frame.y)
 figures.save_figure(fig, "90_line", data=frame, alt="A rising line.", rtol=1e-3)"""
+
+BENZENE, DIAZEPAM = "c1ccccc1", "CN1C(=O)CN=C(c2ccccc2)c2cc(Cl)ccc21"
+GOOD = ["CCO", BENZENE, "CC(=O)O", "CCN", "c1ccncc1", "CCC", "CCCl", "CO"]
 
 OPENING = "# Tiny\n\n**Run time** (2 cores): full 3 min, quick 15 s."
 

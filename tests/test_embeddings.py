@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import BENZENE, DIAZEPAM, GOOD
 
 from qmis_utils import downloads, embeddings, minimol
-
-BENZENE, DIAZEPAM = "c1ccccc1", "CN1C(=O)CN=C(c2ccccc2)c2cc(Cl)ccc21"
-GOOD = ["CCO", BENZENE, "CC(=O)O", "CCN", "c1ccncc1", "CCC", "CCCl", "CO"]
 
 
 @pytest.fixture(scope="session")

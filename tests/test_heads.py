@@ -174,15 +174,22 @@ def test_scores_of_outputs_against_independent_formulas():
 
 def test_validation_scores_heads_on_molecules_they_did_not_see(source, write):
     setting = heads.prepare(task := write(source.assign(y=source.smiles.str.len())), "ecfp4")
-    options = {"width": 8, "steps": 60}
-    scores = heads.validate(task, "ecfp4", setting.fingerprint, [0.0, 1e6], **options)
+    scores = heads.validate(task, "ecfp4", setting.fingerprint, [4, 8], [0.0, 1e6], steps=60)
     members = ensemble.random_halves(8, len(setting.x), np.random.default_rng([0, 99]))
-    outputs = heads.train(setting, members, 0.0, 99, **options).logits(setting.x)
+    outputs = heads.train(setting, members, 0.0, 99, width=8, steps=60).logits(setting.x)
     by_hand = [
         1 - np.mean((o - setting.y)[~m] ** 2) / np.var(setting.y[~m]) for o, m in zip(outputs, members, strict=True)
     ]
-    assert scores[0] == pytest.approx(np.mean(by_hand), abs=1e-4)
-    assert scores[1] < scores[0]
+    assert scores.shape == (2, 2, 8)
+    assert scores[1, 0] == pytest.approx(by_hand, abs=1e-4)
+    assert (scores[:, 1].mean(axis=-1) < scores[:, 0].mean(axis=-1)).all()
+
+
+@pytest.mark.parametrize(("narrow", "chosen"), [(0.795, (4, 0.1)), (0.79, (16, 0.0))])
+def test_the_rule_takes_the_smallest_width_within_one_standard_error(narrow, chosen):
+    means = np.array([[0.6, narrow], [0.8, 0.5], [0.7, 0.7]])
+    scores = means[..., None] + 0.02 * np.array([-1.0, 1.0] * 4)  # standard error .0076 over eight pilots
+    assert heads.choose(scores, [4, 16, 64], [0.0, 0.1]) == chosen
 
 
 # Exposure and gain ------------------------------------------------------------------------------------------------
@@ -268,12 +275,18 @@ def test_tpr_is_given_where_the_non_members_support_it(source, write):
     assert np.isfinite(evaluate(write(source), n_models=50)["tpr"]).all()
 
 
-def test_groups_on_a_cluster_give_the_same_numbers(source, write, tmp_path, monkeypatch):
+def test_groups_on_a_cluster_give_the_same_numbers(source, write, registry, tmp_path, monkeypatch):
     from distributed import LocalCluster
 
-    stamp = heads.prepare(task := write(source), "ecfp4").fingerprint
-    common = SMALL | {"task": task, "representation": "ecfp4", "fingerprint": stamp, "names": NAMES}
-    points = [common | {"group": group} for group in range(2)]
+    notebook = {"__name__": "__main__"}  # a representation that a notebook registers, unknown to the workers
+    exec("def lengths(smiles): return [[len(text), text.count('C')] for text in smiles]", notebook)
+    embeddings.embedder("lengths")(notebook["lengths"])
+    task, points = write(source), []
+    for name in ("ecfp4", "lengths"):
+        stamp, own = heads.prepare(task, name).fingerprint, heads.own_embedder(name)
+        assert (own is None) == (name == "ecfp4")
+        common = SMALL | {"task": task, "representation": name, "fingerprint": stamp, "embedder": own, "names": NAMES}
+        points += [common | {"group": group} for group in range(2)]
     found = []
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with LocalCluster(**options, local_directory=str(tmp_path)) as local:

@@ -3,15 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import BENZENE, DIAZEPAM, GOOD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from qmis_utils import downloads, molecules
-
-BENZENE, DIAZEPAM = "c1ccccc1", "CN1C(=O)CN=C(c2ccccc2)c2cc(Cl)ccc21"
-GOOD = ["CCO", BENZENE, "CC(=O)O", "CCN", "c1ccncc1", "CCC", "CCCl", "CO"]
 
 
 @pytest.fixture(scope="module")

@@ -338,11 +338,12 @@ def test_bad_parameter_cells_are_errors(make_notebook, tmp_path, source, message
     assert message in str(error.value)
 
 
-def test_prose_does_not_change_the_code_hash_and_code_does(make_notebook, tmp_path):
+def test_prose_and_exercises_do_not_change_the_code_hash_and_code_does(make_notebook, tmp_path):
     notebook = _notebook.read_notebook(make_notebook(tmp_path, "print(n)"))
     before = _notebook.code_sha256(notebook)
     notebook.cells[0].source += " more prose"
-    notebook.cells.insert(2, nbformat.v4.new_code_cell("n = 9", metadata={"tags": ["injected-parameters"]}))
+    for tag in ("injected-parameters", "exercise", "solution"):
+        notebook.cells.insert(2, nbformat.v4.new_code_cell("n = 9", metadata={"tags": [tag]}))
     assert _notebook.code_sha256(notebook) == before
     notebook.cells[-1].source += " "
     assert _notebook.code_sha256(notebook) != before

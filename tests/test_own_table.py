@@ -1,0 +1,68 @@
+"""Tests of a reader's own table in notebook 03: one command gives the whole report, or one clear error."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from qmis_utils import figures, molecules, run
+
+PARAMS = str(Path(__file__).parent / "params.yaml")
+STEMS = ["agreement", "blind_baseline", "exposed", "exposure", "front", "regression", "seeds", "tradeoff", "verdicts"]
+HEADLINE = [
+    "task",
+    "kind",
+    "representation",
+    "quantizer",
+    "seed",
+    "utility",
+    "indicator_name",
+    "indicator",
+    "low",
+    "high",
+]
+
+
+@pytest.fixture
+def table():
+    """160 molecules with columns as a reader may call them; 3 % broken SMILES, and labels missing."""
+    frame = molecules.load_task("BBB_Martins").sample(160, random_state=1).reset_index(drop=True)
+    frame = pd.DataFrame({"ID": frame.index, "SMILES": frame.smiles, "active": frame.y.map({0: "no", 1: "yes"})})
+    frame.loc[[3, 50, 77, 120, 140], "SMILES"] = "C1CC("
+    frame.loc[[9, 90], "active"] = None
+    return frame
+
+
+def report(frame, label, folder):
+    """Run notebook 03 on a table with the quick parameters; return the exit status."""
+    frame.to_csv(folder / "mine.csv", index=False)
+    given = {"tasks": json.dumps([f"csv:{folder / 'mine.csv'}"]), "smiles_column": "SMILES", "label_column": label}
+    options = [word for name, value in given.items() for word in ("-p", name, value)]
+    return run.main(["03", "--params", PARAMS, "--out", str(folder / "out"), "--figures", str(folder), *options])
+
+
+def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
+    assert report(table, "active", tmp_path) == 0
+    assert sorted(figures.read_manifest(tmp_path)) == [f"03_{stem}" for stem in STEMS]
+    tradeoff = pd.read_csv(tmp_path / "03_tradeoff.csv")
+    assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "tpr_at_1pct"]
+    assert set(tradeoff.task) == {"mine"}
+    assert set(tradeoff.kind) == {"classification"}
+    verdicts = pd.read_csv(tmp_path / "03_verdicts.csv")
+    assert list(verdicts.columns) == ["claim", "verdict", "estimate", "low", "high", "bar"]
+    assert not verdicts.claim.str.contains("regression").any()
+    notebook = nbformat.read(tmp_path / "out" / "03_molecular_privacy_utility.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = json.dumps(outputs)
+    assert "5: 5, 52, 79, 122, 142" in text  # the rows of the broken SMILES, as a spreadsheet numbers them
+    assert "2: 11, 92" in text
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
+def test_a_column_that_is_not_there_is_one_clear_error(table, tmp_path, capsys):
+    assert report(table, "activity", tmp_path) == 1
+    error = capsys.readouterr().err
+    assert "ValueError: label_column 'activity' is not in the table; its columns: ID, SMILES, active" in error
+    assert not list(tmp_path.glob("03_*"))
