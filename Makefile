@@ -4,7 +4,7 @@ PIP_ARGS ?=
 PARAMS ?=
 RUN = .venv/bin/python -m qmis_utils.run
 
-.PHONY: help env data figures check test lint bench lab publish clean
+.PHONY: help env data figures check test lint bench lab book slides students publish clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -34,6 +34,15 @@ bench: env data  ## measure run times and memory into build/bench.json
 
 lab: env data  ## open JupyterLab on the notebooks
 	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks
+
+book: env data  ## build the HTML book, with the slides, into build/book; it works offline
+	@.venv/bin/python book/build.py
+
+slides: env data  ## make the slides of notebook 01 in build/slides
+	@.venv/bin/python book/slides.py
+
+students: env  ## write the notebooks for students, without solutions, and for instructors into build/
+	@.venv/bin/python -m qmis_utils.exercises
 
 publish: env  ## put the executed notebooks of a full `make figures` in notebooks/
 	@if grep -lE '"injected-parameters"|"output_type": "error"' build/executed/*.ipynb; then \

@@ -2,14 +2,20 @@
 
 Scores are (M, N): one per target model and pool record, higher = more likely a member of that model. Every model is
 the target in turn and the others are its shadows (leave-one-out), so M trained models give M targets. A measured
-advantage bounds the insecurity Delta_n from below; it never certifies security.
+advantage never certifies security: it bounds from below what the best attacker finds who knows the pool, which can be
+1.4 times the insecurity Delta_n of fresh records (notebook 04). Where losses take few values, scores tie but for the
+rounding of what was left out, which reveals it: round such scores before they are compared.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 from scipy.stats import beta, norm, rankdata
+from scipy.stats import t as student_t
 
 VARIANTS = ("online", "online_fixed", "offline", "offline_fixed")
+MUTUAL = 3  # at most: true over naive variance of a mean over targets that are each other's shadows (simulated)
 
 
 def signal(logits, y, task):
@@ -245,7 +251,7 @@ def influence_score(weights, gradients, penalty=1e-2):
     Parameters: ``weights`` (M, P); ``gradients`` (N, P) of each record's loss at the mean model; ``penalty`` added to
     the covariance of the weights over models, relative to its mean eigenvalue on the models' span.
     Returns (M, N): -(theta - mean)' (C + penalty I)^-1 gradient, the first-order log-likelihood ratio of a shift along
-    the record's gradient (Sablayrolles et al. 2019, arXiv 1908.11229; Leemann et al. 2024).
+    the record's gradient (Sablayrolles et al. 2019, arXiv 1908.11229; Leemann et al. 2023, arXiv 2306.07273).
     """
     w = np.asarray(weights, np.float64)
     w = w - w.mean(axis=0)
@@ -254,3 +260,137 @@ def influence_score(weights, gradients, penalty=1e-2):
     projected = w @ np.asarray(gradients, np.float64).T  # (M, N)
     # Woodbury: W (W'W + ridge I)^-1 G' = (W W' + ridge I)^-1 W G'
     return -np.linalg.solve(gram + ridge * np.eye(len(w)), projected)
+
+
+# ------------------------------------------------------------------------------- judging at thresholds fixed elsewhere
+
+
+def halves(n_models, least):
+    """Return both ways to take one half of the models as targets and the other to learn from."""
+    if n_models < least:
+        raise ValueError(f"need at least {least} models to cross-fit over two halves; got {n_models}")
+    first, second = np.array_split(np.arange(n_models), 2)
+    return (first, second), (second, first)
+
+
+class Advantage(NamedTuple):
+    """Hold 2 x balanced accuracy - 1 over targets with its interval, of each target, and the thresholds used, (M,)."""
+
+    value: float
+    low: float
+    high: float
+    per_target: np.ndarray
+    thresholds: np.ndarray
+
+
+def best_threshold(scores, members):
+    """Return the threshold that maximises TPR - FPR over all targets and records: halfway between two scores."""
+    scores, members = np.ravel(scores), np.ravel(members)
+    order = np.argsort(-scores, kind="stable")
+    s, inside = scores[order], members[order]
+    gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
+    best = np.argmax(np.where(np.diff(s, append=s[-1]) != 0, gain, -1))  # only between different scores
+    return float(s[best] + (s[min(best + 1, len(s) - 1)] - s[best]) / 2)
+
+
+def advantage_held_out(scores, members, mutual=True, threshold=None, level=0.95, comparisons=1):
+    """Judge scores at thresholds fixed on other draws: each half of the targets uses the best one of the other half.
+
+    Parameters
+    ----------
+    scores, members : array (M, N)
+        Scores of at least four targets, and what they are judged by.
+    mutual : bool
+        Whether the targets are each other's shadows (``Family.shadows``). Two memberships of a record then enter the
+        scores of both targets alike, and where little leaks the noise of M targets is that of M / 2: the standard
+        error is taken sqrt(3) times as large: online attacks near the null need up to 1.7, the others less.
+    threshold : float, optional
+        A threshold fixed beforehand instead: 0 for a log ratio, or ``best_threshold`` of separate draws.
+    level, comparisons : float, int
+        Of the interval, simultaneous over ``comparisons`` (Bonferroni).
+
+    Returns
+    -------
+    Advantage
+        Its interval is Student's t over targets, given the thresholds. It bounds the insecurity from below and
+        certifies nothing.
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree or fewer than four targets.
+    """
+    if scores.shape != members.shape:
+        raise ValueError(f"scores {scores.shape} and members {members.shape} must agree")
+    both = halves(len(scores), 4)
+    thresholds = np.zeros(len(scores)) if threshold is None else np.full(len(scores), threshold, float)
+    for targets, others in both if threshold is None else ():
+        thresholds[targets] = best_threshold(scores[others], members[others])
+    gains = advantage(scores, members, thresholds[:, None])
+    error = gains.std(ddof=1) * np.sqrt((MUTUAL if mutual else 1) / len(gains))
+    return Advantage(*_student(gains.mean(), error, len(gains) - 1, level, comparisons), gains, thresholds)
+
+
+def _student(value, error, degrees, level, comparisons):
+    half = student_t.isf((1 - level) / (2 * comparisons), degrees) * error
+    return value, value - half, value + half
+
+
+def advantage_exact(true_positives, n_members, false_positives, n_nonmembers, level=0.95, comparisons=1):
+    """Return TPR - FPR and its interval (value, low, high) from independent trials at a threshold fixed beforehand.
+
+    Such trials are single canaries, one record of each of many independent targets. Clopper-Pearson for both rates,
+    each at half the error.
+    """
+    level = 1 - (1 - level) / (2 * comparisons)
+    (tpr_low, tpr_high), (fpr_low, fpr_high) = (
+        clopper_pearson(true_positives, n_members, level),
+        clopper_pearson(false_positives, n_nonmembers, level),
+    )
+    value = true_positives / n_members - false_positives / n_nonmembers
+    return value, tpr_low - fpr_high, tpr_high - fpr_low
+
+
+def epsilon_lower_bound(true_positives, n_members, false_positives, n_nonmembers, delta=0.0, level=0.95):
+    """Return a lower bound on epsilon of (epsilon, delta)-differential privacy from an audit with one canary.
+
+    Parameters: members found, members, non-members taken for members, non-members, in independent trials at a
+    threshold fixed on other ones (choose the sharpest on one half of the trials, count on the other). Returns the
+    largest of 0, log((TPR - delta) / FPR) and log((TNR - delta) / FNR) at the Clopper-Pearson bounds of the rates; it
+    holds with probability ``level``. Jagielski et al. (2020), arXiv 2006.07709; Nasr et al. (2021), arXiv 2101.04535.
+    """
+    tpr = clopper_pearson(true_positives, n_members, level)[0]
+    fpr = clopper_pearson(false_positives, n_nonmembers, level)[1]
+    ratios = ((tpr - delta) / fpr, (1 - fpr - delta) / (1 - tpr))
+    return float(np.log(max(1.0, *ratios)))
+
+
+def exposure(scores, members, level=0.95, comparisons=1):
+    """Return each record's mean score IN minus its mean score OUT with Welch's interval: (value, low, high), each (N,).
+
+    Parameters: ``scores`` and ``members`` (M, N), at least two IN and two OUT models a record; ``comparisons`` = N
+    makes the intervals hold for all records at once. Of log-likelihood ratios it is d'^2 in nats (``heads.exposure``).
+    """
+    counts = np.stack([members.sum(axis=0), (~members).sum(axis=0)])
+    if counts.min() < 2:
+        raise ValueError("every record needs at least two IN and two OUT models")
+    groups = np.stack([np.where(members, scores, 0), np.where(members, 0, scores)])
+    means = groups.sum(axis=1) / counts
+    squares = np.square(groups).sum(axis=1) - counts * means**2
+    variances = np.maximum(squares, 1e-100) / (counts - 1) / counts  # constant scores: no NaN
+    degrees = variances.sum(axis=0) ** 2 / (variances**2 / (counts - 1)).sum(axis=0)
+    return _student(means[0] - means[1], np.sqrt(variances.sum(axis=0)), degrees, level, comparisons)
+
+
+def stability(found, level=0.95):
+    """Say which records are found every time: (share, low, high), each (N,), then (overlap, chance), over S seeds.
+
+    Parameters: ``found`` (S, N) bool, S >= 2. The share of seeds that find a record has a Clopper-Pearson interval. The
+    overlap is the mean Jaccard index of two seeds' finds; ``chance`` its value if each found as many at random.
+    """
+    n_seeds, n = found.shape
+    low, high = np.transpose([clopper_pearson(k, n_seeds, level) for k in found.sum(axis=0)])
+    sizes, pairs = found.sum(axis=1).astype(float), np.triu_indices(n_seeds, 1)
+    both, total = found.astype(float) @ found.T, sizes[:, None] + sizes
+    overlap, chance = ((b / np.maximum(total - b, 1))[pairs].mean() for b in (both, np.outer(sizes, sizes) / n))
+    return found.mean(axis=0), low, high, overlap, chance

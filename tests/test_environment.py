@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TOOLS = {"jupyterlab", "ipykernel", "ruff", "setuptools", "wheel"}  # used from the command line, never imported
+SPHINX = {"furo", "myst-nb", "sphinxcontrib-bibtex"}  # named in the configuration of the book
 OPTIONAL = {"dask"}  # what the package may import without needing it: only for `sweep(cluster=...)`
 
 
@@ -37,16 +38,16 @@ DECLARED = NEEDED | TEST_ONLY
 
 
 def imported_modules(*patterns):
-    """Return third-party module -> files that import it, over package, percent scripts and tests unless told."""
+    """Return third-party module -> files that import it, over package, percent scripts, tests and book unless told."""
     modules = {}
-    for pattern in patterns or ("qmis_utils/*.py", "notebooks/py/*.py", "tests/*.py"):
+    for pattern in patterns or ("qmis_utils/*.py", "notebooks/py/*.py", "tests/*.py", "book/*.py"):
         for path in ROOT.glob(pattern):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
                 for name in names:
                     modules.setdefault(name.split(".")[0], set()).add(path.name)
-    ours = {"qmis_utils"} | {path.stem for path in (ROOT / "tests").glob("*.py")}
+    ours = {"qmis_utils"} | {path.stem for folder in ("tests", "book") for path in (ROOT / folder).glob("*.py")}
     return {name: files for name, files in modules.items() if name not in sys.stdlib_module_names | ours}
 
 
@@ -105,7 +106,7 @@ def test_package_and_notebooks_run_without_what_only_the_tests_need():
 def test_every_declared_package_is_imported_or_a_tool():
     distributions = importlib.metadata.packages_distributions()
     imported = {key(name) for module in imported_modules() for name in distributions[module]}
-    assert set(DECLARED) - imported - TOOLS == set()
+    assert set(DECLARED) - imported - TOOLS - SPHINX == set()
 
 
 def test_the_lock_satisfies_pyproject():
@@ -162,8 +163,8 @@ def make(directory, *arguments, **environment):
 
 def test_every_target_is_documented():
     shown = make(ROOT, "help").stdout
-    targets = ["help", "env", "data", "figures", "check", "test", "lint", "bench", "lab", "publish", "clean"]
-    assert [line.split()[0] for line in shown.splitlines()[1:]] == targets
+    targets = "help env data figures check test lint bench lab book slides students publish clean"
+    assert [line.split()[0] for line in shown.splitlines()[1:]] == targets.split()
 
 
 @pytest.mark.parametrize("script", [None, "#!/bin/sh\nexit 1\n"])

@@ -193,12 +193,16 @@ figures.save_figure(
 # | `02_synthetic_mis_ranking` | do cheap numbers rank quantizers as a strong attack does? |
 # | `02b_indicator_study` | over many settings: which cheap number can be trusted, against which attacker? |
 # | `03_molecular_privacy_utility` | what does privacy cost on real molecules? |
+# | `04_attacks_bound_mis` | how near do the attacks of the field come to the truth, and how are they reported? |
+# | `05_audit_your_model` | what would quantizing a model of your own give away? |
 #
-# The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales), `security` (exact insecurity),
-# `rates` (decay rates), `numerics` (stable logarithms and checks under both), `ensemble` (many small networks as one batch), `attacks` (scores and metrics), `indicator`
-# (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole), `heads` (one group of `03`, whole), `downloads` (checked, then
-# cached), `molecules` (tasks, cleaning, splits), `embeddings` and `minimol` (representations of molecules), `figures`
-# (style and saving), `run` (execution).
+# The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales), `security` (exact insecurity), `rates`
+# (decay rates), `numerics` (stable logarithms and checks under both), `ensemble` (many small networks as one batch),
+# `attacks` (scores and metrics), `families` (the attacks of notebook 04), `indicator` (the paper's $r$ and the survival
+# correlations), `study` (one setting of `02b`, whole), `heads` (one group of `03`, whole), `downloads` (checked, then
+# cached), `molecules` (tasks, cleaning, splits), `embeddings` and `minimol` (representations of molecules), `audit` with
+# `audit_model` and `audit_report` (a model of your own), `exercises` (self-checks), `figures` (style and saving), `run`
+# (execution).
 #
 # ## The vocabulary
 #
@@ -227,6 +231,7 @@ figures.save_figure(
 # | read and play in JupyterLab | `make lab` |
 # | run one notebook | `.venv/bin/python -m qmis_utils.run notebooks/00_start_here.ipynb` |
 # | change a parameter | `... -p n 50 -p step 0.5` (names and types as in the cell tagged `parameters`) |
+# | read all of it as a book | `make book`, then open `build/book/index.html` |
 # | use your own molecules | `.venv/bin/python -m qmis_utils.run 03 -p tasks '["csv:/path/to/my.csv"]' -p smiles_column SMILES -p label_column y` |
 #
 # A run with changed parameters writes to `build/`, never over the committed figures. A table of your own stays where it
@@ -239,8 +244,81 @@ figures.save_figure(
 # to find out cheaply for models whose $\Delta_n$ nobody can compute.
 #
 # **Limits.** One dimension, a known law, one record at a time; networks come in notebook 02.
-#
+
+# %% [markdown]
 # ## Exercises
+#
+# Put your answer in the place of `None` and run the cell: the check tells right from wrong and gives a hint. It knows
+# right answers by a hash or by what they can do, so its source gives nothing away. Solutions are in cells tagged
+# `solution`; `make students` writes notebooks without them.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises
+
+# %% [markdown]
+# **Exercise 00.1.** A company plays the membership game against its own release, with the best attack that exists. The
+# attack is right in 56 % of a very long series of games in which a fair coin chose between member and non-member. What is
+# the MIS of the release?
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("00.1", answer)
+
+# %% tags=["solution"]
+answer = 1 - (2 * 0.56 - 1)
+exercises.check("00.1", answer)
+
+# %% [markdown]
+# **Exercise 00.2.** Move the true mean to 0.5, onto a cell edge of the grid with step 1, and keep $n = 10$. By which factor
+# does rounding change the insecurity of the exact mean? Give the rounded insecurity divided by the full-precision one, and
+# ask yourself why so little is gained.
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("00.2", answer)
+
+# %% tags=["solution"]
+answer = security.gaussian_mean_insecurity(10, 1.0, 0.5) / security.full_precision_insecurity(10, 1)
+exercises.check("00.2", answer)
+
+# %% [markdown]
+# **Exercise 00.3.** Coarser is not always safer. For 100 people and a true mean of 0.3, find two grid steps, the first
+# finer than the second, such that the *coarser* one has an insecurity more than 1.2 times that of the finer one. Many
+# pairs are right; the figure above shows where to look.
+
+# %% tags=["exercise"]
+answer = None  # a pair: finer step, coarser step
+exercises.check("00.3", answer)
+
+# %% tags=["solution"]
+answer = (0.3, 0.6)  # 0.6 puts an edge on the mean, 0.3 a grid point
+exercises.check("00.3", answer)
+
+# %% [markdown]
+# **Exercise 00.4.** Who is most exposed? Write a function of a record $z$ that returns the total variation between the laws
+# of the rounded mean (step 1, ten people, true mean 0.3) with $z$ in and without it. Averaged over records it must give
+# $\Delta_{10}$, which is how the check knows it. Then look at a record far from the mean. The law with the record in has the
+# standard deviation $\sqrt{9}/10$, because only nine people are still random, and its mean is pulled by a tenth of the
+# distance. Take enough grid points that no probability is lost.
+
+# %% tags=["exercise"]
+answer = None  # a function of z
+exercises.check("00.4", answer)
+
+# %% tags=["solution"]
+cell_edges = np.arange(-20, 21) + 0.5
+law_without = np.diff(norm.cdf(cell_edges, 0.3, 1 / np.sqrt(10)))
+
+
+def exposure(z):
+    law_with = np.diff(norm.cdf(cell_edges, 0.3 + (z - 0.3) / 10, np.sqrt(9) / 10))
+    return abs(law_with - law_without).sum() / 2
+
+
+exercises.check("00.4", exposure)
+
+# %% [markdown]
+# **To go further**, without a check.
 #
 # 1. Set `mean` to 0.5 and 0.0 and rerun. At which steps does rounding help less, and why?
 # 2. Set `n` to 100. How do the grid steps at which the curve falls move?

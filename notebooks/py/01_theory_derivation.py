@@ -689,7 +689,7 @@ half = 2 * math.sqrt(2 * math.log(2))
 ax.plot(sizes, half / np.sqrt(sizes), "w--", lw=1)
 ax.text(40, 0.44, r"step $=2.35\,\sigma/\sqrt{n}$", color="w", fontsize=7, rotation=-34, rotation_mode="anchor")
 arrow = {"arrowstyle": "->", "color": "w", "lw": 0.8}
-ax.annotate("ridges: an edge\non the mean", (3e4, 0.62), (2.2e3, 1.2), color="w", fontsize=7, arrowprops=arrow)
+ax.annotate("ridges: edge\non the mean", (3e4, 0.62), (2e3, 1.2), color="w", fontsize=7, arrowprops=arrow)
 ax.set(xscale="log", yscale="log", xlabel="training-set size $n$", ylabel=r"grid step (units of $\sigma$)")
 ax.set(ylim=(steps[0], steps[-1]))
 alt = """Map of log insecurity over training-set size and grid step for mean 0.3. Below a diagonal line, step 2.35 over
@@ -732,9 +732,10 @@ if "QMIS_RUN" in os.environ:  # a recorded run has nobody to move sliders
     alt = "Insecurity against grid step at n = 1000, mean 0.3: flat, then ever deeper valleys between ridges; the law agrees."
     figures.save_figure(fig, "01_phase_slice", data=numbers, rtol=1e-5, atol=1e-12, alt=alt)
 else:
-    ipywidgets.interact(
-        lambda **place: cut(**place) and None, n=(1, 10_000), step=(0.03, 3.0, 0.01), mean=(0.0, 1.0, 0.01)
-    )
+    slides = {"n": ipywidgets.IntSlider(1000, min=1, max=10_000),
+              "step": ipywidgets.FloatSlider(0.5, min=0.03, max=3, step=0.01),
+              "mean": ipywidgets.FloatSlider(0.3, min=0, max=1, step=0.01)}  # fmt: skip
+    ipywidgets.interact(lambda **place: cut(**place) and None, **slides)
 
 # %% [markdown]
 # ## 11 · What does the accuracy cost? Quantizing against noise
@@ -878,11 +879,92 @@ pd.DataFrame(verdicts, columns=["claim of theorem", "ratio to the prediction, 1 
 #
 # **Limits.** One codeword chosen by exact minimisation, few parameters, iid samples, an attacker who knows $P$.
 # Networks round thousands of weights: notebook 01b shows that their security is not exponential.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercises.** (1) Derive (1.2) for a codebook with ties to the *higher* codeword. (2) Find a step between 0.2 and 0.6
-# at which doubling the step, with `mean` 0.3, multiplies $\Delta_{1000}$ by more than 100. (3) Show that (5.1) is sharp
-# up to a constant for two codewords. (4) Which prior on the place of the mean makes undithered rounding equal to
-# dithered?
+# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution. Solutions are in cells
+# tagged `solution`, which `make students` leaves out.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises
+
+# %% [markdown]
+# **Exercise 01.1.** A release trained on 1,000 samples must guarantee $\Delta_n \le 0.1$ whatever the algorithm does, so only
+# the bound (3.1) may be used. How many whole bits may the release have at most? Count what is *released*, as section 3 does,
+# and mind the unit of the entropy.
+
+# %% tags=["exercise"]
+answer = None  # a whole number of bits
+exercises.check("01.1", answer)
+
+# %% tags=["solution"]
+answer = math.floor(2 * 1000 * 0.1**2 / math.log(2))
+exercises.check("01.1", answer)
+
+# %% [markdown]
+# **Exercise 01.2.** "Fewer bits are safer" is false by far more than a few per cent. With `mean` 0.3 and $n = 1000$, find a
+# step between 0.2 and 0.6 at which *doubling* the step multiplies $\Delta_{1000}$ by more than 100. The phase diagram of
+# section 10 shows why such steps exist.
+
+# %% tags=["exercise"]
+answer = None  # a step
+exercises.check("01.2", answer)
+
+# %% tags=["solution"]
+answer = 0.3  # a grid point on the mean; at 0.6 an edge is on it
+exercises.check("01.2", answer)
+
+# %% [markdown]
+# **Exercise 01.3.** Section 2 has a quantizer whose scale is the largest training sample, which makes a constant leak.
+# Construct the worst case: choose a number of coin flips, at least two, and the probability of a one, such that the
+# calibrated constant has an insecurity above 0.29. One line of section 2 computes it; maximise by hand or by search.
+
+# %% tags=["exercise"]
+answer = None  # a pair: number of flips, probability of a one
+exercises.check("01.3", answer)
+
+# %% tags=["solution"]
+answer = (2, 1 / 3)  # two flips: Delta = 2 p (1 - p)^2, largest at p = 1/3
+exercises.check("01.3", answer)
+
+# %% [markdown]
+# **Exercise 01.4.** A coin with $P(Z = 1) = 0.3$ is summarised by the better of the codewords 0.2 and 0.9 under the squared
+# loss $(z - \theta)^2$. Which number decides how fast its insecurity falls with $n$: compute the exact exponential rate of
+# statement 5, not its Gaussian version.
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("01.4", answer)
+
+# %% tags=["solution"]
+coin_gap = np.array([0.9**2 - 0.2**2, 0.1**2 - 0.8**2])  # loss of 0.9 minus loss of 0.2, at z = 0 and z = 1
+answer = rates.cramer_rate(coin_gap, [0.7, 0.3])
+exercises.check("01.4", answer)
+
+# %% [markdown]
+# **Exercise 01.5.** A rate alone is a poor promise at small $n r$. For the Gaussian mean 0.12 on the grid of step 0.5, what
+# is the smallest training-set size whose *exact* insecurity is below 0.001? Compare it with the size at which the bare
+# $e^{-n r}$ falls below 0.001, and say what makes the difference. The exact insecurity falls steadily with $n$ here, so
+# halving an interval of sizes again and again finds it.
+
+# %% tags=["exercise"]
+answer = None  # a whole number
+exercises.check("01.5", answer)
+
+# %% tags=["solution"]
+below, above = 1, 10_000
+while above - below > 1:
+    middle = (below + above) // 2
+    safe_enough = security.gaussian_mean_insecurity(middle, 0.5, 0.12) < 1e-3
+    below, above = (below, middle) if safe_enough else (middle, above)
+print(f"by the rate alone: {math.ceil(2 * math.log(1000) / 0.13**2)}")
+exercises.check("01.5", above)
+
+# %% [markdown]
+# **To go further**, without a check. (1) Derive (1.2) for a codebook with ties to the *higher* codeword. (2) Show that
+# (5.1) is sharp up to a constant for two codewords. (3) Which prior on the place of the mean makes undithered rounding
+# equal to dithered?
 #
 # **Next.** `01b_survival_of_information`: many coordinates, where the two laws meet, and why $r$ does not rank
 # networks.

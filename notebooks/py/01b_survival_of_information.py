@@ -730,11 +730,90 @@ pd.DataFrame(verdict_rows, columns=["claim", f"Kendall tau, n = {max(sizes)}", "
 #
 # **Limits.** Independent Gaussian coordinates; one sample; shifts independent of places. Trained networks have
 # correlated weights and levels that adapt to the weights: notebook 02 measures what is left of the survival law there.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercises.** (1) Show that $J = 2/\pi$ for the sign of a centred coordinate, and find the best position of two
-# symmetric edges for three cells. (2) For which $w$ does $\tanh(1.806/w)$ fail most, and in which direction? (3) In
-# section 3, replace the edge rate by the one that uses the nearest *corner*; does $\tau$ change? (4) Derive (13.1) for
-# coordinates with an edge on both sides.
+# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution. Solutions are in cells
+# tagged `solution`, which `make students` leaves out.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises
+
+# %% [markdown]
+# **Exercise 01b.1.** An attack on a full-precision network has an AUC of 0.75. A quantizer keeps $\rho = 0.6$, and the samples
+# are about equally exposed, so that the survival law applies to the mean. Which AUC do you predict for the same attack on the
+# quantized network?
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("01b.1", answer)
+
+# %% tags=["solution"]
+answer = stats.norm.cdf(0.6 * stats.norm.ppf(0.75))
+exercises.check("01b.1", answer)
+
+# %% [markdown]
+# **Exercise 01b.2.** One coordinate with its mean at 0 is released as one of three cells, with edges at $-b$ and $b$ standard
+# deviations. For which $b$ does the attacker keep *most* information? A designer wants to stay far from it. Statement 12
+# gives $J$ of any cells; search over $b$.
+
+# %% tags=["exercise"]
+answer = None  # b in standard deviations
+exercises.check("01b.2", answer)
+
+# %% tags=["solution"]
+places = np.linspace(0.05, 3, 2951)
+kept = [float(security.surviving_information([-np.inf, -b, b, np.inf], 0.0, 1.0)) for b in places]
+print(f"J = {max(kept):.4f}, with the sign alone {2 / math.pi:.4f}")
+exercises.check("01b.2", places[np.argmax(kept)])
+
+# %% [markdown]
+# **Exercise 01b.3.** A network of very many weights leaks with an AUC of 0.9 in full precision. Its weights are rounded to
+# cells of ten standard deviations, with means spread evenly over the cells. Which AUC is left for the best attack on equally
+# exposed samples? Use the interpolation with the hyperbolic tangent of section 6, and note how far it is from 0.5.
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("01b.3", answer)
+
+# %% tags=["solution"]
+answer = stats.norm.cdf(math.sqrt(math.tanh(1.806 / 10)) * stats.norm.ppf(0.9))
+exercises.check("01b.3", answer)
+
+# %% [markdown]
+# **Exercise 01b.4.** At how many standard deviations from their nearest edge do $10^5$ equal coordinates change from the
+# exponent $n r / 2$ to the paper's $n r$? Statement 13 says where the two curves cross; solve that equation instead of
+# reading it off a plot.
+
+# %% tags=["exercise"]
+answer = None  # b in standard deviations
+exercises.check("01b.4", answer)
+
+# %% tags=["solution"]
+places = np.linspace(1, 8, 700_001)
+answer = places[abs(1e5 * stats.norm.pdf(places) - places / (2 * math.pi)).argmin()]
+exercises.check("01b.4", answer)
+
+# %% [markdown]
+# **Exercise 01b.5.** The two codebooks A and B of section 3 show $r$ failing mildly. Make it fail badly: give a loss gap with
+# at most four values and their probabilities, positive on average and sometimes negative, such that $r$ is more than *three*
+# times the true rate $I$. Whoever trusts $r$ there expects an exponent three times too large.
+
+# %% tags=["exercise"]
+answer = None  # a pair of lists: gaps, probabilities
+exercises.check("01b.5", answer)
+
+# %% tags=["solution"]
+gap, law = [-40.0, 1.0], [0.001, 0.999]
+print(f"r = {rates.gaussian_rate(gap, law):.4f}, I = {rates.cramer_rate(gap, law):.4f}")
+exercises.check("01b.5", (gap, law))
+
+# %% [markdown]
+# **To go further**, without a check. (1) Show that $J = 2/\pi$ for the sign of a centred coordinate, and find the best
+# position of two symmetric edges for three cells. (2) For which $w$ does $\tanh(1.806/w)$ fail most, and in which
+# direction? (3) In section 3, replace the edge rate by the one that uses the nearest *corner*; does $\tau$ change? (4)
+# Derive (13.1) for coordinates with an edge on both sides.
 #
 # **Next.** `02_synthetic_mis_ranking`: networks, quantizers, attacks, and which number predicts them.
 #

@@ -791,8 +791,9 @@ for threat in recommended:
 #   comes nearest, and on nine settings the interval of the difference still holds zero. The correlations cannot all be told
 #   apart from one another either: whoever has held-out inputs only takes `rho_shape`. The white box has three judging
 #   settings, so its interval is wide.
-# - **One target is missed**: on hard pairs, whose order changes between settings, `rho_pool` and `rho_shape` come nearest
-#   but stay below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone.
+# - **Two targets of eleven are missed**: the simulation law with `rho_pool` is off by up to 0.09 where 0.06 was asked (with
+#   `rho` it holds); and on hard pairs, whose order changes between settings, `rho_pool` and `rho_shape` come nearest but stay
+#   below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone.
 # - **No estimator of the paper's $r$ that we tried ranks networks as the attacks do.** The best one compares the end points of
 #   several trainings over all pairs. Codewords next to one model, or late iterates of one run, say next to nothing. The
 #   regime $n\,r > 3$ is reached by so few quantizers of networks that whether $r$ ranks there stays open.
@@ -848,10 +849,79 @@ if as_written:
 # Small networks on one family of synthetic data; attacks that are strong, not optimal; all models of a white-box
 # setting share their initialisation, which favours the attacker. Intervals of a mean come from a bootstrap over nine
 # settings (black box) or a $t$ interval over three (white box), which are no random sample of the settings that a reader
-# may care about. Every setting has one pool and one seed. The view at equal utility is of three settings. Pairs with full precision or 8 bits are easy for every distortion measure. RMIA
-# is run with the population that the indicator also uses, which is what an outsider would have.
-#
+# may care about. Every setting has one pool and one seed. The view at equal utility is of three settings. Whether a pair is
+# resolved rests on targets taken for independent, though targets that are each other's shadows share noise: where little
+# leaks, intervals over targets should be up to 1.7 times as wide (notebook 04). Pairs with full precision or 8 bits are
+# easy for every distortion measure. RMIA is run with the population that the indicator also uses, which is what an outsider
+# would have.
+
+# %% [markdown]
 # ## Exercises
+#
+# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution. Solutions are in cells
+# tagged `solution`, which `make students` leaves out.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises
+
+# %% [markdown]
+# **Exercise 02b.1.** Four quantizers have attack AUCs 0.70, 0.66, 0.60 and 0.55. An indicator orders them, from the most to
+# the least leaking, as first, third, second, fourth. What is its Kendall $\tau$ if all six pairs are resolved? And what would
+# it be if only the pair in the middle were unresolved?
+
+# %% tags=["exercise"]
+answer = None  # tau over all six pairs
+exercises.check("02b.1", answer)
+
+# %% tags=["solution"]
+answer = stats.kendalltau([0.70, 0.66, 0.60, 0.55], [4, 2, 3, 1]).statistic
+exercises.check("02b.1", answer)
+
+# %% [markdown]
+# **Exercise 02b.2.** Why half of the settings may not choose: suppose that twenty indicators are all worthless, and that each
+# one's mean $\tau$ over the choosing half is pure noise, independent and normal with mean 0 and standard deviation 0.2. What
+# do you expect of the *best* of them? On the judging half it will fall back to 0.
+
+# %% tags=["exercise"]
+answer = None  # expected largest mean tau
+exercises.check("02b.2", answer)
+
+# %% tags=["solution"]
+z = np.linspace(-8, 8, 40_001)
+answer = 0.2 * (z * 20 * stats.norm.pdf(z) * stats.norm.cdf(z) ** 19).sum() * (z[1] - z[0])
+exercises.check("02b.2", answer)
+
+# %% [markdown]
+# **Exercise 02b.3.** The simulation law adds noise of variance $v (1/\rho^2 - 1)$ to full-precision signals of variance $v$.
+# Members' signals are 1.2 standard deviations above non-members'. Which AUC does the law predict for $\rho = 0.5$ when both
+# groups are normal? Check that it is the survival law again.
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("02b.3", answer)
+
+# %% tags=["solution"]
+answer = stats.norm.cdf(1.2 / np.sqrt(2 * (1 + (1 / 0.5**2 - 1))))
+exercises.check("02b.3", answer)
+
+# %% [markdown]
+# **Exercise 02b.4.** Construct a case in which `rho` and `rho_shape` disagree: outputs of a few models on some inputs, in full
+# precision and quantized, such that `rho` is below 0.5 and `rho_shape` above 0.99. Then say which of the two speaks of a
+# single record, and whether an attacker who calibrates on shadow models would notice the difference. Random outputs will do
+# for the full-precision side, if they share a mean that is far from constant over inputs.
+
+# %% tags=["exercise"]
+answer = None  # a pair of arrays (models, inputs): quantized, full
+exercises.check("02b.4", answer)
+
+# %% tags=["solution"]
+rng = np.random.default_rng(0)
+full_outputs = 3 * rng.normal(size=200) + 0.1 * rng.normal(size=(8, 200))
+own_gain, own_offset = rng.uniform(0.9, 1.1, (8, 1)), rng.normal(size=(8, 1))
+exercises.check("02b.4", (own_gain * full_outputs + own_offset, full_outputs))
+
+# %% [markdown]
+# **To go further**, without a check.
 #
 # 1. Add a setting of your own to a copy of the settings file and run with `-p settings_file`. Is the recommendation right?
 # 2. Use only two models for the indicators (`n_indicator: 2` in every row). Which correlation suffers most, and why?

@@ -1375,8 +1375,83 @@ if as_written:
 # - The attack is black box. Whoever is given the weights can do more, and the sparse heads are no exception (notebook 02b).
 # - The embedders may have seen the molecules, test molecules too: their utility may flatter, their membership is not studied.
 # - Five tasks are not drug discovery. The registry `molecules.TASKS` holds many more, and the same cells run on each of them.
-#
+
+# %% [markdown]
 # ## Exercises
+#
+# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution. Solutions are in cells
+# tagged `solution`, which `make students` leaves out.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises
+
+# %% [markdown]
+# **Exercise 03.1.** One molecule, many texts: write two different SMILES of the same molecule, one with more than five heavy
+# atoms. A table that holds both as two rows would make the molecule a member and a non-member of the same head, which is why
+# section 1 makes all texts canonical.
+
+# %% tags=["exercise"]
+answer = None  # a pair of texts
+exercises.check("03.1", answer)
+
+# %% tags=["solution"]
+answer = ("Oc1ccccc1", "c1ccc(O)cc1")  # phenol
+exercises.check("03.1", answer)
+
+# %% [markdown]
+# **Exercise 03.2.** Toluene, `Cc1ccccc1`, has benzene as its scaffold. Write a molecule of more than ten heavy atoms with the
+# same scaffold. Such relatives always fall on the same side of the split of section 3, however different their properties
+# are.
+
+# %% tags=["exercise"]
+answer = None  # a SMILES
+exercises.check("03.2", answer)
+
+# %% tags=["solution"]
+answer = "CC(=O)Oc1ccccc1C(=O)O"  # aspirin
+exercises.check("03.2", answer)
+
+# %% [markdown]
+# **Exercise 03.3.** Write a regression table of four rows, with the columns `smiles` and `y`, of which cleaning leaves exactly
+# one row. At least two of the lists in the report must be filled, such as rows that cannot be parsed and rows without a label,
+# and at least one salt must be stripped.
+
+# %% tags=["exercise"]
+answer = None  # a pandas table
+exercises.check("03.3", answer)
+
+# %% tags=["solution"]
+answer = pd.DataFrame({"smiles": ["CCO", "C1CC", "CCN", "OCC.Cl"], "y": [1.0, 2.0, None, 1.2]})
+exercises.check("03.3", answer)
+
+# %% [markdown]
+# **Exercise 03.4.** LiRA reaches an AUC of 0.62 against a shared head. A regulator asks how often the attacker is right about
+# one molecule after a fair coin chose whether it was in. Assume that the scores of members and of others are normal with
+# equal variance, and that the attacker uses the best threshold.
+
+# %% tags=["exercise"]
+answer = None  # a probability
+exercises.check("03.4", answer)
+
+# %% tags=["solution"]
+d_prime = np.sqrt(2) * stats.norm.ppf(0.62)
+exercises.check("03.4", stats.norm.cdf(d_prime / 2))
+
+# %% [markdown]
+# **Exercise 03.5.** Why regression suffers from quantizing until it is recalibrated: for the labels $0, 1, \dots, 9$, give ten
+# outputs that put the molecules in exactly the right order and still have an $R^2$ below 0. Which two numbers would a chemist
+# have to refit to use this model?
+
+# %% tags=["exercise"]
+answer = None  # ten outputs
+exercises.check("03.5", answer)
+
+# %% tags=["solution"]
+answer = 0.1 * np.arange(10) + 20  # order kept; gain and offset lost
+exercises.check("03.5", answer)
+
+# %% [markdown]
+# **To go further**, without a check.
 #
 # 1. Run `-p tasks '["BACE", "BACE_pIC50"]'`: the same molecules, once as classes and once as numbers. Is regression hit
 #    harder on equal molecules?
@@ -1386,4 +1461,4 @@ if as_written:
 # 4. Register a representation of your own and compare it with `ecfp4`.
 # 5. Leave the most exposed tenth out of the pool and repeat. Are the others safer, or is there a new most exposed tenth?
 #
-# **Next.** Back to `00_start_here` for the map of the companion.
+# **Next.** `04_attacks_bound_mis`: all families of attacks under one protocol, and how near they come to the truth.
