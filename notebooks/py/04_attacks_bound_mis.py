@@ -39,7 +39,7 @@
 # **Prerequisites.** `01_theory_derivation` for $\Delta_n$, `02_synthetic_mis_ranking` for LiRA and the leave-one-out
 # protocol.
 #
-# **Run time** (2 cores): full 3 min, quick 20 s.
+# **Run time** (2 cores): full 3 min, quick 30 s.
 
 # %% [markdown]
 # The attacks live in `families`, one small function each, with a catalogue that states source and threat model. The
