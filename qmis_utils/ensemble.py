@@ -17,6 +17,7 @@ from qmis_utils import quantizers
 
 TASKS = ("binary", "multiclass", "regression")
 OPTIMIZERS = ("adam", "sgd")
+CHUNK_BYTES = 2**21  # inputs of the models trained together: about a core's cache
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _check(x, y, members, task, init, optimizer):
 
 
 def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, weight_decay=0.0, optimizer="adam",
-          batch_size=None, init="shared", seed=0, chunk=8, device="cpu", progress=False):  # fmt: skip
+          batch_size=None, init="shared", seed=0, chunk=None, device="cpu", progress=False):  # fmt: skip
     """Train one network per row of ``members``, all in one batch.
 
     Parameters
@@ -208,8 +209,9 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         every epoch. ``weight_decay`` is the L2 term of ``torch.optim``.
     init : {"shared", "random"}
         One initialisation for all models, or one each.
-    seed, chunk, device, progress : int, int, str, bool
-        At most ``chunk`` models are trained together; it bounds the memory and changes no result beyond rounding.
+    seed, chunk, device, progress : int, int or None, str, bool
+        At most ``chunk`` models are trained together; it bounds the memory and changes no result beyond rounding. None:
+        8 to 32, as many as have two megabytes of inputs.
 
     Returns
     -------
@@ -228,6 +230,7 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
     index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
     pool = torch.tensor(x, device=device), torch.tensor(y, device=device)
 
+    chunk = chunk or min(max(CHUNK_BYTES // (4 * index.shape[1] * x.shape[1]), 8), 32)
     chunk = min(chunk, -(-len(members) // 2))  # two chunks at least: work for two cores
 
     def fit(at):
