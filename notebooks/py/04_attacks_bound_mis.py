@@ -26,6 +26,7 @@
 #
 # **In the paper.** The definition of membership inference security and the attack-based baseline of the synthetic study
 # (Aubinais et al., AISTATS 2026, arXiv 2502.06567). The paper runs one attack; the comparison here is ours.
+#
 # **Figures made.** `04_gap`, `04_attacks`, `04_roc`, `04_budget`, `04_questions`, `04_stability`, `04_mistakes`.
 #
 # **You will learn**
