@@ -209,7 +209,11 @@ def machine_paths():
 
 
 def hide(text, hidden):
-    """Replace machine paths in a text, the longest first, each only where it stands as a whole path."""
+    """Replace machine paths in a text, the longest first, each only where it stands as a whole path.
+
+    A warning names the cell by a file of the kernel's process number, which no two runs share: that goes as well.
+    """
+    text = re.sub(r"\S*/ipykernel_\d+/\d+\.py", "<cell>", text)
     for path in sorted(hidden, key=len, reverse=True):
         text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", lambda _, new=hidden[path]: new, text)
     return text

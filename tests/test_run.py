@@ -369,6 +369,10 @@ def test_paths_are_hidden_only_where_they_stand_whole():
     assert _notebook.hide(text, hidden) == "./a ~/qmis-old ~/b /opted x/opt/c '~' https://a.org/opt"
 
 
+def test_a_warning_does_not_name_the_kernels_process():
+    assert _notebook.hide("/tmp/ipykernel_28822/651.py:7: RuntimeWarning", {}) == "<cell>:7: RuntimeWarning"
+
+
 def test_widget_views_are_left_out_of_what_is_written():
     view = {"application/vnd.jupyter.widget-view+json": {"model_id": "a1"}, "text/plain": "IntSlider()"}
     cell = nbformat.v4.new_code_cell("slider", outputs=[nbformat.v4.new_output("display_data", data=view)])
