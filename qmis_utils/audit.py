@@ -80,6 +80,7 @@ def _models(model, members, n_shadows, trained_on, seed):
     halves = ensemble.random_halves(n_shadows, len(members[0]), np.random.default_rng(seed))
 
     def trained():
+        """Train the models one after the other, each on its half."""
         for place, half in enumerate(torch.from_numpy(halves)):
             module = model(members[0][half], members[1][half], seed + place)
             if not isinstance(module, nn.Module):
@@ -192,6 +193,7 @@ def _attacked(stacked, names, rhos, labels, task, trained_on, draws, seed):
     variant = "online" if n_models >= 64 else "online_fixed"
 
     def measure(signal, metric=attacks.auc):
+        """Attack leave-one-out; return the mean of a metric over targets, its interval and its draws."""
         values = metric(attacks.lira(signal, trained_on, variant), trained_on)
         samples = attacks.bootstrap(values, np.random.default_rng(seed), draws)
         samples = values.mean() + attacks.MUTUAL**0.5 * (samples - values.mean())  # targets are each other's shadows

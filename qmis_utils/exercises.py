@@ -41,6 +41,7 @@ class Number:
     wanted = "one finite number"
 
     def right(self, key, answer):
+        """Tell whether the answer lies in the sealed cell or beside it."""
         if isinstance(answer, bool) or not math.isfinite(answer):
             raise TypeError("not a finite number")
         cell = round(float(answer) / self.unit)
@@ -56,6 +57,7 @@ class Property:
     wanted: str
 
     def right(self, key, answer):
+        """Tell whether the answer has the property."""
         return bool(self.holds(answer))
 
 

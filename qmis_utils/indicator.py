@@ -149,6 +149,7 @@ def _cramer_estimate(losses, aggregation, floor, draws, seed):
     rng, m = np.random.default_rng(seed), losses.shape[1]
 
     def reduce(weights):
+        """Return the rate under weights of the samples."""
         best = np.argmin(losses @ weights)
         gaps = np.delete(losses - losses[best], best, axis=0)
         values = [rates.cramer_rate(gap, weights) for gap in gaps if np.any(gap != 0)]

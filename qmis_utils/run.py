@@ -153,6 +153,7 @@ class _WritesOnce(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+        """Run the notebook as papermill does, without saving in between."""
         nb_man.save = lambda: None
         try:
             super().execute_managed_notebook(nb_man, kernel_name, **options)

@@ -411,6 +411,7 @@ def _cross_fitted(weights, chosen, excess, home, K):
     """Value, low and high of half the summed |mean change|, by attacks learnt and scored on opposite halves."""
 
     def attack(rows):
+        """Return the best guess for each codeword and sample, learnt from some draws."""
         changes = np.zeros((K, excess.shape[1]))
         np.add.at(changes, chosen[rows], weights[rows, None] * excess[rows])
         others = np.delete(changes, home, axis=0)
