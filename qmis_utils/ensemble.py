@@ -85,13 +85,12 @@ def record_gradients(models, x, y):
     mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
     device = mean.weights[0].device
     x, y = (torch.as_tensor(np.asarray(a, np.float32), device=device) for a in (x, y))
-    activations = _forward(x[None], mean)
-    dz = _loss_gradient(activations[-1], y[None], models.task) * len(x)
-    per_layer = [
-        torch.einsum("on,in->noi", delta[0], activations[layer][0]).flatten(1)
-        for layer, delta in _backward(dz, activations, mean)
-    ]
-    return torch.cat(per_layer[::-1], dim=1).cpu().numpy()
+    activations, per_layer = _forward(x[None], mean), []
+    delta = _loss_gradient(activations.pop(), y[None, None], models.task)
+    for w, below in zip(mean.weights[::-1], activations[::-1], strict=True):
+        per_layer.insert(0, torch.einsum("on,in->noi", delta[0], below[0]).flatten(1))
+        delta = (w.transpose(1, 2) @ delta) * (below > 0)
+    return torch.cat(per_layer, dim=1).cpu().numpy()
 
 
 def random_halves(n_models, n_pool, rng):
@@ -104,7 +103,7 @@ def random_halves(n_models, n_pool, rng):
     return order < n_pool // 2
 
 
-def _forward(x, model, out=None):
+def _forward(x, model):
     """Return the input of every layer and the final output, each (M, width, m); x is (m, d) or (M, m, d).
 
     Samples come last: a bias is then one number per row, and its gradient a sum along memory.
@@ -114,36 +113,20 @@ def _forward(x, model, out=None):
         if activations[-1].ndim == 2:  # inputs that all models share: one large product instead of M small ones
             z = (w.flatten(0, 1) @ activations[-1]).view(*w.shape[:2], len(x))
         else:
-            z = torch.bmm(w, activations[-1], out=out and out[layer])
+            z = torch.bmm(w, activations[-1])
         z = z.add_(b[:, :, None])
         activations.append(z.relu_() if layer < len(model.weights) - 1 else z)
     return activations
 
 
 def _loss_gradient(z, y, task):
-    """Return d(mean loss)/dz: cross-entropy for classes, squared error for regression; z (M, C, m), y (M, m)."""
+    """Turn z into d(loss)/dz: cross-entropy for classes, squared error for regression; z (M, C, m), y (M, 1, m)."""
     if task == "binary":
-        return (torch.sigmoid(z) - y[:, None]) / z.shape[2]
+        return z.sigmoid_().sub_(y)
     if task == "regression":
-        return 2 * (z - y[:, None]) / z.shape[2]
+        return z.sub_(y).mul_(2)
     classes = torch.arange(z.shape[1], device=z.device)[:, None]
-    return (torch.softmax(z, dim=1) - (y[:, None] == classes).to(z)) / z.shape[2]
-
-
-def _backward(dz, activations, model, out=None):
-    """Yield (layer, d(loss)/d(its output)) from the last layer to the first; ``out`` may hold buffers for them."""
-    for layer in reversed(range(len(model.weights))):
-        yield layer, dz
-        if layer:
-            product = torch.mul if dz.shape[1] == 1 else torch.bmm  # one output: nothing to sum over
-            dz = product(model.weights[layer].transpose(1, 2), dz, out=out and out[layer - 1])
-            # ReLU's own backward: ten times as fast as multiplying by a boolean mask
-            torch.ops.aten.threshold_backward.grad_input(dz, activations[layer], 0, grad_input=dz)
-
-
-def _buffers(model, m):
-    """Return one array (M, width, m) per layer, written again in every step: allocating anew costs a third of it."""
-    return [w.new_empty(len(w), w.shape[1], m) for w in model.weights]
+    return torch.softmax(z, dim=1).sub_((y == classes).to(z))
 
 
 def _optimizer(name, flat, grad, lr, weight_decay):
@@ -153,11 +136,12 @@ def _optimizer(name, flat, grad, lr, weight_decay):
     """
     if name == "sgd":
         return lambda: flat.mul_(1 - lr * weight_decay).add_(grad, alpha=-lr)
-    mean, square, count = torch.zeros_like(flat), torch.zeros_like(flat), torch.zeros((), device=flat.device)
+    mean, square = torch.zeros_like(flat), torch.zeros_like(flat)
+    count, one = flat.new_zeros(()), flat.new_ones(())  # adding the number 1 would wrap it in every step
     constants = {"lr": lr, "beta1": 0.9, "beta2": 0.999, "weight_decay": weight_decay, "eps": 1e-8}
 
     def step():
-        count.add_(1)
+        count.add_(one)
         torch._fused_adam_([flat], [grad], [mean], [square], [], [count], amsgrad=False, maximize=False, **constants)
 
     return step
@@ -280,20 +264,58 @@ def _batches(index, steps, batch_size, seed, first):
         yield shuffled[:, at : at + batch_size]
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """Hold the arrays of one layer of a chunk and their views, made once: making them anew costs a third of a step."""
+
+    w: torch.Tensor
+    w_t: torch.Tensor
+    b: torch.Tensor
+    out: torch.Tensor  # (M, out, m), like ``delta``, d(loss)/d(out)
+    out_t: torch.Tensor
+    delta: torch.Tensor
+    grad_w: torch.Tensor
+    grad_b: torch.Tensor
+
+
+def _layers(model, grad, m):
+    """Return the layers of a chunk for batches of m samples."""
+    layers = []
+    for w, b, *grads in zip(model.weights, model.biases, grad.weights, grad.biases, strict=True):
+        out, delta = (w.new_empty(len(w), w.shape[1], m) for _ in range(2))
+        layers.append(_Layer(w, w.transpose(1, 2), b[:, :, None], out, out.transpose(1, 2), delta, *grads))
+    return layers
+
+
 def _fit(model, grad, step, x, y, order):
     """Run the training loop on one chunk of models, in place; ``step`` reads the gradients from ``grad``."""
     size = None
     with torch.no_grad():
         for batch in order:
             if batch is not None:
-                inputs, labels = x[batch], y[batch]
-            if batch is not None and batch.shape[1] != size:
-                size = batch.shape[1]
-                outputs, deltas = _buffers(model, size), _buffers(model, size)
-            activations = _forward(inputs, model, outputs)
-            dz = _loss_gradient(activations[-1], labels, model.task)
-            for layer, delta in _backward(dz, activations, model, deltas):
-                torch.bmm(delta, activations[layer].transpose(1, 2), out=grad.weights[layer])
-                torch.sum(delta, dim=2, out=grad.biases[layer])
+                inputs, labels = x[batch], y[batch][:, None]
+                columns = inputs.transpose(1, 2).contiguous()  # products are faster on each in its own order
+                if batch.shape[1] != size:
+                    size = batch.shape[1]
+                    layers, share = _layers(model, grad, size), x.new_tensor(1 / size)
+            z = columns
+            for layer in layers:
+                z = torch.bmm(layer.w, z, out=layer.out).add_(layer.b)
+                if layer is not layers[-1]:
+                    z.relu_()
+            _backward(layers, _loss_gradient(z, labels, model.task).mul_(share), inputs)
             step()
     return model
+
+
+def _backward(layers, delta, inputs):
+    """Write the gradients of every layer, given d(mean loss)/d(output) of the last."""
+    for at in reversed(range(len(layers))):
+        layer, below = layers[at], layers[at - 1]
+        torch.bmm(delta, below.out_t if at else inputs, out=layer.grad_w)
+        torch.sum(delta, dim=2, out=layer.grad_b)
+        if at:
+            product = torch.mul if delta.shape[1] == 1 else torch.bmm  # one output: nothing to sum over
+            delta = product(layer.w_t, delta, out=below.delta)
+            # ReLU's own backward: ten times as fast as multiplying by a boolean mask
+            torch.ops.aten.threshold_backward.grad_input(delta, below.out, 0, grad_input=delta)
