@@ -32,8 +32,12 @@ lint: env  ## ruff over code and notebooks
 bench: env data  ## measure run times and memory into build/bench.json
 	@.venv/bin/python tests/bench.py
 
+# Nothing asks the network: no look for a newer JupyterLab, no news, no catalogue of extensions.
+LAB_OPTIONS = --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \
+	--LabApp.extension_manager=readonly
+
 lab: env data  ## open JupyterLab on the notebooks
-	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks
+	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks $(LAB_OPTIONS)
 
 book: env data  ## build the HTML book, with the slides, into build/book; it works offline
 	@.venv/bin/python book/build.py

@@ -17,7 +17,7 @@ import slides
 from pybtex.database import parse_file
 from sphinx.cmd.build import build_main
 
-from qmis_utils import _notebook, figures, run
+from qmis_utils import _notebook, downloads, figures, run
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
@@ -42,7 +42,9 @@ def assemble(source):
     """Write all that Sphinx reads into a folder."""
     shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("*.py", "slides_template", "__pycache__"))
     shutil.copy(BOOK / "conf.py", source)
-    slides.copy_parts("sphinx_mathjax_offline", slides.MATHJAX, slides.MATHJAX_PARTS, source / "_static" / "mathjax")
+    downloads.copy_members(
+        "sphinx_mathjax_offline", slides.MATHJAX, slides.MATHJAX_PARTS, source / "_static" / "mathjax"
+    )
     shutil.copytree(run.ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("*.svg", "*.json"))
     notebooks = {stem: _notebook.read_notebook(path) for stem, path in _notebook.find_notebooks(run.NOTEBOOKS).items()}
     helpers = helper_names()

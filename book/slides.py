@@ -5,7 +5,6 @@ python book/slides.py    writes build/slides
 
 import html
 import re
-import zipfile
 from pathlib import Path
 
 import nbformat
@@ -20,16 +19,6 @@ MATHJAX = "sphinx-mathjax-offline/static/mathjax/"  # 3.2.2
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2/", "input/tex/extensions/")
 REVEAL = "sphinx_revealjs/_static/revealjs/"
 REVEAL_PARTS = ("dist/reveal.", "dist/theme/white.css", "dist/theme/fonts/source-sans-pro/", "plugin/notes/", "LICENSE")
-
-
-def copy_parts(wheel, folder, parts, out):
-    """Copy the parts of a folder of a hash-checked wheel that begin as listed."""
-    with zipfile.ZipFile(downloads.fetch_wheel(wheel)) as archive:
-        for member in archive.namelist():
-            part = member.removeprefix(folder)
-            if part != member and part.startswith(parts) and not part.endswith(".map"):
-                (out / part).parent.mkdir(parents=True, exist_ok=True)
-                (out / part).write_bytes(archive.read(member))
 
 
 def slide(kind, cell):
@@ -68,8 +57,8 @@ def deck(notebook):
 
 def write(out):
     """Write the slides and all that they load into a folder."""
-    copy_parts("sphinx_mathjax_offline", MATHJAX, MATHJAX_PARTS, out / "mathjax")
-    copy_parts("sphinx_revealjs", REVEAL, REVEAL_PARTS, out / "reveal")
+    downloads.copy_members("sphinx_mathjax_offline", MATHJAX, MATHJAX_PARTS, out / "mathjax")
+    downloads.copy_members("sphinx_revealjs", REVEAL, REVEAL_PARTS, out / "reveal")
     exporter = SlidesExporter(
         template_name="slides_template",
         extra_template_basedirs=[str(BOOK)],

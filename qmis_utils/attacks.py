@@ -312,8 +312,8 @@ def advantage_held_out(scores, members, mutual=True, threshold=None, level=0.95,
     Returns
     -------
     Advantage
-        Its interval is Student's t over targets, given the thresholds. It bounds the insecurity from below and
-        certifies nothing.
+        Its interval is Student's t over targets, given the thresholds. Where targets share a pool it bounds from below
+        the insecurity given the pool, which can exceed Delta_n (notebook 04, section 5); it certifies nothing.
 
     Raises
     ------

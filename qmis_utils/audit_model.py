@@ -169,15 +169,17 @@ def measure_all(modules, plan, alone):
 
 
 def _describe(model, plan):
-    """Return how much of a model is quantized, and which matrices stay as trained."""
+    """Return how much of a model is quantized, and what stays as trained."""
     weights, everything = plan.weights(model), list(model.named_parameters())
     taken = {id(weight) for weight in weights.values()}
     left = [f"{name} ({' x '.join(map(str, w.shape))})" for name, w in everything if w.ndim > 1 and id(w) not in taken]
+    vectors = sum(w.numel() for _, w in everything if w.ndim <= 1 and id(w) not in taken)
+    named = [*left[:8], *[f"{len(left) - 8} more"] * (len(left) > 8), f"{vectors:,} numbers in vectors (biases, norms)"]
     counts = [sum(w.numel() for w in group) for group in (weights.values(), dict(everything).values())]
     tensors = {t.data_ptr(): t.nbytes for t in model.state_dict().values()}
     return {
         "numbers quantized": f"{counts[0]:,} of {counts[1]:,}",
-        "left unquantized": ", ".join(left[:8]) + f" and {len(left) - 8} more" * (len(left) > 8),
+        "left unquantized": ", ".join(named if vectors else named[:-1]),
         "bytes": sum(tensors.values()),
         "bytes of the rest": sum(tensors.values()) - sum(w.nbytes for w in weights.values()),
     }

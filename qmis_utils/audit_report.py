@@ -16,7 +16,7 @@ from qmis_utils import figures
 # Column of the table -> what it says; a quantity comes with its 95 % interval, *_low and *_high.
 COLUMNS = {
     "rank": "1 leaks least to an attacker who sees outputs; with the ranks that the bootstrap draws take",
-    "rank_weights": "1 leaks least to an attacker who reads the weights",
+    "rank_weights": "1 leaks least to an attacker who reads the weights, of the quantized tensors alone",
     "rho_pool": "share of what tells models apart that survives in outputs on members; 1 = all. For output attackers",
     "rho_w": "the same in the quantized weights. For attackers who read the weights",
     "rho": "the same in outputs on held-out inputs, offset and gain included; goes into the predicted AUC",
@@ -28,7 +28,7 @@ COLUMNS = {
     "auc": "measured AUC of LiRA, every model attacked with the others as shadows; 0.5 is a coin",
     "null": "mean and range of the same attack on permuted memberships: what it finds where nothing is",
     "advantage": "2 x balanced accuracy - 1 of that attack, whose attacker knows all members: a lower bound given them",
-    "loss_auc": "AUC of calling small losses members; it misses most of what an attack with shadows finds",
+    "loss_auc": "AUC of calling small losses members; attacks with shadows found as much or more (notebook 04)",
     "utility": "held-out accuracy, or R^2; the interval is over held-out records",
     "weight_error": "norm of Q(w) - w over norm of w, all quantized tensors together",
     "entropy": "bits a lossless coder needs per quantized weight",
@@ -213,7 +213,7 @@ def _choice(table, ranks, lose):
         return f"No quantizer keeps utility within {lose:g} of full precision."
     picks = " and ".join(f"{able[rank].idxmin()} ({words})" for rank, words in ranks.items())
     return (
-        f"Of the quantizers that lose at most {lose:g} of utility, the most private: {picks}. "
+        f"Of the quantizers that lose at most {lose:g} of utility (point estimates), the most private: {picks}. "
         "A broken model leaks little: compare also with training for fewer steps."
     )
 
@@ -231,7 +231,8 @@ def advise(table, facts):
     else:
         lines = [
             _ranked(table, "rank", "rho_pool", "For an attacker who sees outputs"),
-            _ranked(table, "rank_weights", "rho_w", "For an attacker who reads the weights"),
+            _ranked(table, "rank_weights", "rho_w", "For an attacker who reads the quantized weights")
+            + f" They are {facts['numbers quantized']} numbers; the others are released as trained.",
             _choice(table, {"rank": "outputs seen", "rank_weights": "weights read"}, lose),
         ]
     if "auc" not in table:

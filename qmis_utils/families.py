@@ -122,7 +122,7 @@ def _loss(signals, task):
     return np.square(signals) if task == "regression" else np.logaddexp(0, -signals)
 
 
-# -------------------------------------------------------------------------------- thresholds: scores, without shadows
+# ----------------------------------------------------------------------------- thresholds: scores, mostly no shadows
 
 
 def loss(evidence):
@@ -145,12 +145,28 @@ def modified_entropy(evidence):
     """Score by (1 - p_y) log p_y + sum_{c != y} p_c log(1 - p_c): black-box scores and the label.
 
     Minus the modified entropy of Song and Mittal (2021), arXiv 2003.10595, equation 8, which is large where the model
-    is sure of a wrong class. One threshold serves all classes here; the paper takes one a class.
+    is sure of a wrong class. One threshold serves all classes here; ``modified_entropy_by_class`` takes one a class.
     """
     p = evidence.probabilities
     own = np.arange(p.shape[-1]) == evidence.y.astype(int)[:, None]
     mass, certainty = np.where(own, 1 - p, p), np.where(own, p, 1 - p)
     return (mass * np.log(np.maximum(certainty, 1e-30))).sum(axis=-1)
+
+
+def modified_entropy_by_class(evidence):
+    """Score by how far, in logs, the modified entropy lies below its class's threshold, the best one on shadow models.
+
+    Song and Mittal (2021), arXiv 2003.10595: a threshold for each class, 0 here. Black-box scores and the label; the
+    shadows of a target are the other half of the models. Logs, since the classes' thresholds may differ by orders of
+    magnitude. Raises ValueError for fewer than two models.
+    """
+    own, shadows = (-np.log(np.maximum(-modified_entropy(e), 1e-30)) for e in (evidence, evidence.reference))
+    members, margins = evidence.members, np.empty_like(own)
+    for targets, others in attacks.halves(len(members), 2):
+        for label in np.unique(evidence.y):
+            rows, known = np.ix_(targets, evidence.y == label), np.ix_(others, evidence.y == label)
+            margins[rows] = own[rows] - attacks.best_threshold(shadows[known], members[known])
+    return margins
 
 
 def quantile(evidence, fpr=0.1):
@@ -510,6 +526,8 @@ FAMILIES: dict[str, Family] = {
     "max_confidence": _by_class(max_confidence, "Salem et al. 2018"),
     "entropy": _by_class(entropy, "Salem et al. 2018"),
     "modified_entropy": _by_class(modified_entropy, "Song and Mittal 2021", needs=("probabilities", "y")),
+    "modified_entropy_by_class": _by_class(modified_entropy_by_class, "Song and Mittal 2021", shadows=True,
+                                           needs=("probabilities", "y"), adaptive=True, trained=lambda m: m // 2),
     "quantile": Family(quantile, "Bertran et al. 2023", needs=("x", "y", "x_out", "y_out", "losses_out"),
                        adaptive=True, trained=lambda m: 1),
     "shadow_classifier": Family(shadow_classifier, "Shokri et al. 2017", shadows=True, adaptive=True,

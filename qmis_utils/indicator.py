@@ -5,6 +5,7 @@ samples; equal seeds pair the draws of two quantizers, so that differences and r
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -33,6 +34,16 @@ def _estimate(value, draws, noise_floor=0.0):
     # a draw may be infinite (equal codewords): take order statistics, never a mean of two draws
     low, high = np.quantile(known, [0.025, 0.975], method="inverted_cdf") if known.size else (np.nan, np.nan)
     return Estimate(float(value), float(low), float(high), noise_floor, draws)
+
+
+@lru_cache(maxsize=8)  # equal seeds pair the draws of all quantizers, so most calls ask for the last ones again
+def _multiplicities(sizes, draws, seed):
+    """Draw how often a bootstrap of each set of a size takes each of its elements: (draws, size) counts per set."""
+    rng = np.random.default_rng(seed)
+    counts = [rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) for n in sizes]
+    for array in counts:
+        array.setflags(write=False)
+    return counts
 
 
 def _moments(losses, weights, block=1024):
@@ -135,18 +146,16 @@ def estimate(losses, aggregation="all_pairs", rate="gaussian", draws=200, seed=0
         return _cramer_estimate(losses, aggregation, floor, draws, seed)
     if rate != "gaussian":
         raise ValueError(f"rate must be 'gaussian', or 'cramer' with aggregation 'min' or 'median'; got {rate!r}")
-    rng = np.random.default_rng(seed)
-    weights = np.vstack([np.full(m, 1 / m), rng.multinomial(m, np.full(m, 1 / m), size=draws) / m])
-    means, covariances = _moments(losses, weights)
-    chosen = np.ones((draws + 1, n_models), bool)
-    chosen[1:] = rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws) > 0
-    samples = _aggregate(_pair_rates(means, covariances), means, chosen, aggregation, floor)
-    return _estimate(samples[0], samples[1:], floor)
+    samples, models = _multiplicities((m, n_models), draws, seed)
+    means, covariances = _moments(losses, np.vstack([np.ones(m), samples]) / m)
+    chosen = np.vstack([np.ones(n_models), models]) > 0
+    values = _aggregate(_pair_rates(means, covariances), means, chosen, aggregation, floor)
+    return _estimate(values[0], values[1:], floor)
 
 
 def _cramer_estimate(losses, aggregation, floor, draws, seed):
     """Estimate Cramer's rate against the best codeword; the bootstrap resamples held-out samples."""
-    rng, m = np.random.default_rng(seed), losses.shape[1]
+    m = losses.shape[1]
 
     def reduce(weights):
         """Return the rate under weights of the samples."""
@@ -155,8 +164,8 @@ def _cramer_estimate(losses, aggregation, floor, draws, seed):
         values = [rates.cramer_rate(gap, weights) for gap in gaps if np.any(gap != 0)]
         return (np.min(values) if aggregation == "min" else np.median(values)) if values else np.inf
 
-    resampled = rng.multinomial(m, np.full(m, 1 / m), size=draws) / m
-    return _estimate(reduce(np.full(m, 1 / m)), np.array([reduce(w) for w in resampled]), floor)
+    (samples,) = _multiplicities((m,), draws, seed)
+    return _estimate(reduce(np.full(m, 1 / m)), np.array([reduce(w) for w in samples / m]), floor)
 
 
 def _correlation(q, f, models, samples):
@@ -238,10 +247,9 @@ def survival(quantized, full, variant="rho", draws=200, seed=0):
     if directions is not None:
         q, f = _drop(directions, q, f)
     n_models, m = len(q), q.shape[1] // classes
-    rng = np.random.default_rng(seed)
     value = _correlation(q, f, np.ones((1, n_models)), np.ones((1, q.shape[1])))[0]
-    models = rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws).astype(float)
-    samples = np.repeat(rng.multinomial(m, np.full(m, 1 / m), size=draws), classes, axis=1)
+    models, samples = _multiplicities((n_models, m), draws, seed)
+    samples = np.repeat(samples, classes, axis=1) if classes > 1 else samples
     keep = (models > 0).sum(axis=1) > 1  # a draw of one model repeated has no deviations
     return _estimate(value, np.where(keep, _correlation(q, f, models, samples), np.nan))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from scipy.stats import rankdata
+from scipy import stats
 
 from qmis_utils import attacks, ensemble, indicator, quantizers
 
@@ -302,6 +302,37 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
     return result | {"null": {attack: attacks.auc(score, null) for attack, score in null_scores.items()}}
 
 
+def repeat(setting, reference, names=tuple(QUANTIZER_SET)):
+    """Run the reference attacks and the cheapest numbers alone: what a setting says with another seed.
+
+    Parameters: ``setting`` with a seed of its own, ``reference`` threat -> attack, "lira" and "regression"; the latter
+    runs where the setting is ``white_box``. Returns a dict as ``evaluate`` does, with ``auc`` and ``value`` of the
+    survival correlations, the rivals and r over all pairs of the ensemble.
+    """
+    (x, y, x_out, y_out, members), models, spare_data, spare = prepare(setting)
+    full, full_pool = spare.logits(x_out), spare.logits(x)
+    rows = []
+    for name in names:
+        released, small = (m.quantize(name, setting.granularity) for m in (models, spare))
+        out, pool = small.logits(x_out), small.logits(x)
+        scores = {"lira": attacks.lira(attacks.signal(released.logits(x), y, setting.task), members)}
+        if setting.white_box and "regression" in reference.values():
+            scores["regression"] = attacks.weight_regression(released.vectors(), members)
+        survived = survival_estimates(small, spare, (out, full), (pool, full_pool), 1, 0)
+        cheap = rivals(setting, name, small, spare, spare_data, (out, pool, full))
+        rate = indicator.estimate(losses(out, y_out, setting.task), "all_pairs", draws=1)
+        rows.append((
+            {attack: attacks.auc(score, members) for attack, score in scores.items()},
+            {key: e.value for key, e in survived.items()} | {key: np.mean(v) for key, v in cheap.items()}
+            | {"r ensemble all_pairs": -rate.value},
+        ))  # fmt: skip
+    auc, value = zip(*rows, strict=True)
+    return {
+        "auc": {attack: np.stack([row[attack] for row in auc], axis=1) for attack in auc[0]},
+        "value": {key: np.array([row[key] for row in value]) for key in value[0]},
+    }
+
+
 def _signal_variance(logits, y):
     return attacks.signal(logits, y, "multiclass").var(axis=0).mean()
 
@@ -400,7 +431,7 @@ def complete(results, settings):
     for setting, result in zip(settings, results, strict=True):
         others = [r for s, r in zip(settings, results, strict=True) if s.split == "choose" and s is not setting]
         for name, attack in FIXED_ORDERS.items():
-            ranks = [rankdata(r["auc"][attack].mean(axis=0)) for r in others if attack in r["auc"]]
+            ranks = [stats.rankdata(r["auc"][attack].mean(axis=0)) for r in others if attack in r["auc"]]
             ranks = np.array(ranks or [np.full(len(QUANTIZER_SET), np.nan)])
             result["value"][name] = ranks.mean(axis=0)
             result["draws"][name] = attacks.bootstrap(ranks, np.random.default_rng(setting.seed), 100)
@@ -446,6 +477,20 @@ def bootstrap_settings(values, reduce, draws, seed=0):
     return tuple(np.quantile([reduce([values[i] for i in pick]) for pick in picks], [0.025, 0.975]))
 
 
+def mean_interval(values, draws):
+    """Return the 95 % interval (low, high) of the mean of one value per setting, cut at -1 and 1.
+
+    Student's t below ten settings, where percentile intervals are too short (of three values they are the range); from
+    ten on ``bootstrap_settings``. NaN for a single setting.
+    """
+    values = np.asarray(values, float)
+    if len(values) >= 10:
+        return bootstrap_settings(values, np.mean, draws)
+    spread = values.std(ddof=1) if len(values) > 1 else np.nan
+    half = stats.t.ppf(0.975, len(values) - 1) * spread / np.sqrt(len(values))
+    return max(values.mean() - half, -1.0), min(values.mean() + half, 1.0)
+
+
 def _hard_tau(name, results, attack, mask):
     """Return (tau, number) of an estimator over the resolved hard pairs of each setting that has any."""
     parts = []
@@ -470,7 +515,7 @@ def summarise(tau, results, settings, reference, draws):
     """Return the mean, the least and the hard-pair tau of every estimator on each half of the settings.
 
     Parameters: ``tau`` from ``tau_table``; ``reference`` threat -> attack. Columns as in ``tau_table``, with setting
-    "mean", "min" or "hard_pairs", and intervals from a bootstrap over settings.
+    "mean" (``mean_interval``), "min" (no interval) or "hard_pairs" (bootstrap over settings).
     """
     rows = []
     for (split, threat), part in tau.groupby(["split", "threat"]):
@@ -485,6 +530,8 @@ def summarise(tau, results, settings, reference, draws):
             for setting, values, reduce in statistics:
                 least = (np.nan, np.nan)  # a resampled minimum never falls below the minimum
                 low, high = least if setting == "min" else bootstrap_settings(values, reduce, draws)
+                if setting == "mean":
+                    low, high = mean_interval(values, draws)
                 rows.append(first | {"setting": setting, "tau": reduce(list(values)), "low": low, "high": high})
     return pd.DataFrame(rows)
 

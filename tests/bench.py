@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from qmis_utils import attacks, embeddings, ensemble, heads, indicator, quantizers, security
+from qmis_utils import attacks, embeddings, ensemble, families, heads, indicator, quantizers, security
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 
@@ -54,7 +54,7 @@ def bench_ensemble(dim=128, width=32, n_members=128, models=256, steps=100):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2 * n_members, dim)), rng.integers(0, 2, 2 * n_members)
     members = ensemble.random_halves(models, 2 * n_members, rng)
-    step = seconds(lambda: ensemble.train(x, y, members, hidden=(width,), steps=steps), 2) / models / steps
+    step = seconds(lambda: ensemble.train(x, y, members, hidden=(width,), steps=steps), 4) / models / steps
     half = torch.tensor(x[:n_members], dtype=torch.float32), torch.tensor(y[:n_members], dtype=torch.float32)
     flops = 2 * n_members * (2 * dim * width + 3 * width)  # forward and weight gradient of each layer, one delta
     return {
@@ -83,6 +83,16 @@ def bench_indicator(n_models=512, n_indicator=16):
             indicator.survival(models.quantize(name).logits(x), full, "rho_shape", draws=1)
 
     return {"indicator_cost_ratio": seconds(attack, 3) / seconds(estimate, 10)}
+
+
+def bench_attacks(n_models=32, n_records=256, n_population=1000):
+    """Return the seconds each family of attacks takes on 32 released models, training of the shadows left out."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(n_records + n_population, 32)), rng.integers(0, 2, n_records + n_population)
+    members = ensemble.random_halves(n_models, n_records, rng)
+    models = ensemble.train(x[:n_records], y[:n_records], members).quantize("ternary_50")
+    seen = families.observe(models, x[:n_records], y[:n_records], members, x[n_records:], y[n_records:])
+    return {"attack_seconds": {name: seconds(lambda f=f: f.run(seen), 1) for name, f in families.FAMILIES.items()}}
 
 
 def bench_quantizers(models=1000, size=2000):
@@ -151,7 +161,7 @@ def main():
     """Run every benchmark, print the numbers and write them."""
     large = bench_ensemble(width=64, n_members=256)["ensemble_gemm_fraction"]
     result = {"threads": torch.get_num_threads(), **bench_ensemble(), "ensemble_gemm_fraction_large": large}
-    result |= bench_indicator() | bench_quantizers() | bench_theory() | bench_molecules()
+    result |= bench_indicator() | bench_attacks() | bench_quantizers() | bench_theory() | bench_molecules()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(RESULT.read_text())

@@ -35,7 +35,7 @@ QUICK = yaml.safe_load((run.ROOT / "tests" / "params.yaml").read_text())
 PAGES = ["index.html", "statements.html", "figures.html", "bibliography.html", "lesson_plan.html", "api/security.html"]
 PAGES += [f"notebooks/{stem}.html" for stem in _notebook.find_notebooks(run.NOTEBOOKS)]
 SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "apputils-extension/notification": {"fetchNews": "false"},  # else a question covers the buttons
     "notebook-extension/tracker": {"windowingMode": "none"},  # else only what is scrolled into view is drawn
 }
 
@@ -202,6 +202,7 @@ def lab(tmp_path_factory):
     )
     command = [sys.executable, "-m", "jupyterlab", *options.split(), f"--ServerApp.root_dir={folder}"]
     command[-2] += str(folder / "settings")
+    command += re.findall(r"--LabApp\S+", (run.ROOT / "Makefile").read_text())  # as `make lab` starts it
     homes = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "QMIS_DATA_CACHE")
     environment = os.environ | {name: str(folder / ".home" / name) for name in homes}
     environment["QMIS_DATA_CACHE"] = str(run.ROOT / "data" / "cache")
@@ -223,6 +224,12 @@ def wait_for(address, server):
         except OSError:
             time.sleep(0.5)
     raise TimeoutError(address)
+
+
+def test_the_lab_asks_nobody_for_news_or_updates(lab):
+    for path, answer in (("news", {"news": []}), ("update", {"notification": None})):
+        with urllib.request.urlopen(f"{lab}/lab/api/{path}", timeout=20) as response:
+            assert json.load(response) == answer
 
 
 def click(browser, xpath):

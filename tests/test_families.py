@@ -128,8 +128,27 @@ def test_arrays_alone_serve_the_score_based_families():
         evidence, losses_out=rng.normal(size=(40, 30)), y=np.zeros(60), probabilities=np.full((40, 60, 2), 0.5)
     )
     assert {name for name in families.FAMILIES if families.defined(name, more)} == alone | {
-        *("rmia", "max_confidence", "entropy", "modified_entropy")
+        *("rmia", "max_confidence", "entropy", "modified_entropy", "modified_entropy_by_class")
     }
+
+
+def test_thresholds_by_class_equal_a_search_on_the_other_half():
+    """A class whose outputs are shifted as a whole: one threshold for all loses it, one a class does not."""
+    rng, y = np.random.default_rng(0), np.repeat([0.0, 1.0], 40)
+    members = ensemble.random_halves(20, 80, rng)
+    own = 1 / (1 + np.exp(-(2.0 * members + rng.normal(size=members.shape) - 3 * y)))
+    p = np.stack([np.where(y, 1 - own, own), np.where(y, own, 1 - own)], axis=-1)
+    evidence = families.Evidence(members, -np.log(own), y=y, probabilities=p)
+    scores, margins = -np.log(-families.modified_entropy(evidence)), families.modified_entropy_by_class(evidence)
+    for label in (0, 1):
+        part, inside = scores[10:, y == label].ravel(), members[10:, y == label].ravel()
+        gains = [inside[part > c].sum() / inside.sum() - (~inside)[part > c].sum() / (~inside).sum() for c in part]
+        threshold = (scores - margins)[:10, y == label]
+        assert np.ptp(threshold) < 1e-12
+        reached = part > threshold[0, 0]
+        assert inside[reached].sum() / inside.sum() - (~inside)[reached].sum() / (~inside).sum() == max(gains)
+    judge = attacks.advantage_held_out
+    assert judge(margins, members, threshold=0.0).value > judge(scores, members, mutual=False).value + 0.2
 
 
 def test_the_catalogue_states_threat_models_and_costs():

@@ -25,7 +25,7 @@
 #
 # **In the paper.** Section 4 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567): the indicator and its ranking claim.
 #
-# **Figures made.** `02b_tau`, `02b_settings`, `02b_law`, `02b_white_box`, `02b_budget`, `02b_matched_utility`, `02b_bits`,
+# **Figures made.** `02b_tau`, `02b_settings`, `02b_seeds`, `02b_law`, `02b_white_box`, `02b_budget`, `02b_matched_utility`, `02b_bits`,
 # `02b_verdicts`.
 #
 # **You will learn**
@@ -57,6 +57,7 @@ figures.use_style()
 settings_file: str = "settings/02b_settings.yaml"  # one mapping per setting, fixed before results are read
 n_draws: int = 100  # bootstrap draws of each estimate
 least_resolved: float = 0.5  # share of pairs that a setting must resolve to count
+n_seeds: int = 2  # further runs of every judging setting, with other seeds
 curve_settings: int = 2  # settings of the budget curves
 most_models: int = 64  # largest number of models on the budget curve
 most_heldout: int = 20000  # largest number of held-out records on the budget curve
@@ -115,7 +116,8 @@ REFERENCE = {"black": "lira", "white": "regression"}
 
 # %% [markdown]
 # The control: the same attacks on full precision when every model is given the membership list of another one. Nothing
-# should be found. An earlier version of the white-box attack, which ran LiRA on the regression's scores, failed here: those
+# should be found; the extremes over settings, and of the ends of their intervals, show that single settings stray by 0.01,
+# since these intervals take targets for independent (Limits). An earlier version of the white-box attack, which ran LiRA on the regression's scores, failed here: those
 # scores had been fitted with the target's own membership.
 
 # %%
@@ -206,7 +208,7 @@ judge["white"].head(10).round(3)
 
 # %% [markdown]
 # Is the recommended number better than the next ones, or only luckier? Paired differences of $\tau$ over the judging
-# settings, recommended minus other, with the bootstrap over settings:
+# settings, recommended minus other, with Student's $t$ over settings:
 
 
 # %%
@@ -216,7 +218,7 @@ def paired(threat):
     wide = rows.pivot(index="setting", columns="estimator", values="tau")
     others = [name for name in judge[threat].index[:8] if name != recommended[threat]]
     gaps = {name: (wide[recommended[threat]] - wide[name]).to_numpy() for name in others}
-    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], study.bootstrap_settings(d, np.mean, n_bootstrap),
+    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], study.mean_interval(d, n_bootstrap),
                          strict=True)), "won": (d > 0).mean(), "settings": len(d)} for name, d in gaps.items()}).T  # fmt: skip
 
 
@@ -228,8 +230,9 @@ paired("white").round(3)
 # %% [markdown]
 # ### Other attacks
 #
-# Mean $\tau$ over the judging settings against every attack that resolves enough pairs. An indicator that predicts the
-# strongest attack need not predict a weak one: what a loss threshold misses is not what quantization hides.
+# Mean $\tau$ over the judging settings against every attack that resolves enough pairs. The loss threshold is predicted nearly
+# as well as LiRA. RMIA and the whitened influence are not predicted by any number here; notebook 04 shows cases in which RMIA
+# finds more after quantizing than before.
 
 # %%
 judging_tau = tau[(tau.split == "judge") & tau.estimator.isin([*recommended.values(), "rho", best_r, "weight error"])]
@@ -258,9 +261,9 @@ pd.Series({name: study.hard_tau(name, results, settings, REFERENCE["black"], har
            for name in judge["black"].index[:6]}).round(3)  # fmt: skip
 
 # %% [markdown]
-# The headline table joins all of it: the mean over settings, the least setting, and $\tau$ over the hard pairs, each
-# with an interval from a bootstrap over settings: an interval of the mean over settings like these, since settings differ
-# far more than bootstrap draws within one do. Single settings scatter more widely. A least value has no such interval.
+# The headline table joins all of it: the mean over settings, the least setting, and $\tau$ over the hard pairs. The interval
+# of a mean is Student's $t$ over settings (a bootstrap from ten on, and for the hard pairs): an interval of the mean over
+# settings like these, since settings differ far more than bootstrap draws within one do. A least value has no such interval.
 
 # %%
 summary = study.summarise(tau, results, settings, REFERENCE, n_bootstrap)
@@ -272,7 +275,7 @@ summary[summary.estimator.isin(focus)].query("split == 'judge' and threat == 'bl
 # %% [markdown]
 # ### The picture
 #
-# Judging settings only. Dots are settings, bars the bootstrap interval of the mean; colours tell indicators, rivals and
+# Judging settings only. Dots are settings, bars the interval of the mean; colours tell indicators, rivals and
 # cheap attacks apart. Left: an attacker who sees outputs. Right: one who sees the weights, in three settings.
 
 # %%
@@ -290,6 +293,7 @@ for ax, threat in zip(axes, REFERENCE, strict=True):
             ax.hlines(place, means.low[name], means.high[name], color=color, lw=2)
             ax.plot(means.tau[name], place, "o", color=color)
     ax.set(xlabel=r"Kendall $\tau$, resolved pairs", ylabel="", title=f"{threat} box ({REFERENCE[threat]})")
+    ax.set(xlim=(-1.05, 1.05), xticks=[-1, -0.5, 0, 0.5, 1])
     ax.axvline(0, color="0.4", ls=":", lw=0.8)
 for label, color in zip(("indicator", "rival", "attack"), figures.COLORS, strict=False):
     axes[0].plot([], [], "o-", color=color, label=label)
@@ -319,6 +323,76 @@ plt.setp(ax.get_xticklabels(), ha="right")
 figures.save_figure(
     fig, "02b_settings", data=grid.reset_index().melt(id_vars="estimator", value_name="tau"), atol=0.05,
     alt="Heat map of Kendall tau with LiRA for a few estimators over all settings that resolve enough pairs.",
+)  # fmt: skip
+
+# %% [markdown]
+# ### Other seeds
+#
+# So far each setting is one pool of records, one draw of memberships and one initialisation. Each judging setting is now run
+# again with other seeds, which change all of these, and the modes, the held-out records and the indicator's models too; each
+# run resolves its own pairs. Nothing is chosen here: the recommendation and the attacks stay.
+
+# %%
+again = [(k, replace(s, seed=s.seed + 1000 * k)) for k in range(1, n_seeds + 1) for s in settings if s.split == "judge"]
+repeats = run.sweep(study.repeat, [{"setting": s, "reference": REFERENCE} for _, s in again])
+for (_, setting), result in zip(again, repeats, strict=True):
+    rng = np.random.default_rng(setting.seed)
+    result["signs"] = {attack: indicator.resolved_pairs(auc, rng) for attack, auc in result["auc"].items()}
+
+# %% [markdown]
+# The same $\tau$ over resolved pairs, seed by seed; seed 0 is the run above. As there, a run counts if it resolves enough.
+
+# %%
+runs = [tau.assign(seed=0)[["seed", "split", "setting", "attack", "estimator", "tau"]]]
+for (k, setting), result in zip(again, repeats, strict=True):
+    for attack, signs in result["signs"].items():
+        taus = {name: float(indicator.kendall_resolved(v, signs)) for name, v in result["value"].items()}
+        if np.abs(signs[np.triu_indices(len(signs), 1)]).mean() >= least_resolved:
+            runs.append(pd.DataFrame({"seed": k, "split": setting.split, "setting": setting.name, "attack": attack,
+                                      "estimator": taus.keys(), "tau": taus.values()}))  # fmt: skip
+runs = pd.concat(runs, ignore_index=True)
+
+# %% [markdown]
+# Means over the judging settings that count, a column a seed:
+
+# %%
+watched = [*dict.fromkeys([*recommended.values(), "rho", "function error", best_r])]
+seeds = runs[(runs.split == "judge") & runs.attack.isin(REFERENCE.values()) & runs.estimator.isin(watched)]
+by_seed = seeds.pivot_table(index=["attack", "estimator"], columns="seed", values="tau")
+by_seed.assign(least_run=seeds.groupby(["attack", "estimator"]).tau.min()).round(3)
+
+# %% [markdown]
+# The seed matters: for the black box the differences between seeds are as large as those between the better indicators, and
+# a single run can be far below its setting's other runs. How far does $\tau$ of one setting move?
+
+# %%
+within = seeds.groupby(["attack", "estimator", "setting"]).tau.agg(["std", "count"])
+within[within["count"] > 1].groupby(["attack", "estimator"])["std"].mean().unstack(0).round(3)
+
+# %% [markdown]
+# Does the best rival come nearer with more seeds? The difference per setting, a mean over its seeds, with Student's $t$:
+
+# %%
+by_setting = seeds[seeds.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
+ahead = (by_setting[recommended["black"]] - by_setting["function error"]).to_numpy()
+print("{} minus function error: {:+.3f} [{:+.3f}, {:+.3f}]".format(recommended["black"], ahead.mean(),
+                                                                  *study.mean_interval(ahead, n_bootstrap)))  # fmt: skip
+
+# %% [markdown]
+# Each row is a judging setting, each mark a seed, for the recommended numbers.
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.7), sharex=True, sharey=True)
+for ax, (threat, name) in zip(axes, recommended.items(), strict=True):
+    part = seeds[(seeds.attack == REFERENCE[threat]) & (seeds.estimator == name)]
+    sns.stripplot(part, x="tau", y="setting", hue="seed", jitter=False, dodge=True, palette=figures.COLORS[: n_seeds + 1],
+                  marker="o", size=4, legend=ax is axes[0], ax=ax)  # fmt: skip
+    ax.axvline({"black": 0.85, "white": 0.88}[threat], color="0.4", ls=":", lw=0.8)
+    ax.set(xlabel=rf"$\tau$ of {name} with {REFERENCE[threat]}", ylabel="")
+figures.save_figure(
+    fig, "02b_seeds", data=seeds.round(3), atol=0.05,
+    alt="Kendall tau of the recommended indicators in each judging setting, one mark per seed; dotted lines are the least "
+    "values that were asked.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -619,13 +693,23 @@ figures.save_figure(
 # ## 10 · Verdicts
 #
 # The paper's claims over *all* settings (they were not tuned on any), ours over the judging half. Each claim is a
-# number per setting; its mean and bootstrap interval over settings decide: *reproduced* above the bar, *contradicted*
-# below it, *not at this scale* if the interval holds it.
+# number per setting, the mean over its seeds; its mean and bootstrap interval over settings decide: *reproduced* above the
+# bar, *contradicted* below it, *not at this scale* if the interval holds it.
+
+# %%
+every_run = [*zip(settings, results, strict=True), *((s, r) for (_, s), r in zip(again, repeats, strict=True))]
+
+
+def over_seeds(function):
+    """Return the mean over seeds of a function of a result, one row a setting."""
+    return np.array([np.mean([function(r) for s, r in every_run if s.name == name], axis=0)
+                     for name in [s.name for s in settings]])  # fmt: skip
+
 
 # %%
 at = {name: i for i, name in enumerate(study.QUANTIZER_SET)}
 paper = [at[name] for name in quantizers.PAPER_SET]
-auc_of = np.array([r["auc"]["lira"].mean(axis=0) for r in results])
+auc_of = over_seeds(lambda r: r["auc"]["lira"].mean(axis=0))
 margin = auc_of[:, [i for i in paper if i != at["ternary_90"]]].min(axis=1) - auc_of[:, at["ternary_90"]]
 print(
     f"margin of ternary_90: from {margin.min():+.3f} to {margin.max():+.3f}; positive in {(margin > 0).sum()} of {len(margin)}"
@@ -633,13 +717,13 @@ print(
 print("not the most private in:", ", ".join(s.name for s, m in zip(settings, margin, strict=True) if m <= 0) or "none")
 
 # %% [markdown]
-# The rank agreements per setting, in the shape that the verdicts need.
+# The rank agreements per setting, means over seeds, in the shape that the verdicts need.
 
 # %%
-tau_of = tau[tau.attack == "lira"].pivot(index="setting", columns="estimator", values="tau")
+tau_of = runs[runs.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
 judged = [s.name for s in settings if s.split == "judge" and s.name in tau_of.index]
-white_rows = tau[(tau.attack == REFERENCE["white"]) & (tau.split == "judge")]
-white_tau = white_rows.pivot(index="setting", columns="estimator", values="tau")
+white_runs = runs[(runs.attack == REFERENCE["white"]) & (runs.split == "judge")]
+white_tau = white_runs.pivot_table(index="setting", columns="estimator", values="tau")
 
 # %% [markdown]
 # The claim about sparsity speaks of the paper's set, so it is judged there (without full precision), and beside it on all
@@ -647,8 +731,9 @@ white_tau = white_rows.pivot(index="setting", columns="estimator", values="tau")
 
 # %%
 inner = [i for i in paper if i != at["fp32"]]
-in_paper = pd.DataFrame([{name: float(indicator.kendall_resolved(r["value"][name][inner], r["signs"]["lira"][np.ix_(inner, inner)]))
-                          for name in features} for r in results])  # fmt: skip
+in_paper = over_seeds(lambda r: [indicator.kendall_resolved(r["value"][name][inner], r["signs"]["lira"][np.ix_(inner, inner)])
+                                 for name in features])  # fmt: skip
+in_paper = pd.DataFrame(in_paper, columns=features)
 in_paper.mean().round(3)
 
 
@@ -663,17 +748,14 @@ study.extreme_agreement(judging, few).round(2)
 
 
 # %% [markdown]
-# The rule of the verdicts, as in notebook 02, now with settings as the unit. Below five settings a bootstrap is too
-# short, and Student's $t$ takes its place, cut at 1.
+# The rule of the verdicts, as in notebook 02, now with settings as the unit: a bootstrap over the eighteen settings, and
+# Student's $t$ where only the nine or three judging ones count.
 
 
 # %%
 def verdict(claim, values, bar=0.0):
     values = np.asarray(values, float)
-    low, high = study.bootstrap_settings(values, np.mean, n_bootstrap)
-    if 1 < len(values) < 5:
-        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-        low, high = values.mean() - half, min(values.mean() + half, 1.0)
+    low, high = study.mean_interval(values, n_bootstrap)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
     return {
         "claim": claim,
@@ -692,6 +774,7 @@ verdicts = pd.DataFrame([
     verdict("sign less private than ternary_33 (AUC difference)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
     verdict("sparsity ranks the paper's set better than bits (tau difference)", in_paper["sparsity"] - in_paper["bits"]),
     verdict("the same over all quantizers, half of them without zeros", tau_of["sparsity"] - tau_of["bits"]),
+    verdict("code entropy ranks the paper's set better than bits (tau difference; ours)", in_paper["code entropy"] - in_paper["bits"]),
     verdict(f"{best_r} ranks as LiRA does (tau > 0.8)", tau_of.loc[judged, best_r], 0.8),
     verdict(f"{black} ranks as LiRA does (tau > 0.95; ours)", tau_of.loc[judged, black], 0.95),
     verdict(f"{white} ranks as the white-box attack (tau > 0.93; ours)", white_tau[white], 0.93),
@@ -702,9 +785,9 @@ verdicts.round(3)
 # Where the two directions of "sign against 33 % zeros" both occur, a mean hides more than it says:
 
 # %%
-order_of = [r["signs"]["lira"][at["sign"], at["ternary_33"]] for r in results]
+order_of = [r["signs"]["lira"][at["sign"], at["ternary_33"]] for _, r in every_run]
 print(
-    f"sign leaks more than ternary_33 in {order_of.count(1)} settings, less in {order_of.count(-1)}, unresolved in {order_of.count(0)}"
+    f"sign leaks more than ternary_33 in {order_of.count(1)} runs, less in {order_of.count(-1)}, unresolved in {order_of.count(0)}"
 )
 
 # %%
@@ -720,7 +803,7 @@ ax.set(xlim=(-0.55, 1.02), xlabel="estimate, with the bar of the verdict (|)")
 ax.invert_yaxis()
 figures.save_figure(
     fig, "02b_verdicts", data=verdicts, atol=0.05,
-    alt="Estimates and intervals of six claims, each with its bar and verdict.",
+    alt="Estimates and intervals of eight claims, each with its bar and verdict.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -741,7 +824,8 @@ print(f"hard pairs {hard_value:.3f}; best rival that is not an attack {rivals_be
 
 # %% [markdown]
 # Each line is one target; `reached` must be at least `asked`, misses carry a minus sign so that this reads the same
-# way.
+# way. The targets speak of the settings as they were fixed; `worst_seed` says what the same number is with the least
+# favourable of the seeds.
 
 # %%
 checks = pd.DataFrame([
@@ -752,6 +836,10 @@ checks = pd.DataFrame([
     *[(f"simulation law of {name}, -largest miss", -abs(law["largest miss"]), -0.06) for name, law in laws_met.items()],
     ("white-box law, -median miss", -weight_law["median miss"], -0.02),
 ], columns=["target", "reached", "asked"])  # fmt: skip
+for row, (attack, name, least) in {0: ("lira", black, "mean"), 1: ("lira", black, "min"), 4: (REFERENCE["white"], white, "mean"),
+                                   5: (REFERENCE["white"], white, "min")}.items():  # fmt: skip
+    part = seeds[(seeds.attack == attack) & (seeds.estimator == name)]
+    checks.loc[row, "worst_seed"] = part.groupby("seed").tau.agg(least).min()
 checks.assign(met=checks.reached >= checks.asked).round(4)
 
 # %% [markdown]
@@ -784,37 +872,52 @@ for threat in recommended:
 #
 # With the settings file and the parameters as they stand:
 #
-# - **Survival correlations rank quantizers as the attacks do.** Against an attacker who sees outputs the choosing half
+# - **Survival correlations rank quantizers as LiRA and the regression on weights do**, but not as RMIA or the influence
+#   score, whose order nothing here predicts. Against an attacker who sees outputs the choosing half
 #   recommends `rho_pool`, of outputs on the training pool's inputs without what a model's own offset and gain explain;
 #   against one who sees weights, `rho_w`. On settings that no choice had seen, both rank nearly all resolved pairs as the
 #   attack does. No rival that is not an attack has a higher mean; the function error, averaged over the same 16 models,
 #   comes nearest, and on nine settings the interval of the difference still holds zero. The correlations cannot all be told
 #   apart from one another either: whoever has held-out inputs only takes `rho_shape`. The white box has three judging
-#   settings, so its interval is wide.
+#   settings, so its interval is wide, and hardly another number is told apart from `rho_w` there.
+# - **The seed moves $\tau$ as much as the choice among the better indicators.** With other seeds `rho_pool` has means of 0.96
+#   and 0.93 instead of 0.97, and one run of 27 falls to 0.77, where nearly all quantizers leak alike. That its mean over
+#   settings and seeds lies above 0.95 is *not shown* at this scale, nor that it beats the function error. `rho_w` holds up:
+#   no run is below 0.90.
 # - **Two targets of eleven are missed**: the simulation law with `rho_pool` is off by up to 0.09 where 0.06 was asked (with
 #   `rho` it holds); and on hard pairs, whose order changes between settings, `rho_pool` and `rho_shape` come nearest but stay
-#   below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone.
+#   below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone. With the least
+#   favourable seed the mean and the least $\tau$ of the black box are missed too.
 # - **No estimator of the paper's $r$ that we tried ranks networks as the attacks do.** The best one compares the end points of
 #   several trainings over all pairs. Codewords next to one model, or late iterates of one run, say next to nothing. The
 #   regime $n\,r > 3$ is reached by so few quantizers of networks that whether $r$ ranks there stays open.
 # - **`ternary_90` is the most private of the paper's set** from outside in most settings, often because it is broken, and
 #   its weights still give members away. With weight decay or in the wide regression `uniform_2` leaks less.
-# - **"Sign is less private than 33 % zeros" is contradicted** on average: in most settings `sign` leaks less. Sparsity ranks
-#   the paper's set no better than a better-known number does: code entropy beats both sparsity and bits.
+# - **"Sign is less private than 33 % zeros" is contradicted** on average: in most settings `sign` leaks less. Whether sparsity
+#   ranks the paper's set better than bits is not resolved; code entropy ranks it better than both.
 # - **Rank becomes magnitude**: noise added to one full-precision shadow set, as much as `rho` says, predicts the AUC of the
 #   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most.
 # - **At equal accuracy, stopping early can protect more than quantizing, or less**: with noisy labels, and with many records
 #   of few dimensions, a full-precision model stopped after a few steps is at least as accurate as `sign` or `ternary_33` and
 #   leaks less. With overlapping classes, where the first steps already leak, these two leak less than any such model.
+#   `uniform_2` does so in both settings where a full-precision model comes near its accuracy, in one of them at an accuracy
+#   below that of a single training step.
 #
 # Two cells keep these sentences honest: with the parameters that they speak of, a rerun that contradicts them fails.
 
 # %%
 as_written = settings_file == "settings/02b_settings.yaml"
-as_written &= (least_resolved, matched_models, matched_steps) == (0.5, 128, [1, 2, 4, 8, 12, 20, 50, 200])
+as_written &= (least_resolved, n_seeds, matched_models, matched_steps) == (0.5, 2, 128, [1, 2, 4, 8, 12, 20, 50, 200])
 word = verdicts.set_index("claim").verdict
 if as_written:
     assert recommended == {"black": "rho_pool", "white": "rho_w"}
+    assert by_seed.loc["lira", "rho_pool"].between(0.93, 0.975).all()
+    assert seeds[(seeds.attack == "lira") & (seeds.estimator == "rho_pool")].tau.lt(0.8).sum() == 1
+    assert seeds[(seeds.attack == "regression") & (seeds.estimator == "rho_w")].tau.min() > 0.9
+    assert (word[["rho_pool ranks as LiRA does (tau > 0.95; ours)"]] == "not at this scale").all()
+    assert (
+        judging_tau[judging_tau.attack.isin(["rmia", "influence"])].groupby(["attack", "estimator"]).tau.mean() < 0.5
+    ).all()
     missed = {"black box, hard pairs", "simulation law of rho_pool, -largest miss"}
     assert set(checks[checks.reached < checks.asked].target) == missed
     hard_free = summary[(summary.split == "judge") & (summary.threat == "black") & (summary.setting == "hard_pairs")]
@@ -842,14 +945,19 @@ if as_written:
     assert (few_bits.gain_high.max()[["label_noise", "many_records_low_dim"]] < 0).all()
     assert few_bits.gain_low.min()["overlap"] > 0
     assert in_paper.mean().idxmax() == "code entropy"
+    assert word["sparsity ranks the paper's set better than bits (tau difference)"] == "not at this scale"
+    spared = dots[dots.model == "uniform_2"].set_index("setting").gain_low.dropna()
+    assert len(spared) == 2
+    assert (spared > 0).all()
 
 # %% [markdown]
 # ## Limits
 #
 # Small networks on one family of synthetic data; attacks that are strong, not optimal; all models of a white-box
-# setting share their initialisation, which favours the attacker. Intervals of a mean come from a bootstrap over nine
-# settings (black box) or a $t$ interval over three (white box), which are no random sample of the settings that a reader
-# may care about. Every setting has one pool and one seed. The view at equal utility is of three settings. Whether a pair is
+# setting share their initialisation, which favours the attacker. Intervals of a mean are $t$ intervals over nine settings
+# (black box) or three (white box), which are no random sample of the settings that a reader may care about. A choosing
+# setting has one pool and one seed, a judging one three. The regression's penalty is the one of least error over all models,
+# the target's own membership among them; its null shows no trace of that. The view at equal utility is of three settings. Whether a pair is
 # resolved rests on targets taken for independent, though targets that are each other's shadows share noise: where little
 # leaks, intervals over targets should be up to 1.7 times as wide (notebook 04). Pairs with full precision or 8 bits are
 # easy for every distortion measure. RMIA is run with the population that the indicator also uses, which is what an outsider

@@ -179,7 +179,7 @@ alone.table.cautions.rename("").to_frame()
 # The same as a picture, most private first. Where the line of $r$ reaches the right edge, its interval is open.
 
 # %%
-shown = alone.table.drop(columns=["cautions", "n_r"]).replace(np.inf, 1.0).reset_index()
+shown = alone.table.drop(columns=["cautions", "n_r"]).reset_index()
 unstable = {"r": 1.0, "r_low": 1.0, "r_high": 1.0}  # rounding decides them, as the text says
 figures.save_figure(
     alone.figure(), "05_one_model", data=shown, atol={"*": 0.05, "kilobytes": 1.0, "rank": 1.0, "rank_low": 1.0, "rank_high": 1.0} | unstable,
@@ -281,8 +281,8 @@ pd.Series(report.facts, name="what was audited").to_frame()
 report.pretty()[["rank", "rho_pool", "auc", "auc_simulated", "auc_law", "null", "advantage", "utility"]]
 
 # %% [markdown]
-# For the attacker who reads the weights, with the paper's rate beside it. Compare `n_r` with 3, below which theory does
-# not ask $r$ to rank anything.
+# For the attacker who reads the weights, with the paper's rate beside it. `r` is a mean over pairs of models, `n_r` is $n$
+# times the *least* rate of a pair: compare it with 3, below which theory does not ask $r$ to rank anything.
 
 # %%
 report.pretty()[["rank_weights", "rho_w", "r", "n_r", "weight_error", "entropy", "kilobytes"]]
@@ -298,7 +298,7 @@ print(*report.warnings, sep="\n\n")
 # the grey leaks nothing that this attack can show.
 
 # %%
-shown = report.table.drop(columns="cautions").replace(np.inf, 1.0).reset_index()
+shown = report.table.drop(columns="cautions").reset_index()
 ranks = {column: 1.0 for column in shown if column.startswith("rank")}
 figures.save_figure(
     report.figure(), "05_transformer", data=shown, atol={"*": 0.05, "kilobytes": 0.1} | ranks,
@@ -390,12 +390,13 @@ for label, wrong in mistakes.items():
 # - **One model allows a guess.** The function error orders quantizers, the loss threshold finds what it can, and $r$ of the
 #   neighbouring codewords of a large network is at the mercy of rounding. The report says so beside each number.
 # - **A few trainings allow a ranking**, for two different attackers, with intervals; they need no attack and no labels of
-#   membership. Here they overturn the guess: what one model's function error calls the most private is not what the
-#   models' differences say.
+#   membership. Here the two disagree about the most private quantizer and agree on most other pairs; no attack was run on
+#   this network that could say which is right.
 # - **Shadows allow a measurement**, and with it the prediction can be checked: on this transformer it is off by a few
 #   hundredths of AUC, always by warning of too much. The quantizers that `rho_pool` ranks as private are those that the
 #   attack finds hard, and $n\,r$ stays below 3 for all of them.
-# - **What is skipped stays open.** Layers left in full precision are listed, and nothing in the report protects them.
+# - **What is skipped stays open.** Layers left in full precision are listed, and the biases and norms, which are never
+#   quantized, are counted; nothing in the report protects them.
 #
 # The next cell keeps these sentences honest.
 
