@@ -69,6 +69,7 @@ def load_task(
         >>> frame.attrs["report"]["rows_left"]
         1909
     """
+    given = name
     if name.startswith("csv:"):
         path = Path(name.removeprefix("csv:"))
         name, table = path.stem, _read_csv(path)
@@ -77,7 +78,10 @@ def load_task(
             raise ValueError(f"unknown task {name!r}; valid: {_valid_names(name)}")
         task = TASKS[name]
         table, smiles_column, label_column, kind = _read_registered(name), task.smiles, task.label, task.kind
-    frame = clean(table, smiles_column, label_column, kind)
+    try:
+        frame = clean(table, smiles_column, label_column, kind)
+    except ValueError as error:
+        raise ValueError(f"{given}: {error}") from None
     frame.attrs["name"] = name
     return frame
 

@@ -303,6 +303,12 @@ def test_tables_without_molecules(text, message, tmp_path):
         molecules.load_task(write(tmp_path / "t.csv", text))
 
 
+def test_an_error_about_a_table_names_its_file(tmp_path):
+    (tmp_path / "mine.csv").write_text("SMILES,y\nCCO,1\nCCN,1\n")
+    with pytest.raises(ValueError, match=r"csv:.*mine\.csv: column 'y' holds a single label"):
+        molecules.load_task(f"csv:{tmp_path / 'mine.csv'}", smiles_column="SMILES", label_column="y")
+
+
 def test_missing_and_unreadable_files(tmp_path):
     with pytest.raises(ValueError, match="no such table"):
         molecules.load_task(f"csv:{tmp_path / 'absent.csv'}")

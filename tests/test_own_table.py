@@ -64,5 +64,5 @@ def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
 def test_a_column_that_is_not_there_is_one_clear_error(table, tmp_path, capsys):
     assert report(table, "activity", tmp_path) == 1
     error = capsys.readouterr().err
-    assert "ValueError: label_column 'activity' is not in the table; its columns: ID, SMILES, active" in error
+    assert "label_column 'activity' is not in the table; its columns: ID, SMILES, active" in error
     assert not list(tmp_path.glob("03_*"))
