@@ -5,6 +5,7 @@ different halves of the data. So `audit` says more when it may train. Models pas
 """
 
 import hashlib
+import inspect
 
 import numpy as np
 import pandas as pd
@@ -73,21 +74,38 @@ def _models(model, members, n_shadows, trained_on, seed):
                 f"trained_on must have a row per model and a column per member, {shape}; got {np.shape(trained_on)}"
             )
         return model, None if trained_on is None else np.asarray(trained_on, bool)
-    if not callable(model) or n_shadows < 2:
+    if not callable(model):
         raise ValueError(
-            "model must be a torch module, a list of them, or a function train(inputs, labels, seed); n_shadows >= 2"
+            "model must be a torch module, a list of them, or a function train(inputs, labels, seed); "
+            f"got {type(model).__name__}"
         )
+    if n_shadows < 2:
+        raise ValueError(f"n_shadows must be at least 2; got {n_shadows}")
     halves = ensemble.random_halves(n_shadows, len(members[0]), np.random.default_rng(seed))
 
     def trained():
         """Train the models one after the other, each on its half."""
+        last = None
         for place, half in enumerate(torch.from_numpy(halves)):
-            module = model(members[0][half], members[1][half], seed + place)
-            if not isinstance(module, nn.Module):
-                raise ValueError(f"the training function must return a torch module; got {type(module).__name__}")
+            module = _train(model, members[0][half], members[1][half], seed + place)
+            if module is last:
+                raise ValueError("the training function returned the same model twice: build a new one inside it")
+            last = module
             yield module
 
     return trained(), halves
+
+
+def _train(function, inputs, labels, seed):
+    """Call the reader's training function; ValueError if it cannot be called so, or returns no module."""
+    try:
+        inspect.signature(function).bind(inputs, labels, seed)
+    except TypeError as error:
+        raise ValueError(f"the training function is called as train(inputs, labels, seed): {error}") from None
+    module = function(inputs, labels, seed)
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"the training function must return a torch module; got {type(module).__name__}")
+    return module
 
 
 def _cell(key, value, low, high):
@@ -326,7 +344,11 @@ def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16,
     table, facts = _columns(measured, plan, trained_on, about["task"], draws)
     described, layers = _described(rows, about, plan.names)
     facts |= {key: about[key] for key in ("task", "numbers quantized", "left unquantized", "outputs all in [0, 1]")}
-    facts |= {"utility one may lose": tolerance, "copies held out": copies[0], "copies": copies[1]}
+    facts |= {
+        "utility one may lose": tolerance,
+        "held-out copies of members": copies[0],
+        "members that are copies": copies[1],
+    }
     table = pd.DataFrame([a | b for a, b in zip(described, table, strict=True)], pd.Index(plan.names, name="quantizer"))
     table["cautions"] = [flag(row, facts) for row in table.to_dict("records")]
     table = table.sort_values("rank", kind="stable")

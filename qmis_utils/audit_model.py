@@ -205,6 +205,8 @@ def _evaluate(model, loss, x, y):
     """Return outputs (n,) or (n, C), at least float32, and losses of one batch; ValueError for any other shape."""
     first = next(model.parameters())
     z = model(x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device))
+    if not isinstance(z, torch.Tensor):
+        raise TypeError(f"the model returned {type(z).__name__}, not a tensor: wrap it so that it returns logits")
     z = z if z.dtype == torch.float64 else z.float()
     z = z[:, 0] if z.ndim == 2 and z.shape[1] == 1 else z
     if z.ndim not in (1, 2) or len(z) != len(x):

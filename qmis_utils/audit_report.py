@@ -55,6 +55,10 @@ ONE_MODEL = (
     "correlations do, and r of codewords next to one model ranked them hardly at all (notebook 02b). If members and "
     "held-out records were collected differently, the loss threshold measures that difference."
 )
+USELESS = (
+    "The model in full precision is not shown to beat a constant guess on held-out records. Nothing is recommended: "
+    "the ranks below may be noise, and a model that learnt nothing general can still leak."
+)
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -70,7 +74,7 @@ div td { white-space: nowrap }
 """)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Hold an audit: ``table`` (a row a quantizer, most private first), ``layers`` (a row a quantizer and tensor),
     ``facts`` about what was audited, ``advice`` and ``warnings`` in words."""
@@ -143,8 +147,13 @@ class Report:
         return f"{len(names)} quantizers from the most private, {names[0]}, to the least, {names[-1]}, with intervals."
 
     def save(self, path):
-        """Write the HTML page to a path, whole or not at all."""
+        """Write the HTML page to a path, whole or not at all; return the report."""
         figures.write_atomic(path, self.html())
+        return self
+
+    def __repr__(self):
+        """Return advice and warnings; the table is ``pretty()``."""
+        return "\n".join([self.title, *(f"- {line}" for line in self.advice), *(f"! {line}" for line in self.warnings)])
 
 
 def _list(items):
@@ -221,6 +230,8 @@ def _choice(table, ranks, lose):
 def advise(table, facts):
     """Return plain-language advice, a list of sentences, from the table of an audit and its facts."""
     lose, full = facts["utility one may lose"], table.loc["fp32"]
+    if full.utility_low <= facts["utility of a constant guess"]:
+        return [USELESS, *([MORE] if "auc" not in table else [])]
     if facts["models"] == 1:
         lines = [
             _ranked(table, "rank", "function_error", "A guess from one model, not a measurement"),
@@ -266,9 +277,11 @@ def distrust(table, facts):
         ),
         "Correlations and attack use the same models: their agreement here is no independent check.": attacked,
         f"Released as trained, and not covered by rho_w: {facts['left unquantized']}.": facts["left unquantized"],
-        f"{facts['copies held out']} held-out records are copies of members: they hide leaks.": facts[
-            "copies held out"
+        f"{facts['held-out copies of members']} held-out records are copies of members: they hide leaks.": facts[
+            "held-out copies of members"
         ],
-        f"{facts['copies']} members are copies of others: a model without one may know the other.": facts["copies"],
+        f"{facts['members that are copies']} members are copies of others: a model without one may know the other.": (
+            facts["members that are copies"]
+        ),
     }
     return [text for text, holds in said.items() if holds]

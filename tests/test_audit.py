@@ -281,7 +281,7 @@ def test_copies_of_records_are_counted(world):
     (x, y), (x_new, y_new), *_ = world
     doubled = np.concatenate([x[:1], x[:1], x[2:]]), y
     report = run(world, model=mlp(), members=doubled, heldout=(np.concatenate([x[:1], x_new[1:]]), y_new))
-    assert (report.facts["copies held out"], report.facts["copies"]) == (1, 1)
+    assert (report.facts["held-out copies of members"], report.facts["members that are copies"]) == (1, 1)
     assert sum("copies" in warning for warning in report.warnings) == 2
 
 
@@ -395,3 +395,38 @@ def test_the_report_says_what_its_table_says(report):
     assert any("n r <= 3 for 3 of 3" in warning for warning in report.warnings)
     assert "unquantized" not in " ".join(report.warnings)
     assert len(report.figure().axes) == 5
+
+
+def test_training_functions_that_cannot_serve_are_named(world):
+    one = mlp()
+    with pytest.raises(ValueError, match="returned the same model twice: build a new one"):
+        run(world, model=lambda x, y, seed: one)
+    with pytest.raises(ValueError, match=r"called as train\(inputs, labels, seed\): too many positional arguments"):
+        run(world, model=lambda x, y: mlp())
+    with pytest.raises(ValueError, match="got OrderedDict"):
+        run(world, model=mlp().state_dict())
+    with pytest.raises(ValueError, match="n_shadows must be at least 2; got 1"):
+        run(world, model=lambda x, y, seed: mlp(), n_shadows=1)
+
+
+class AsDict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = mlp()
+
+    def forward(self, x):
+        return {"logits": self.inner(x)}
+
+
+def test_a_model_that_returns_a_dict_is_told_to_return_logits(world):
+    with pytest.raises(ValueError, match="the model returned dict, not a tensor: wrap it so that it returns logits"):
+        run(world, model=AsDict())
+
+
+def test_a_model_no_better_than_a_constant_guess_gets_no_recommendation(world):
+    x_new, _ = world[1]
+    report = run(world, model=mlp(), heldout=(x_new, np.arange(len(x_new)) % 2))
+    assert report.table.loc["fp32", "utility_low"] <= report.facts["utility of a constant guess"]
+    assert "Nothing is recommended" in report.advice[0]
+    assert not any("most private" in line for line in report.advice)
+    assert "Nothing is recommended" in repr(report)

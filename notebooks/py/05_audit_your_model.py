@@ -418,8 +418,8 @@ if as_written:
 # An audit bounds leaks from below, for an attacker who knows your training recipe *and all your records*, and asks which half
 # of them a model was trained on; that can be more than the insecurity $\Delta_n$ of fresh records (notebook 04, section 5).
 # It looks at random members, not at the few that a model remembers best. Correlations and attack use the same models, so here they do
-# not check each other: notebook 02b does that with separate ones. The models behind a report trained on half of your
-# members. Full precision must leak something, or there is nothing to rank: the report warns when its attack AUC does not
+# not check each other: notebook 02b does that with separate ones. With a training function, the models behind a report
+# trained on half of your members. Full precision must leak something, or there is nothing to rank: the report warns when its attack AUC does not
 # leave the null.
 
 # %% [markdown]
