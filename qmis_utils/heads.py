@@ -20,6 +20,7 @@ from qmis_utils import attacks, embeddings, ensemble, indicator, molecules, quan
 NAMES = quantizers.PAPER_SET + ["uniform_mse_3", "lloyd_2", "nf4"]  # the paper's set, and three used in practice
 TASK = {"classification": "binary", "regression": "regression"}
 LEAST = 4  # IN and OUT heads of every record in a group
+LEAST_OF_A_CLASS = 8  # molecules of the pool: a random half of eight misses them all once in 256
 PILOTS = 8  # heads of the validation rule
 KEPT_HEADS = 3  # heads of a group whose test outputs are kept, for bootstraps over test molecules
 LAWS = ("rho_pool", "rho")  # the survival correlations that predict an AUC
@@ -114,7 +115,8 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
     Raises
     ------
     ValueError
-        As ``molecules.load_task``; for an unknown representation; where all labels of the pool or the test set agree.
+        As ``molecules.load_task``; for an unknown representation; where all labels of the pool or the test set agree,
+        or the pool holds fewer than ``LEAST_OF_A_CLASS`` of one class.
     """
     frame = load_table(task, seed=seed, **table)
     stamp = fingerprint(frame, representation)
@@ -126,6 +128,12 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
     for where, side in {"pool": pool, "scaffold test set": test}.items():
         if len(np.unique(y[side])) < 2:
             raise ValueError(f"all labels of the {where} of {task} are equal: take more molecules, or another seed")
+    rarest = min(np.unique(y[pool], return_counts=True)[1])
+    if kind == "classification" and rarest < LEAST_OF_A_CLASS:
+        raise ValueError(
+            f"{task}: only {rarest} molecules of the pool have the rarer label, and every random half must hold both: "
+            f"take more molecules, so that it has at least {LEAST_OF_A_CLASS}"
+        )
     mixed_units = embeddings.EMBEDDERS[representation].mixed_units
     x, x_test = embeddings.standardise(features[pool], features[test], mixed_units=mixed_units)
     if kind == "regression":

@@ -80,6 +80,7 @@ def test_broken_smiles_and_missing_labels_are_left_out_and_reported(source, writ
         (lambda f: f.rename(columns={"y": "activity"}), "label_column 'y' is not in the table"),
         (lambda f: f.assign(smiles="C1CC"), "no usable row"),
         (lambda f: f.assign(y=[1, *[0] * 119]), "all labels of the (pool|scaffold test set) of .* are equal"),
+        (lambda f: f.assign(y=[1] * 4 + [0] * 112 + [1] * 4), "only . molecules of the pool have the rarer label"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_studied_is_one_clear_error(source, write, change, message):
