@@ -50,6 +50,9 @@ def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
     assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "tpr_at_1pct"]
     assert set(tradeoff.task) == {"mine"}
     assert set(tradeoff.kind) == {"classification"}
+    exposed = pd.read_csv(tmp_path / "03_exposed.csv")
+    assert len(exposed) == exposed.smiles.nunique() > 100  # the pool: every molecule, not the ten that are drawn
+    assert exposed.advantage.between(-1, 1).all()
     verdicts = pd.read_csv(tmp_path / "03_verdicts.csv")
     assert list(verdicts.columns) == ["claim", "verdict", "estimate", "low", "high", "bar"]
     assert not verdicts.claim.str.contains("regression").any()
