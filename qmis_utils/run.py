@@ -19,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -343,7 +344,9 @@ def _backend(cluster, n_points):
     if cluster is None:
         threads = int(os.environ.get("OMP_NUM_THREADS", joblib.cpu_count()))
         n_jobs = threads if n_points >= 8 else 1  # processes take seconds to start
-        with joblib.parallel_config("loky", inner_max_num_threads=1):
+        with joblib.parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
+            # after a pause of the machine loky replaces its workers: nothing is lost, and outputs must not tell of it
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             yield joblib.Parallel(n_jobs=n_jobs, return_as="generator")
         return
     try:
