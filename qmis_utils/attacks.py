@@ -222,27 +222,45 @@ def rmia(likelihood, population, members, gamma=1.0):
     return np.array(counts) / ratio_z.shape[1]
 
 
-def weight_regression(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)):
-    """Score records by regressing membership on the released weights, leave-one-out (white box).
+def _left_out_predictions(weights, members, penalties):
+    """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
 
-    Parameters: ``weights`` (M, P) of each model, ``members`` (M, N); ``penalties`` ridge penalties relative to the
-    mean squared norm of the centred weights, of which the least leave-one-out error over all records is taken.
-    Returns (M, N): the membership of each record in each model as predicted from all *other* models. One
-    eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N).
+    One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N).
     """
-    w = np.asarray(weights, np.float64)
-    y = np.asarray(members, bool) * 2.0 - 1
+    w, y = np.asarray(weights, np.float64), np.asarray(members, bool) * 2.0 - 1
     w = w - w.mean(axis=0)
     gram = w @ w.T
     values, vectors = np.linalg.eigh(gram)
-    best = (np.inf, None)
     for penalty in np.asarray(penalties) * max(np.trace(gram) / len(w), 1e-300):
         shrink = np.maximum(values, 0) / (np.maximum(values, 0) + penalty)
         hat = (vectors * shrink) @ vectors.T + 1 / len(w)  # the intercept is not penalised
         leverage = np.diag(hat)[:, None]
-        predicted = (hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9)
-        best = min(best, (np.square(y - predicted).mean(), predicted), key=lambda pair: pair[0])
-    return best[1]
+        yield (hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9)
+
+
+def ridge_penalty(weights, members, penalties):
+    """Return the penalty whose leave-one-out predictions of membership miss least, over all records."""
+    truth = np.asarray(members, bool) * 2.0 - 1
+    errors = [np.square(truth - fit).mean() for fit in _left_out_predictions(weights, members, penalties)]
+    return penalties[int(np.argmin(errors))]
+
+
+def weight_regression(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)):
+    """Score records by regressing membership on the released weights, leave-one-out (white box).
+
+    Parameters: ``weights`` (M, P) of each model, ``members`` (M, N); ``penalties`` ridge penalties relative to the
+    mean squared norm of the centred weights. Of several, each target takes the one that suits the *other* half of the
+    models: chosen on all, it could read the target's own membership, if only a little; that needs four models.
+    Returns (M, N): the membership of each record in each model as predicted from all *other* models.
+    """
+    if len(penalties) == 1:
+        return next(_left_out_predictions(weights, members, penalties))
+    weights, members = np.asarray(weights), np.asarray(members)
+    scores = np.empty(members.shape)
+    for targets, others in halves(len(members), 4):
+        best = ridge_penalty(weights[others], members[others], penalties)
+        scores[targets] = next(_left_out_predictions(weights, members, (best,)))[targets]
+    return scores
 
 
 def influence_score(weights, gradients, penalty=1e-2):

@@ -129,20 +129,24 @@ def _loss_gradient(z, y, task):
     return torch.softmax(z, dim=1).sub_((y == classes).to(z))
 
 
-def _optimizer(name, flat, grad, lr, weight_decay):
-    """Return a function that takes one step on ``flat`` in place, as that optimiser of ``torch.optim`` does.
+def optimizer_step(name, tensors, grads, lr, weight_decay=0.0):
+    """Return a function that takes one step on ``tensors`` in place, as "adam" or "sgd" of ``torch.optim`` does.
 
-    The kernels are called directly: for a few small models the class around them costs more than they do.
+    Parameters: ``tensors`` to move and ``grads``, of the same shapes, that hold their gradients when it is called. The
+    kernels are called directly: for a few small models the classes around them cost more than they do, and importing
+    them costs more than a second.
     """
     if name == "sgd":
-        return lambda: flat.mul_(1 - lr * weight_decay).add_(grad, alpha=-lr)
-    mean, square = torch.zeros_like(flat), torch.zeros_like(flat)
-    count, one = flat.new_zeros(()), flat.new_ones(())  # adding the number 1 would wrap it in every step
+        return lambda: [w.mul_(1 - lr * weight_decay).add_(g, alpha=-lr) for w, g in zip(tensors, grads, strict=True)]
+    means, squares = ([torch.zeros_like(w) for w in tensors] for _ in range(2))
+    counts = [w.new_zeros(()) for w in tensors]
+    one = tensors[0].new_ones(())  # adding the number 1 would wrap it in every step
     constants = {"lr": lr, "beta1": 0.9, "beta2": 0.999, "weight_decay": weight_decay, "eps": 1e-8}
 
     def step():
-        count.add_(one)
-        torch._fused_adam_([flat], [grad], [mean], [square], [], [count], amsgrad=False, maximize=False, **constants)
+        for count in counts:
+            count.add_(one)
+        torch._fused_adam_(tensors, grads, means, squares, [], counts, amsgrad=False, maximize=False, **constants)
 
     return step
 
@@ -223,7 +227,7 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         part = start[at : at + chunk]
         flat = torch.cat([tensor.reshape(-1) for tensor in _tensors(part)]).to(device)
         grad = torch.zeros_like(flat)
-        step = _optimizer(optimizer, flat, grad, lr, weight_decay)
+        step = optimizer_step(optimizer, [flat], [grad], lr, weight_decay)
         return _fit(_views(flat, part), _views(grad, part), step, *pool, order)
 
     starts = range(0, len(members), chunk)

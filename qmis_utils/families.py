@@ -265,14 +265,18 @@ def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
         for tensors in (models.weights, models.biases)
     )
     student = replace(models, weights=weights, biases=biases)
-    optimizer = torch.optim.Adam([*weights, *biases], lr=1e-2, fused=True)
+    moving = [*weights, *biases]
+    for tensor in moving:
+        tensor.grad = torch.zeros_like(tensor)
+    grads = [tensor.grad for tensor in moving]
+    step = ensemble.optimizer_step("adam", [tensor.detach() for tensor in moving], grads, lr=1e-2)
     population, path = torch.as_tensor(x_out, device=device).expand(len(models), -1, -1), []
     teacher = _forward(models, population)
     for stop in np.diff(np.linspace(0, steps, checkpoints + 1).astype(int)):
         for _ in range(stop):
-            optimizer.zero_grad()
+            torch._foreach_zero_(grads)
             _distillation_loss(_forward(student, population), teacher, models.task).backward()
-            optimizer.step()
+            step()
         with torch.no_grad():
             path.append(_loss(attacks.signal(student.logits(x), y, models.task), models.task))
     return np.stack(path, axis=-1)
@@ -454,14 +458,13 @@ def _match(own, home, layer, outgoing):
 def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
     """Score by regressing membership on released weights (``attacks.weight_regression``): white box, shadows.
 
-    The penalty for a target is chosen on the other half of the models: chosen on all, it could read the target's own
-    membership, if only a little. For models of one initialisation; else ``evidence.aligned()``.
+    The penalty for a target is chosen on the shadows of the other half of the models. For models of one
+    initialisation; else ``evidence.aligned()``.
     """
     own, shadows = (e.models.vectors() for e in (evidence, evidence.reference))
     members, scores = evidence.members, np.empty(evidence.members.shape)
     for targets, others in attacks.halves(len(members), 4):
-        fits = [attacks.weight_regression(shadows[others], members[others], (p,)) for p in penalties]
-        best = penalties[np.argmin([np.square(2.0 * members[others] - 1 - fit).mean() for fit in fits])]
+        best = attacks.ridge_penalty(shadows[others], members[others], penalties)
         attack = partial(attacks.weight_regression, members=members, penalties=(best,))
         scores[targets] = _against(shadows, own, attack)[targets]
     return scores

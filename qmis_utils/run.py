@@ -25,6 +25,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+# jsonschema, which nbformat imports, would build a grammar of URLs for two seconds; nothing here reads it
+sys.modules.setdefault("rfc3987_syntax", None)
+
 import joblib
 import nbformat
 import papermill

@@ -265,3 +265,16 @@ def test_survival_law_limits():
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call(*planted(0.0))
+
+
+def test_a_target_cannot_choose_its_own_penalty():
+    weights, members, _ = planted_weights(0.05, models=24)
+    penalties = (1e-2, 1.0, 1e2)
+    first = attacks.weight_regression(weights, members, penalties)[:12]
+    chosen = attacks.ridge_penalty(weights[12:], members[12:], penalties)
+    np.testing.assert_array_equal(first, attacks.weight_regression(weights, members, (chosen,))[:12])
+    changed = members.copy()
+    changed[0] = ~changed[0]  # the first model's membership is read for the others' scores, never for its own
+    again = attacks.weight_regression(weights, changed, penalties)
+    assert again[0] == pytest.approx(first[0], abs=1e-12)
+    assert not np.allclose(again[1], first[1], atol=1e-6)

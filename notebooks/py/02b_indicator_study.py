@@ -956,8 +956,7 @@ if as_written:
 # Small networks on one family of synthetic data; attacks that are strong, not optimal; all models of a white-box
 # setting share their initialisation, which favours the attacker. Intervals of a mean are $t$ intervals over nine settings
 # (black box) or three (white box), which are no random sample of the settings that a reader may care about. A choosing
-# setting has one pool and one seed, a judging one three. The regression's penalty is the one of least error over all models,
-# the target's own membership among them; its null shows no trace of that. The view at equal utility is of three settings. Whether a pair is
+# setting has one pool and one seed, a judging one three. The view at equal utility is of three settings. Whether a pair is
 # resolved rests on targets taken for independent, though targets that are each other's shadows share noise: where little
 # leaks, intervals over targets should be up to 1.7 times as wide (notebook 04). Pairs with full precision or 8 bits are
 # easy for every distortion measure. RMIA is run with the population that the indicator also uses, which is what an outsider
