@@ -47,7 +47,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
-from scipy import stats
 
 from qmis_utils import attacks, ensemble, figures, indicator, quantizers
 
@@ -546,19 +545,9 @@ for label, results in pools.items():
 pd.DataFrame({label: frame.mean() for label, frame in pool_auc.items()}).round(3)
 
 # %% [markdown]
-# Every mean over pools below comes with its $t$ interval, from this function. A $t$ interval does not know that AUC,
-# accuracy and $\tau$ end at 1, so we cut it there.
-
-
-# %%
-def mean_interval(values):
-    """Return mean, low, high of a 95 % t interval over independent pools, cut at 1."""
-    values = np.asarray(values, float)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return values.mean(), values.mean() - half, min(values.mean() + half, 1.0)
-
-
-# %% [markdown]
+# Every mean over pools below comes with its $t$ interval (`attacks.mean_interval`). A $t$ interval does not know that
+# AUC, accuracy and $\tau$ end at 1, so it is cut there.
+#
 # ### Utility beside privacy
 #
 # A broken model leaks nothing, so privacy means little without utility. Each point is a quantizer at one difficulty:
@@ -567,7 +556,7 @@ def mean_interval(values):
 # %%
 columns = ["auc", "auc_low", "auc_high", "accuracy", "acc_low", "acc_high"]
 trade = pd.DataFrame([
-    (label, name, *mean_interval(pool_auc[label][name]), *mean_interval([acc[i] for _, acc, _ in pools[label]]))
+    (label, name, *attacks.mean_interval(pool_auc[label][name]), *attacks.mean_interval([acc[i] for _, acc, _ in pools[label]]))
     for label in pools for i, name in enumerate(scores)
 ], columns=["difficulty", "quantizer", *columns])  # fmt: skip
 trade.round(3)
@@ -604,7 +593,7 @@ pool_tau = {
     ]) for label in pools
 }  # fmt: skip
 tau_summary = pd.DataFrame([
-    (label, k, *mean_interval(frame[k])) for label, frame in pool_tau.items() for k in frame
+    (label, k, *attacks.mean_interval(frame[k])) for label, frame in pool_tau.items() for k in frame
 ], columns=["difficulty", "estimator", "tau", "low", "high"])  # fmt: skip
 tau_summary.pivot(index="estimator", columns="difficulty", values="tau").loc[list(pool_tau["easy"])].round(3)
 
@@ -634,7 +623,7 @@ figures.save_figure(
 
 # %%
 def verdict(claim, difficulty, values, bar=0.0):
-    estimate, low, high = mean_interval(values)
+    estimate, low, high = attacks.mean_interval(values)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
     return {"claim": claim, "difficulty": difficulty, "verdict": word, "estimate": estimate, "low": low, "high": high}
 
