@@ -33,9 +33,12 @@ def main(out):
         shutil.rmtree(folder, ignore_errors=True)
     assemble(source)
     slides.write(out / "slides")
-    return build_main(
+    status = build_main(
         ["-W", "--keep-going", "-q", "-b", "html", "-d", str(source / ".doctrees"), str(source), str(out)]
     )
+    if status == 0:
+        print(f"open {out / 'index.html'} in a browser")
+    return status
 
 
 def assemble(source):

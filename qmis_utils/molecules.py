@@ -105,6 +105,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise ValueError(f"cannot read {path} as a comma-separated table: {error}") from None
     if table.empty:
         raise ValueError(f"the table {path} has a header and no rows")
+    header = str(table.columns[0])
+    if table.shape[1] == 1 and (found := [mark for mark in ";\t|" if mark in header]):
+        raise ValueError(f"the columns of {path} are separated by {found[0]!r}: save the table with commas")
     return table
 
 

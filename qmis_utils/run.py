@@ -385,8 +385,15 @@ def describe(jobs):
     return "\n".join(lines)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Say how to write a parameter when that is what went wrong, then end with status 2."""
+        hint = "; write -p NAME VALUE, as in -p n_models 64" if message.startswith("argument -p:") else ""
+        super().error(message + hint)
+
+
 def _parse(arguments):
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m qmis_utils.run",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -296,7 +296,12 @@ def test_missing_column_lists_the_columns(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "is empty"), ("smiles,y\n", "header and no rows"), ("smiles,y\nbroken,1\n,0\n", "no usable row.*[2, 3]")],
+    [
+        ("", "is empty"),
+        ("smiles,y\n", "header and no rows"),
+        ("smiles,y\nbroken,1\n,0\n", "no usable row.*[2, 3]"),
+        ("smiles;y\nCCO;1\n", "separated by ';': save the table with commas"),
+    ],
 )
 def test_tables_without_molecules(text, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -426,6 +426,12 @@ def test_help_says_where_figures_go(capsys):
     assert "build/figures if a parameter differs" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_parameter_written_with_an_equals_sign_is_answered_with_the_right_form(capsys):
+    with pytest.raises(SystemExit):
+        run.main(["02", "-p", "n_models=3"])
+    assert "write -p NAME VALUE, as in -p n_models 64" in " ".join(capsys.readouterr().err.split())
+
+
 def test_provenance_reaches_the_kernel(library, monkeypatch):
     (job,) = run.plan(["01"], [("n", "4")])
     environment = run._environment(job, library, threads=1, cache=library / "cache")
