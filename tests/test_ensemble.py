@@ -61,6 +61,20 @@ def test_equals_a_plain_module_loop(task, hidden, optimizer, batch_size, init):
         np.testing.assert_allclose(ours[model], theirs if task == "multiclass" else theirs[:, 0], atol=2e-5)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_gpu_trains_what_the_processor_trains(task):
+    options = {"task": task, "hidden": (7, 5), "steps": 12, "batch_size": 8, "init": "random"}
+    processor, gpu = (ensemble.train(X, LABELS[task], MEMBERS, device=device, **options) for device in ("cpu", "cuda"))
+    assert gpu.weights[0].is_cuda
+    np.testing.assert_allclose(gpu.logits(X), processor.logits(X), atol=1e-3)
+    np.testing.assert_allclose(
+        gpu.quantize("ternary_50").vectors(), processor.quantize("ternary_50").vectors(), atol=1e-3
+    )
+    gradients = (ensemble.record_gradients(models, X, LABELS[task]) for models in (gpu, processor))
+    np.testing.assert_allclose(*gradients, atol=1e-3)
+
+
 def test_minibatches_visit_every_member_once_an_epoch():
     index = torch.from_numpy(np.nonzero(MEMBERS)[1].reshape(5, -1))
     epoch = torch.cat(list(ensemble._batches(index, 4, 6, 0, 0)), dim=1)  # 20 members in batches of 6, 6, 6, 2

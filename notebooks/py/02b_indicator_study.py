@@ -681,7 +681,7 @@ for ax, name in zip(axes, features, strict=True):
         row = shown[shown.quantizer == label].iloc[0]
         left = name == "sparsity" and row.sparsity > 0.5
         ax.annotate(label, (row[name], row.relative_auc), textcoords="offset points", size=6,
-                    xytext=(-5 if left else 4, 3), ha="right" if left else "left")  # fmt: skip
+                    xytext=(-5 if left else 4, -9 if label == "sign" else 3), ha="right" if left else "left")  # fmt: skip
     ax.set_xlabel({"bits": "nominal bits", "code entropy": "code entropy, bits", "sparsity": "share of zeros"}[name])
 axes[0].set_ylabel("leak relative to fp32")
 figures.save_figure(
