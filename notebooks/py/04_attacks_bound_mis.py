@@ -117,7 +117,7 @@ catalogue
 # come from scikit-learn, linear assignment from scipy. The attacks themselves are a few lines each, shorter than the
 # adapters that a library of attacks would need, and they share one leave-one-out protocol that no library offers.
 #
-# # Part one: where the truth is known
+# **Part one: where the truth is known**
 #
 # ## 2 · Three exact models and a fourth
 #
@@ -520,7 +520,7 @@ assert pooled.mean() - reach > truth
 # less and cells look wider (statement 12), so that the order under $\Delta_n$ can differ.
 
 # %% [markdown]
-# # Part two: networks
+# **Part two: networks**
 #
 # ## 6 · Four settings
 #
@@ -932,7 +932,7 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# # Part three: an attacker who knows the quantizer
+# **Part three: an attacker who knows the quantizer**
 #
 # ## 11 · Five questions, five answers
 #
@@ -1147,7 +1147,7 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# # Part four: reporting
+# **Part four: reporting**
 #
 # ## 12 · Which records, and are they the same every time?
 #
