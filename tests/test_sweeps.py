@@ -1,4 +1,4 @@
-"""A sweep, here and on a Dask cluster: it resumes, gives the same numbers though a worker is killed, and errs clearly."""
+"""A sweep, here and on a Dask cluster: it resumes, gives the same numbers though a worker is killed; clear errors."""
 
 import os
 import signal

@@ -58,6 +58,7 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from qmis_utils import attacks, ensemble, families, figures, heads, numerics, quantizers, security
+from qmis_utils.calibrated import quantize_activation_clip, quantize_gptq
 
 figures.use_style()
 
@@ -1091,7 +1092,7 @@ def calibrated_auc(key, rule, on_members):
 # The attacker calibrates its shadows as the target was, on their own members.
 
 # %%
-for rule in (quantizers.quantize_activation_clip, quantizers.quantize_gptq):
+for rule in (quantize_activation_clip, quantize_gptq):
     answer(f"members leak through {rule.__name__}", {
         key: calibrated_auc(key, rule, True) - calibrated_auc(key, rule, False) for key in settings
     })  # fmt: skip
