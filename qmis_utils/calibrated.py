@@ -1,7 +1,7 @@
 """Post-training quantizers that read calibration data.
 
-Calibrated on training data they can leak what the weights did not, so they are not among ``quantizers.QUANTIZERS``, whose
-rules are data-free (QMIS statement 2).
+Calibrated on training data they can leak what the weights did not, so they are not among ``quantizers.QUANTIZERS``,
+whose rules are data-free (QMIS statement 2).
 """
 
 import numpy as np

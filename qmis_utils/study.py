@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from qmis_utils import attacks, ensemble, indicator, quantizers
+from qmis_utils import attacks, ensemble, indicator, quantizers, weight_attacks
 
 QUANTIZER_SET = [
     *("fp32", "uniform_8", "uniform_4", "uniform_3", "uniform_2", "uniform_mse_4", "uniform_mse_3", "uniform_mse_2"),
@@ -116,10 +116,10 @@ def attack_scores(setting, models, x, y, x_out, y_out, members, gradients=None):
     if gradients is not None:
         weights = models.vectors()
         # No LiRA on top of the regression: the shadows' predictions were fitted with the target's membership
-        regression = attacks.weight_regression(weights, members)
+        regression = weight_attacks.weight_regression(weights, members)
         combined = regression / regression.std() + scores["lira"] / scores["lira"].std()
         scores |= {"regression": regression, "combined": combined}
-        scores["influence"] = attacks.lira(attacks.influence_score(weights, gradients), members)
+        scores["influence"] = attacks.lira(weight_attacks.influence_score(weights, gradients), members)
     return scores
 
 
@@ -314,7 +314,7 @@ def repeat(setting, reference, names=tuple(QUANTIZER_SET)):
         out, pool = small.logits(x_out), small.logits(x)
         scores = {"lira": attacks.lira(attacks.signal(released.logits(x), y, setting.task), members)}
         if setting.white_box and "regression" in reference.values():
-            scores["regression"] = attacks.weight_regression(released.vectors(), members)
+            scores["regression"] = weight_attacks.weight_regression(released.vectors(), members)
         survived = survival_estimates(small, spare, (out, full), (pool, full_pool), 1, 0)
         cheap = rivals(setting, name, small, spare, spare_data, (out, pool, full))
         rate = indicator.estimate(losses(out, y_out, setting.task), "all_pairs", draws=1)
