@@ -120,12 +120,20 @@ def modules():
     return sorted(path.stem for path in (ROOT / "qmis_utils").glob("[a-z]*.py"))
 
 
+def node_is_helper(node):
+    """Say whether a statement defines a public function or class with a docstring."""
+    return isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and bool(ast.get_docstring(node))
+
+
 def helper_names():
-    """Return function or class name -> link to its API entry, for the names that one module defines and documents."""
-    found = {}
-    for module in modules():
+    """Return function or class name -> link to its API entry, for the names that one module defines and documents.
+
+    A name that another module has, such as `survival`, would be taken for the module: it has no link.
+    """
+    found, names = {}, modules()
+    for module in names:
         for node in ast.parse((ROOT / "qmis_utils" / f"{module}.py").read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and ast.get_docstring(node):
+            if node_is_helper(node) and (node.name == module or node.name not in names):
                 found.setdefault(node.name, []).append(f"{{py:obj}}`~qmis_utils.{module}.{node.name}`")
     return {name: links[0] for name, links in found.items() if len(links) == 1}
 

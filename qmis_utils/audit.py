@@ -332,27 +332,33 @@ def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16,
     if draws < 20 or batch_size < 1 or granularity not in ("tensor", "row"):
         raise ValueError("draws must be at least 20, batch_size at least 1, and granularity 'tensor' or 'row'")
     members, heldout = _records(members, "members"), _records(heldout, "heldout")
-    how = {
-        "skip": [skip] if isinstance(skip, str) else list(skip),
-        "embeddings": embeddings,
-        "granularity": granularity,
-    }
+    skip = [skip] if isinstance(skip, str) else list(skip)
+    how = {"skip": skip, "embeddings": embeddings, "granularity": granularity}
     plan = Plan(loss, members, heldout, _names(quantizers), how, task, batch_size, seed)
     copies = _copies(members[0], heldout[0])
     modules, trained_on = _models(model, members, n_shadows, trained_on, seed)
     measured, rows, about = measure_all(modules, plan, alone=isinstance(model, nn.Module))
-    table, facts = _columns(measured, plan, trained_on, about["task"], draws)
+    columns, facts = _columns(measured, plan, trained_on, about["task"], draws)
     described, layers = _described(rows, about, plan.names)
-    facts |= {key: about[key] for key in ("task", "numbers quantized", "left unquantized", "outputs all in [0, 1]")}
-    facts |= {
+    facts |= _stated(about, tolerance, copies)
+    table = _ranked([a | b for a, b in zip(described, columns, strict=True)], plan.names, facts)
+    return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))
+
+
+def _stated(about, tolerance, copies):
+    """Return the facts of the report that are no measurements of leakage or utility."""
+    return {key: about[key] for key in ("task", "numbers quantized", "left unquantized", "outputs all in [0, 1]")} | {
         "utility one may lose": tolerance,
         "held-out copies of members": copies[0],
         "members that are copies": copies[1],
     }
-    table = pd.DataFrame([a | b for a, b in zip(described, table, strict=True)], pd.Index(plan.names, name="quantizer"))
+
+
+def _ranked(rows, names, facts):
+    """Return the table, a row a quantizer, with what to beware of in each, the most private first."""
+    table = pd.DataFrame(rows, pd.Index(names, name="quantizer"))
     table["cautions"] = [flag(row, facts) for row in table.to_dict("records")]
-    table = table.sort_values("rank", kind="stable")
-    return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))
+    return table.sort_values("rank", kind="stable")
 
 
 def _columns(measured, plan, trained_on, task, draws):

@@ -119,6 +119,13 @@ def _forward(x, model):
     return activations
 
 
+def outputs(models, x):
+    """Return the outputs (M, m, C) on inputs (M, m, d) in a way that torch can differentiate."""
+    for layer, (w, b) in enumerate(zip(models.weights, models.biases, strict=True)):
+        x = torch.baddbmm(b[:, None], x.relu() if layer else x, w.transpose(1, 2))
+    return x
+
+
 def _loss_gradient(z, y, task):
     """Turn z into d(loss)/dz: cross-entropy for classes, squared error for regression; z (M, C, m), y (M, 1, m)."""
     if task == "binary":

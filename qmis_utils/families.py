@@ -4,6 +4,9 @@ An ``Evidence`` holds what an attacker sees of M released models; every family t
 more likely a member. Each model is the target in turn and the others are its shadows: leave-one-out, or, where the
 attack trains a classifier of its own, cross-fitted over two halves of the models. A target's own membership is never
 read for its own scores. Fewer targets for a costly attack are ``evidence.take(range(16))``.
+
+Here are the attacks by scores, the calibration of those by weights, and the catalogue of all; ``learned_attacks`` and
+``boundary_attacks`` hold the rest.
 """
 
 from collections.abc import Callable
@@ -11,18 +14,12 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
-import torch
-from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, softmax
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
 
-from qmis_utils import attacks, ensemble
+from qmis_utils import attacks, boundary_attacks, ensemble, learned_attacks, weight_attacks
 
 PER_MODEL = ("members", "losses", "signals", "probabilities", "losses_out", "signals_out")
-NOISE_SCALES = (0.25, 0.5, 1.0, 2.0)  # of the label-only attack, in standard deviations of the inputs
-NOISE_DRAWS = 10  # at each scale
-WALK_STARTS, WALK_STEPS = 8, 5  # of the adversarial distance, and steps from each start
-
 # ---------------------------------------------------------------------------------------------------------- evidence
 
 
@@ -88,10 +85,10 @@ class Evidence:
         return self._each(lambda e: replace(e, shadows=None, members=members))
 
     def aligned(self):
-        """Return the evidence with the hidden units of all models, shadows too, aligned to the first (``align``)."""
+        """Return the evidence with the hidden units of all models, shadows too, aligned to the first's."""
         if self.shadows is None:
-            return replace(self, models=align(self.models))
-        both, m = align(ensemble.concatenate([self.models, self.shadows.models])), len(self.models)
+            return replace(self, models=weight_attacks.align(self.models))
+        both, m = weight_attacks.align(ensemble.concatenate([self.models, self.shadows.models])), len(self.models)
         return replace(self, models=both[:m], shadows=replace(self.shadows, models=both[m:]))
 
 
@@ -106,8 +103,8 @@ def observe(models, x, y, members, x_out, y_out, shadows=None, seed=0):
     task, logits = models.task, np.asarray(models.logits(x), np.float64)
     signals, signals_out = attacks.signal(logits, y, task), attacks.signal(models.logits(x_out), y_out, task)
     return Evidence(
-        np.asarray(members, bool), _loss(signals, task), signals, task, y, _probabilities(logits, task),
-        _loss(signals_out, task), signals_out, x, x_out, y_out, models,
+        np.asarray(members, bool), attacks.signal_loss(signals, task), signals, task, y, _probabilities(logits, task),
+        attacks.signal_loss(signals_out, task), signals_out, x, x_out, y_out, models,
         shadows and observe(shadows, x, y, members, x_out, y_out, seed=seed), seed
     )  # fmt: skip
 
@@ -116,10 +113,6 @@ def _probabilities(z, task):
     if task == "regression":
         return None
     return softmax(z, axis=-1) if task == "multiclass" else np.stack([expit(-z), expit(z)], axis=-1)
-
-
-def _loss(signals, task):
-    return np.square(signals) if task == "regression" else np.logaddexp(0, -signals)
 
 
 # ----------------------------------------------------------------------------- thresholds: scores, mostly no shadows
@@ -192,112 +185,6 @@ def quantile(evidence, fpr=0.1):
 # ------------------------------------------------------------------------------------------------------ shadow models
 
 
-def classify(features, members, classes=None, shadows=None, seed=0):
-    """Train a membership classifier on one half of the models and score the other half, and the reverse.
-
-    Parameters: ``features`` (M, N, F), what the attacker sees of each record under each model, never scores calibrated
-    with the target's membership; ``members`` (M, N); ``classes`` (N,), one classifier for each (None: one for all);
-    ``shadows`` (M, N, F) features to train on, if others; ``seed``. Returns (M, N) log-odds of membership; 0 separates
-    where half the records are members. By scikit-learn's histogram gradient boosting: well kept, indifferent to the
-    scale of a feature, quick on 10^5 rows. Raises ValueError for fewer than two models.
-    """
-    shadows, size = features if shadows is None else shadows, features.shape[-1]
-    classes = np.zeros(members.shape[1]) if classes is None else classes
-    scores = np.empty(members.shape)
-    for targets, others in attacks.halves(len(members), 2):
-        for label in np.unique(classes):
-            rows, known = np.ix_(targets, classes == label), np.ix_(others, classes == label)
-            model = HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=seed)
-            model.fit(shadows[known].reshape(-1, size), members[known].ravel())
-            scores[rows] = model.decision_function(features[rows].reshape(-1, size)).reshape(len(targets), -1)
-    return scores
-
-
-def _cross_classify(evidence, features):
-    """Classify ``features(evidence)``, trained on those of its shadows, one classifier a class of the labels."""
-    own = features(evidence)
-    shadows = own if evidence.shadows is None else features(evidence.shadows)
-    classes = None if evidence.task == "regression" else evidence.y
-    return classify(own, evidence.members, classes, shadows, evidence.seed)
-
-
-def shadow_classifier(evidence):
-    """Classify outputs as those on a member or not, trained on shadow models' outputs: black-box scores.
-
-    Shokri et al. (2017), arXiv 1610.05820, with one attack classifier a class; the loss joins the outputs.
-    """
-
-    def outputs(e):
-        parts = [np.stack([e.signals, e.losses], axis=-1), e.probabilities]
-        return np.concatenate([part for part in parts if part is not None], axis=-1)
-
-    return _cross_classify(evidence, outputs)
-
-
-def trajectory(evidence):
-    """Classify the path of the loss while a copy is distilled, and the loss itself: black-box scores, shadows.
-
-    TrajectoryMIA, Liu et al. (2022), arXiv 2208.14933: the target and every shadow are distilled on population records.
-    """
-
-    def path(e):
-        along = distilled_losses(e.models, e.x, e.y, e.x_out, e.seed)
-        return np.concatenate([along, e.losses[..., None]], axis=-1)
-
-    return _cross_classify(evidence, path)
-
-
-def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
-    """Distil every model on population records and follow the loss of each pool record along the way.
-
-    Parameters: ``models`` (M), the pool ``x`` (N, d) and ``y`` (N,), population records ``x_out`` (Z, d) on which the
-    students imitate the outputs, all M at once, for ``steps`` full-batch Adam steps from one initialisation drawn by
-    ``seed``. Returns (M, N, checkpoints) losses.
-    """
-    rng, device = np.random.default_rng(seed), models.weights[0].device
-
-    def start(tensor, fan_in):
-        value = torch.tensor(rng.uniform(-1, 1, tensor.shape[1:]) / fan_in**0.5, dtype=torch.float32, device=device)
-        return value.expand(tensor.shape).clone().requires_grad_()
-
-    weights, biases = (
-        tuple(start(t, w.shape[2]) for t, w in zip(tensors, models.weights, strict=True))
-        for tensors in (models.weights, models.biases)
-    )
-    student = replace(models, weights=weights, biases=biases)
-    moving = [*weights, *biases]
-    for tensor in moving:
-        tensor.grad = torch.zeros_like(tensor)
-    grads = [tensor.grad for tensor in moving]
-    step = ensemble.optimizer_step("adam", [tensor.detach() for tensor in moving], grads, lr=1e-2)
-    population, path = torch.as_tensor(x_out, device=device).expand(len(models), -1, -1), []
-    teacher = _forward(models, population)
-    for stop in np.diff(np.linspace(0, steps, checkpoints + 1).astype(int)):
-        for _ in range(stop):
-            torch._foreach_zero_(grads)
-            _distillation_loss(_forward(student, population), teacher, models.task).backward()
-            step()
-        with torch.no_grad():
-            path.append(_loss(attacks.signal(student.logits(x), y, models.task), models.task))
-    return np.stack(path, axis=-1)
-
-
-def _forward(models, x):
-    """Return the outputs (M, m, C) on inputs (M, m, d) in a way that torch can differentiate."""
-    for layer, (w, b) in enumerate(zip(models.weights, models.biases, strict=True)):
-        x = torch.baddbmm(b[:, None], x.relu() if layer else x, w.transpose(1, 2))
-    return x
-
-
-def _distillation_loss(z, teacher, task):
-    functional = torch.nn.functional
-    if task == "regression":
-        return functional.mse_loss(z, teacher)
-    if task == "binary":
-        return functional.binary_cross_entropy_with_logits(z, teacher.sigmoid())
-    return functional.cross_entropy(z.flatten(0, 1), teacher.flatten(0, 1).softmax(-1))
-
-
 def difficulty_calibrated(scores, members, shadows=None):
     """Subtract from each score the mean score of the record under the other models that did not train on it.
 
@@ -344,119 +231,11 @@ def _against(shadows, released, attack):
     return np.array([attack(np.where(row, released, shadows))[target] for target, row in enumerate(rows)])
 
 
-# ----------------------------------------------------------------------------------- labels, gradients and weights
-
-
-def _margin(z, y):
-    """Return by how much the label's logit beats the best other one, (M, N); positive: the label is predicted."""
-    if z.ndim == 2:
-        return (2 * y - 1) * z
-    own = torch.nn.functional.one_hot(y.long(), z.shape[-1]).bool()
-    return (z * own).sum(dim=-1) - z.masked_fill(own, -torch.inf).amax(dim=-1)
-
-
-def label_only(evidence):
-    """Score by the share of noisy copies of a record that the model gives its label: predicted labels alone.
-
-    Choquette-Choo et al. (2021), arXiv 2007.14321: robustness under noise, at several scales; no shadows.
-    """
-    rng, x, y = np.random.default_rng(evidence.seed), evidence.x, torch.as_tensor(evidence.y)
-    noise = [s * x.std() * rng.standard_normal(x.shape) for s in NOISE_SCALES for _ in range(NOISE_DRAWS)]
-    return np.mean([_margin(torch.as_tensor(evidence.models.logits(x + step)), y) > 0 for step in noise], axis=0)
-
-
-def adversarial_distance(evidence):
-    """Score by the distance to an adversarial example found with gradients (``boundary_distance``): white box.
-
-    Del Grosso et al. (2022), arXiv 2203.09566; the released model itself, no shadows.
-    """
-    return boundary_distance(evidence.models, evidence.x, evidence.y, evidence.seed)
-
-
-def boundary_distance(models, x, y, seed=0, chunk=16):
-    """Return how far each record is from the nearest input found at which the model stops, or starts, to be right.
-
-    Parameters: ``models`` (M) classifiers, ``x`` (N, d), ``y`` (N,); ``seed`` of the restarts, ``chunk`` models at a
-    time. Returns (M, N) l2 distances, negative where the label is not predicted: exact for a linear boundary, else
-    upper bounds, loose where a coarse quantizer leaves whole regions without a gradient; twice the largest norm of
-    ``x`` where nothing nearer is found. Each step goes to the point nearest the record on the linearised boundary, as
-    in DeepFool (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599) and FAB (Croce and Hein 2020, arXiv 1907.02044);
-    restarts at random points within the best distance find other pieces of the boundary.
-    """
-    x, y = (torch.as_tensor(np.asarray(a, np.float32)) for a in (x, y))
-    rng = np.random.default_rng(seed)
-    return np.concatenate([_walk(models[at : at + chunk], x, y, rng) for at in range(0, len(models), chunk)])
-
-
-def _linearised(models, point, y):
-    """Return the margin at each model's own points (M, N, d), (M, N), and its gradient there."""
-    z = _forward(models, point.requires_grad_())
-    margin = _margin(z if models.task == "multiclass" else z[..., 0], y)
-    (gradient,) = torch.autograd.grad(margin.sum(), point)
-    return margin.detach(), gradient
-
-
-def _walk(models, x, y, rng):
-    reach, moved = 2 * x.norm(dim=1).max(), torch.zeros(len(models), *x.shape)
-    side = _linearised(models, x + moved, y)[0].sign()
-    best, nearest = moved, torch.full_like(side, reach)
-    for step in range(WALK_STARTS * WALK_STEPS):
-        if step and step % WALK_STEPS == 0:
-            moved = torch.tensor(rng.standard_normal(moved.shape), dtype=torch.float32)
-            moved *= (nearest * torch.tensor(rng.random(side.shape)) / moved.norm(dim=2))[..., None].float()
-        margin, gradient = _linearised(models, x + moved, y)
-        length = moved.norm(dim=2)
-        better = (margin * side <= 0) & (length < nearest)
-        best, nearest = torch.where(better[..., None], moved, best), torch.where(better, length, nearest)
-        # 2 % beyond the linearised boundary, so that rounding does not leave the point before it
-        share = 1.02 * ((gradient * moved).sum(dim=2) - margin) / gradient.square().sum(dim=2).clamp_min(1e-12)
-        moved = share[..., None] * gradient
-        moved = moved * (reach / moved.norm(dim=2).clamp_min(1e-12)).clamp_max(1)[..., None]
-    return (side * nearest * _first_crossing(models, x, best, y, side)).double().numpy()
-
-
-def _first_crossing(models, x, best, y, side, halvings=20):
-    """Return at which share of the way from x to x + best the side changes, by bisection; 1 where it does not."""
-    low, high = torch.zeros_like(side), torch.ones_like(side)
-    for _ in range(halvings):
-        middle = (low + high) / 2
-        crossed = _linearised(models, x + middle[..., None] * best, y)[0] * side <= 0
-        low, high = torch.where(crossed, low, middle), torch.where(crossed, middle, high)
-    return high
-
-
-def align(models, reference=0):
-    """Permute the hidden units of every model onto those of one of them; every model stays the same function.
-
-    Parameters: ``models`` (M) with hidden layers, ``reference`` the index of the one. Returns an Ensemble. Layers are
-    matched from the input on by their incoming weights, then with the outgoing ones until nothing moves: the weight
-    matching of Ainsworth et al. (2023), arXiv 2209.04836, algorithm 1. Membership is not used.
-    """
-    layers = [torch.cat([w, b[..., None]], dim=2).double().numpy() for w, b in
-              zip(models.weights, models.biases, strict=True)]  # fmt: skip
-    for model in range(len(models)):
-        own, home = ([layer[at] for layer in layers] for at in (model, reference))
-        for sweep in range(20):  # enough: each sweep brings the models nearer, and most need two or three
-            moves = [_match(own, home, layer, outgoing=sweep > 0) for layer in range(len(own) - 1)]
-            if sweep and not any(moves):
-                break
-    tensors = [torch.as_tensor(layer, dtype=torch.float32) for layer in layers]
-    return replace(models, weights=tuple(t[..., :-1] for t in tensors), biases=tuple(t[..., -1] for t in tensors))
-
-
-def _match(own, home, layer, outgoing):
-    """Permute the units of one hidden layer of ``own``, in place, onto those of ``home``; say whether any moved."""
-    similarity = home[layer] @ own[layer].T
-    if outgoing:
-        similarity += home[layer + 1][:, :-1].T @ own[layer + 1][:, :-1]
-    order = linear_sum_assignment(similarity, maximize=True)[1]
-    own[layer][:] = own[layer][order]
-    own[layer + 1][:, :-1] = own[layer + 1][:, order]
-    return (order != np.arange(len(order))).any()
+# ------------------------------------------------------------------------------------------------------------ weights
 
 
 def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
-    """Score by regressing membership on released weights (``attacks.weight_regression``): white box, shadows.
+    """Score by regressing membership on released weights (``weight_attacks.weight_regression``): white box, shadows.
 
     The penalty for a target is chosen on the shadows of the other half of the models. For models of one
     initialisation; else ``evidence.aligned()``.
@@ -464,8 +243,8 @@ def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
     own, shadows = (e.models.vectors() for e in (evidence, evidence.reference))
     members, scores = evidence.members, np.empty(evidence.members.shape)
     for targets, others in attacks.halves(len(members), 4):
-        best = attacks.ridge_penalty(shadows[others], members[others], penalties)
-        attack = partial(attacks.weight_regression, members=members, penalties=(best,))
+        best = weight_attacks.ridge_penalty(shadows[others], members[others], penalties)
+        attack = partial(weight_attacks.weight_regression, members=members, penalties=(best,))
         scores[targets] = _against(shadows, own, attack)[targets]
     return scores
 
@@ -473,10 +252,10 @@ def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
 def influence(evidence):
     """Score by the whitened influence of a record on the weights, calibrated by LiRA: white box, shadows.
 
-    Sablayrolles et al. (2019), arXiv 1908.11229; Suri et al. (2024), arXiv 2406.11544 (``attacks.influence_score``).
+    Sablayrolles et al. (2019), arXiv 1908.11229; Suri et al. (2024), arXiv 2406.11544; ``weight_attacks``.
     """
     own, shadows = (
-        attacks.influence_score(e.models.vectors(), ensemble.record_gradients(e.models, e.x, e.y))
+        weight_attacks.influence_score(e.models.vectors(), ensemble.record_gradients(e.models, e.x, e.y))
         for e in (evidence, evidence.reference)
     )
     return attacks.lira(own, evidence.members, shadows=shadows)
@@ -533,20 +312,20 @@ FAMILIES: dict[str, Family] = {
                                            needs=("probabilities", "y"), adaptive=True, trained=lambda m: m // 2),
     "quantile": Family(quantile, "Bertran et al. 2023", needs=("x", "y", "x_out", "y_out", "losses_out"),
                        adaptive=True, trained=lambda m: 1),
-    "shadow_classifier": Family(shadow_classifier, "Shokri et al. 2017", shadows=True, adaptive=True,
+    "shadow_classifier": Family(learned_attacks.shadow_classifier, "Shokri et al. 2017", shadows=True, adaptive=True,
                                 trained=lambda m: m // 2),
     # every shadow of the other half is trained and distilled, and so is the target
-    "trajectory": Family(trajectory, "Liu et al. 2022", needs=("models", "x", "y", "x_out"), shadows=True,
-                         adaptive=True, trained=lambda m: 2 * (m // 2) + 1),
+    "trajectory": Family(learned_attacks.trajectory, "Liu et al. 2022", needs=("models", "x", "y", "x_out"),
+                         shadows=True, adaptive=True, trained=lambda m: 2 * (m // 2) + 1),
     "difficulty": _leave_one_out(difficulty, "Watson et al. 2022"),
     "lira": _carlini(lira),
     "lira_fixed": _carlini(partial(lira, variant="online_fixed")),
     "lira_offline": _carlini(partial(lira, variant="offline")),
     "rmia": _leave_one_out(rmia, "Zarifzadeh et al. 2024", needs=("losses_out",)),
-    "label_only": _walker(label_only, "Choquette-Choo et al. 2021", "labels",
-                          queries=NOISE_DRAWS * len(NOISE_SCALES)),
-    "adversarial_distance": _walker(adversarial_distance, "Del Grosso et al. 2022", "weights",
-                                    queries=WALK_STARTS * WALK_STEPS + 21),
+    "label_only": _walker(boundary_attacks.label_only, "Choquette-Choo et al. 2021", "labels",
+                          queries=boundary_attacks.NOISE_DRAWS * len(boundary_attacks.NOISE_SCALES)),
+    "adversarial_distance": _walker(boundary_attacks.adversarial_distance, "Del Grosso et al. 2022", "weights",
+                                    queries=boundary_attacks.WALK_STARTS * boundary_attacks.WALK_STEPS + 21),
     "weight_regression": _by_weights(weight_regression, "ridge regression on weights, ours", needs=("models",)),
     "weight_regression_aligned": _by_weights(lambda e: weight_regression(e.aligned()), "the same, units aligned",
                                              needs=("models",)),

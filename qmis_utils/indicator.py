@@ -10,7 +10,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import kendalltau
 
-from qmis_utils import rates, security
+from qmis_utils import rates
+from qmis_utils.survival import surviving_information
 
 AGGREGATIONS = ("min", "median", "all_pairs")
 
@@ -277,7 +278,7 @@ def surviving_share(quantized, full, models=4, most=1000):
             continue
         middle = np.unique((weights[order][jump] + weights[order][jump + 1]) / 2)
         edges = np.concatenate([[-np.inf], middle, [np.inf]])
-        shares.append(security.surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
+        shares.append(surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
     return np.array(shares)
 
 

@@ -126,6 +126,17 @@ def count_vectors(n, m):
     return np.column_stack([counts, left])
 
 
+def safe_log(value):
+    """Return log(value) of a number >= 0, -inf at 0."""
+    return math.log(value) if value > 0 else -math.inf
+
+
+def capped(log_insecurity, log):
+    """Return an insecurity, or with ``log`` its logarithm, from a logarithm that rounding may have left above 0."""
+    log_insecurity = min(float(log_insecurity), 0.0)  # rounding may leave 1 + 1e-8
+    return log_insecurity if log else math.exp(log_insecurity)
+
+
 def log_mean_exp(exponents, probs):
     """Return log sum_z probs_z exp(exponents_z) over (m,) arrays, without overflow."""
     top = exponents.max()

@@ -1,8 +1,8 @@
 """Post-training quantizers: pure functions from weights to integer codes and released scales.
 
 Every rule in ``QUANTIZERS`` is data-free: it reads only the weights, so releasing its output can never hurt membership
-inference security (QMIS statement 2). ``quantize`` applies one to a batch. The two rules that read calibration data
-stand apart, at the end.
+inference security (QMIS statement 2). ``quantize`` applies one to a batch. Two rules that read calibration data are in
+``calibrated``.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ class Quantizer:
     reads_data: bool = False
 
 
-def _divide(w, scale):
+def divide(w, scale):
     """Divide by the scale; an all-zero tensor has scale 0 and every ratio 0."""
     return w / np.where(scale > 0, scale, 1)
 
@@ -101,21 +101,22 @@ def _twn(w):
 
 def _b158(w):
     scale = np.abs(w).mean(axis=1, keepdims=True)
-    codes = np.clip(np.rint(_divide(w, scale)), -1, 1).astype(np.int8)
+    codes = np.clip(np.rint(divide(w, scale)), -1, 1).astype(np.int8)
     return codes, scale, codes * scale
 
 
-def _uniform(w, bits, clip=1.0):
+def round_uniform(w, bits, clip=1.0):
+    """Round rows to a symmetric uniform grid whose largest value is ``clip`` times their largest weight."""
     q = 2 ** (bits - 1) - 1
     scale = (clip * _absmax(w) / q).astype(np.float32)
-    codes = np.clip(np.rint(_divide(w, scale)), -q, q).astype(np.int16)
+    codes = np.clip(np.rint(divide(w, scale)), -q, q).astype(np.int16)
     return codes, scale, codes * scale
 
 
 MSE_BLOCK = 2**16  # weights
 
 
-def _uniform_mse(w, bits):
+def round_uniform_mse(w, bits):
     """Try clips at 1 % .. 100 % of the largest weight, on blocks that keep the trial arrays in cache."""
     q, clips = 2 ** (bits - 1) - 1, np.arange(1, 101, dtype=np.float32)[:, None] / 100
     best = np.empty((len(w), 1), np.float32)
@@ -123,29 +124,29 @@ def _uniform_mse(w, bits):
         scale = clips * (top / q)
         errors = 0.0
         for part in np.array_split(row, -(-row.size // MSE_BLOCK)):
-            trial = np.clip(np.rint(_divide(part, scale)), -q, q) * scale
+            trial = np.clip(np.rint(divide(part, scale)), -q, q) * scale
             errors = errors + np.square(trial - part).sum(axis=1, dtype=np.float64)
         out[0] = clips[errors.argmin(), 0]
-    return _uniform(w, bits, best)
+    return round_uniform(w, bits, best)
 
 
 def _midrise(w, bits):
     half = 2 ** (bits - 1)
     scale = _absmax(w) / half
-    codes = np.clip(np.floor(_divide(w, scale)), -half, half - 1).astype(np.int16)
+    codes = np.clip(np.floor(divide(w, scale)), -half, half - 1).astype(np.int16)
     return codes, scale, (codes + np.float32(0.5)) * scale
 
 
 def _nearest(w, levels):
     """Round to the nearest of sorted unit levels after dividing by the largest weight; midpoints round down."""
     scale = _absmax(w)
-    codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, _divide(w, scale)).astype(np.int16)
+    codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, divide(w, scale)).astype(np.int16)
     return codes, scale, levels[codes] * scale
 
 
 def _fp8_e4m3(w):
     scale = (_absmax(w) / 448).astype(np.float32)  # 448 is the largest finite e4m3 number
-    cast = torch.from_numpy(_divide(w, scale)).to(torch.float8_e4m3fn)
+    cast = torch.from_numpy(divide(w, scale)).to(torch.float8_e4m3fn)
     return cast.view(torch.uint8).numpy().astype(np.int16), scale, cast.float().numpy() * scale
 
 
@@ -190,12 +191,14 @@ def _build():
     for k in range(2, 9):
         q = 2 ** (k - 1) - 1
         rules.append(
-            Quantizer(f"uniform_{k}", partial(_uniform, bits=k), range(-q, q + 1), k, absmax, "arXiv 1712.05877")
+            Quantizer(f"uniform_{k}", partial(round_uniform, bits=k), range(-q, q + 1), k, absmax, "arXiv 1712.05877")
         )
     for k in range(2, 5):
         q, rule = 2 ** (k - 1) - 1, "clip with least squared error"
         rules.append(
-            Quantizer(f"uniform_mse_{k}", partial(_uniform_mse, bits=k), range(-q, q + 1), k, rule, "arXiv 1911.07190")
+            Quantizer(
+                f"uniform_mse_{k}", partial(round_uniform_mse, bits=k), range(-q, q + 1), k, rule, "arXiv 1911.07190"
+            )
         )
         rules.append(
             Quantizer(
@@ -315,88 +318,3 @@ def relative_error(weights, quantized):
     w = np.asarray(weights).reshape(len(weights), -1)
     error = np.asarray(quantized.values).reshape(w.shape) - w
     return np.linalg.norm(error, axis=1) / np.linalg.norm(w, axis=1)
-
-
-# ------------------------------------------------------------------------------------------- rules that read data
-# Not in QUANTIZERS: calibrated on training data they can leak what the weights did not (QMIS statement 2).
-
-
-def _check_calibration(weights, bits, inputs):
-    """Return weights (models, out, in), inputs (models or 1, n, in) and the largest code."""
-    w, x = np.asarray(weights, np.float32), np.asarray(inputs, np.float32)
-    x = x[None] if x.ndim == 2 else x
-    if w.ndim != 3 or w.size == 0:
-        raise ValueError(f"weights must be a non-empty (models, out, in) array; got shape {w.shape}")
-    if x.ndim != 3 or len(x) not in (1, len(w)) or x.shape[1] == 0 or x.shape[2] != w.shape[2]:
-        raise ValueError(f"inputs must be (n, {w.shape[2]}) or ({len(w)}, n, {w.shape[2]}); got {np.shape(inputs)}")
-    if not (np.isfinite(w).all() and np.isfinite(x).all()):
-        raise ValueError("weights and inputs must be finite")
-    if bits not in range(2, 9):
-        raise ValueError(f"bits must be a whole number from 2 to 8; got {bits!r}")
-    return w, x, 2 ** (bits - 1) - 1
-
-
-def _like(weights, *arrays):
-    if isinstance(weights, torch.Tensor):
-        return Quantized(*(torch.from_numpy(a).to(weights.device) for a in arrays))
-    return Quantized(*arrays)
-
-
-def quantize_activation_clip(weights, bits, inputs):
-    """Round to a symmetric uniform grid with the clip that least changes the layer's outputs on calibration inputs.
-
-    Parameters
-    ----------
-    weights : array or tensor (models, out, in)
-        One weight matrix per model, with one scale each.
-    bits : int
-        Nominal width, 2 to 8; codes -q .. q with q = 2^(bits - 1) - 1.
-    inputs : array (n, in) or (models, n, in)
-        Inputs of the layer, the same for all models or each model's own.
-
-    Returns
-    -------
-    Quantized
-        As ``quantize``. White inputs give ``uniform_mse_k``, which tries the same clips.
-
-    Raises
-    ------
-    ValueError
-        For shapes that disagree, empty or infinite arrays, another width.
-
-    Notes
-    -----
-    Minimises sum ||(Q(W) - W) x||^2 over the clip, as the clip search of AWQ (Lin et al. 2024, arXiv 2306.00978).
-    """
-    w, x, q = _check_calibration(weights, bits, inputs)
-    clips, best = np.arange(1, 101, dtype=np.float32) / 100, np.empty((len(w), 1), np.float32)
-    for i, model in enumerate(w):
-        scale = clips[:, None, None] * (np.abs(model).max() / q)
-        change = np.clip(np.rint(_divide(model, scale)), -q, q) * scale - model
-        errors = np.square(change.reshape(-1, model.shape[1]) @ x[i % len(x)].T).reshape(len(clips), -1)
-        best[i] = clips[errors.sum(axis=1, dtype=np.float64).argmin()]
-    codes, scale, values = _uniform(w.reshape(len(w), -1), bits, best)
-    return _like(weights, codes.reshape(w.shape), scale, values.reshape(w.shape))
-
-
-def quantize_gptq(weights, bits, inputs, damping=0.01):
-    """Round column by column, each column's error made good by the columns not yet rounded (GPTQ).
-
-    Parameters: as ``quantize_activation_clip``; ``damping`` of the Hessian, relative to its mean diagonal. The scale is
-    that of ``uniform_mse_k``, which is also the result where the inputs' second moments are a multiple of the identity.
-    Returns ``Quantized``. Raises ValueError as ``quantize_activation_clip``.
-
-    Frantar et al. (2023), arXiv 2210.17323, algorithm 1, without its blocks, which only save memory traffic.
-    """
-    w, x, q = _check_calibration(weights, bits, inputs)
-    scale = _uniform_mse(w.reshape(len(w), -1), bits)[1]
-    hessian = torch.from_numpy(x).double().mT @ torch.from_numpy(x).double()
-    diagonal = hessian.diagonal(dim1=1, dim2=2)
-    diagonal += damping * diagonal.mean(dim=1, keepdim=True) + 1e-12  # silent inputs must not make it singular
-    update = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True).float().numpy()
-    left, codes = w.copy(), np.empty(w.shape, np.int16)
-    for j in range(w.shape[2]):
-        codes[..., j] = np.clip(np.rint(_divide(left[..., j], scale)), -q, q)
-        error = (left[..., j] - codes[..., j] * scale) / update[:, None, j, j]
-        left[..., j + 1 :] -= error[..., None] * update[:, None, j, j + 1 :]
-    return _like(weights, codes, scale, codes * scale[..., None])

@@ -6,7 +6,6 @@ logarithms are natural. With ``log=True`` the engines stay accurate where Delta_
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -16,42 +15,20 @@ from scipy.optimize import elementwise
 from qmis_utils.numerics import (
     LEGENDRE,
     LOG_2PI,
-    MAX_STATES,
+    capped,
     check_n,
     check_number,
     check_problem,
     check_probs,
     count_vectors,
-    cramer_tilt,
-    density_drop,
     log_interval,
-    log_mean_exp,
     log_multinomial,
+    safe_log,
 )
 
 WIDEST = 1e12  # beyond cells of this width (in sd of the mean) the doubles around an integrand's peak are too coarse
-FURTHEST = 1e150  # edges further away (in sd) would overflow when squared
 NARROWEST = 5e-5  # cells narrower than this (in sd of the mean) change log Delta_n by less than 4e-10
-MAX_TILTS = 16  # importance-sampling components beside the untilted law
 LEGENDRE_64 = np.polynomial.legendre.leggauss(64)
-
-
-class MonteCarlo(NamedTuple):
-    """Hold a Monte Carlo insecurity with its 95 % interval and effective number of samples."""
-
-    value: float
-    low: float
-    high: float
-    effective_samples: float
-
-
-def _result(log_insecurity, log):
-    log_insecurity = min(float(log_insecurity), 0.0)  # rounding may leave 1 + 1e-8
-    return log_insecurity if log else math.exp(log_insecurity)
-
-
-def _log(value):
-    return math.log(value) if value > 0 else -math.inf
 
 
 # --- Gaussian mean on a grid -------------------------------------------------------------------------------------
@@ -99,11 +76,11 @@ def gaussian_mean_insecurity(n, step, mean, sigma=1.0, log=False):
     if not width <= WIDEST:
         raise ValueError(f"step must be at most {WIDEST:g} sigma / sqrt(n), got {step!r}")
     if n > 1 and width < NARROWEST:
-        return _result(math.log(_gaussian_channel(1 / math.sqrt(n), 1)), log)
+        return capped(math.log(_gaussian_channel(1 / math.sqrt(n), 1)), log)
     if n == 1:
-        return _result(_log_single_sample(width, offset * scale), log)
+        return capped(_log_single_sample(width, offset * scale), log)
     lo, hi, home = _grid_cells(step, offset, scale)
-    return _result(_log_grid_insecurity(lo, hi, home, width, 1 / math.sqrt(n)), log)
+    return capped(_log_grid_insecurity(lo, hi, home, width, 1 / math.sqrt(n)), log)
 
 
 def _grid_cells(step, offset, scale):
@@ -199,7 +176,7 @@ def full_precision_insecurity(n, dim, log=False):
     1.0001
     """
     n, dim = check_n(n), check_n(dim, "dim")
-    return _result(0.0 if n == 1 else _log(_gaussian_channel(1 / math.sqrt(n), dim)), log)
+    return capped(0.0 if n == 1 else safe_log(_gaussian_channel(1 / math.sqrt(n), dim)), log)
 
 
 def gaussian_noise_insecurity(n, noise, sigma=1.0, log=False):
@@ -212,7 +189,7 @@ def gaussian_noise_insecurity(n, noise, sigma=1.0, log=False):
     if not (np.isfinite(noise) and noise >= 0):
         raise ValueError(f"noise must be a finite number >= 0, got {noise!r}")
     rho = (sigma / n) / math.hypot(sigma / math.sqrt(n), noise)
-    return _result(0.0 if rho == 1 else _log(_gaussian_channel(rho, 1)), log)
+    return capped(0.0 if rho == 1 else safe_log(_gaussian_channel(rho, 1)), log)
 
 
 # --- finite data: counts in log space ----------------------------------------------------------------------------
@@ -250,9 +227,9 @@ def bernoulli_insecurity(n, p, codebook, log=False):
     last = np.floor(n * (words[1:] + words[:-1]) / 2 + 8 * np.finfo(float).eps * n)  # last count of each codeword
     last = last[last < n]
     if last.size == 0 or p in (0, 1):
-        return _result(-math.inf, log)
+        return capped(-math.inf, log)
     density = log_multinomial(np.stack([last, n - 1 - last], -1), np.array([p, 1 - p]))
-    return _result(math.log(2 * p) + math.log1p(-p) + density.max(), log)
+    return capped(math.log(2 * p) + math.log1p(-p) + density.max(), log)
 
 
 def best_codeword(losses, counts):
@@ -337,96 +314,11 @@ def release_insecurity(released, counts, probs, log=False):
     home = int(np.bincount(released, np.exp(log_weights), size).argmax())
     counts, released, log_weights = counts[released != home], released[released != home], log_weights[released != home]
     if len(counts) == 0:
-        return _result(-math.inf, log)
+        return capped(-math.inf, log)
     shift = log_weights.max()
     weights, n = np.exp(log_weights - shift), counts[0].sum()
     changes = [np.bincount(released, weights * (c / n - p), size) for c, p in zip(counts.T, probs, strict=True)]
-    return _result(shift + _log(_total_change(np.stack(changes, axis=1), home)), log)
-
-
-# --- Monte Carlo -------------------------------------------------------------------------------------------------
-
-
-def _log_tilts(losses, probs, n):
-    """log q_j(z) / p(z) of the sampling laws q_j: p itself, then the Cramer tilts of the likeliest runners-up."""
-    gaps = losses - losses[(losses @ probs).argmin()]
-    tilts = []
-    for gap in gaps:
-        t = cramer_tilt(gap, probs)
-        if t == 0 or (t == math.inf and not (gap == 0).any()):
-            continue
-        # At t = inf the runner-up can only tie: condition on a zero gap. A finite floor keeps 0 * log 0 at 0.
-        ratio = np.where(gap == 0, 0.0, -1e300) if t == math.inf else -t * gap
-        log_norm = log_mean_exp(ratio, probs)
-        tilts.append((n * log_norm, ratio - log_norm))
-    likeliest = sorted(tilts, key=lambda pair: -pair[0])[:MAX_TILTS]
-    return np.stack([np.zeros_like(probs)] + [ratio for _, ratio in likeliest])
-
-
-def codebook_insecurity_mc(losses, probs, n, rng, samples=100_000, log=False):
-    """Estimate the insecurity of empirical risk minimisation over a codebook by tilted Monte Carlo.
-
-    Counts come in equal shares from the law of the data and from its Cramer tilts towards the runners-up; the
-    mixture's weights are bounded, so rare events cost no more samples than common ones.
-
-    Args:
-        losses: loss of K codewords on m samples, shape (K, m).
-        probs: probabilities of the samples, shape (m,).
-        n: training-set size, whole, >= 1.
-        rng: numpy random Generator.
-        samples: number of data sets to draw, >= 100.
-        log: return natural logarithms of value, low and high.
-
-    Returns:
-        MonteCarlo(value, low, high, effective_samples), a 95 % interval. Its ends answer two biases: an attack
-        learnt on one half and scored on the other is too weak, one scored on its own half too strong.
-
-    Raises:
-        ValueError: as `finite_support_insecurity`, or samples < 100.
-
-    Source: QMIS statement 5, Bahadur and Ranga Rao (1960) for the tilt.
-    """
-    n = check_n(n)
-    losses, probs = check_problem(losses, probs)
-    if not samples >= 100:
-        raise ValueError(f"samples must be at least 100, got {samples!r}")
-    log_tilts, home = _log_tilts(losses, probs, n), int((losses @ probs).argmin())
-    laws = [q / q.sum() for q in probs * np.exp(log_tilts)]
-    share = int(samples) // len(laws)
-    counts = np.concatenate([rng.multinomial(int(n), q, size=share) for q in laws])
-    counts = counts[rng.permutation(len(counts))]
-    log_weights = math.log(len(laws)) - special.logsumexp(counts @ log_tilts.T, axis=1)
-    chosen = best_codeword(losses, counts)
-    log_weights[chosen == home] = -math.inf
-    shift = log_weights.max()
-    if shift == -math.inf:
-        raise ValueError("samples: no draw left the best codeword; Delta_n may be zero, or samples is too small")
-    weights = np.exp(log_weights - shift)
-    estimate = np.array(_cross_fitted(weights, chosen, counts / n - probs, home, len(losses)))
-    scaled = [shift + _log(v) if log else math.exp(shift + _log(v)) for v in estimate]
-    return MonteCarlo(*scaled, float(weights.sum() ** 2 / (weights**2).sum()))
-
-
-def _cross_fitted(weights, chosen, excess, home, K):
-    """Value, low and high of half the summed |mean change|, by attacks learnt and scored on opposite halves."""
-
-    def attack(rows):
-        """Return the best guess for each codeword and sample, learnt from some draws."""
-        changes = np.zeros((K, excess.shape[1]))
-        np.add.at(changes, chosen[rows], weights[rows, None] * excess[rows])
-        others = np.delete(changes, home, axis=0)
-        return np.insert(np.sign(others), home, -np.sign(others.sum(0)), axis=0)
-
-    def advantages(signs, rows):
-        return weights[rows] * ((signs[chosen[rows]] - signs[home]) * excess[rows]).sum(1) / 2
-
-    halves = np.array_split(np.arange(len(weights)), 2)
-    honest = np.concatenate([advantages(attack(halves[1 - i]), rows) for i, rows in enumerate(halves)])
-    everything = np.arange(len(weights))
-    fitted = advantages(attack(everything), everything)
-    error = 1.96 * fitted.std() / math.sqrt(len(weights))
-    low, high = max(honest.mean() - error, 0.0), fitted.mean() + error
-    return (honest.mean() + fitted.mean()) / 2, low, high
+    return capped(shift + safe_log(_total_change(np.stack(changes, axis=1), home)), log)
 
 
 # --- bounds ------------------------------------------------------------------------------------------------------
@@ -456,169 +348,3 @@ def dp_bound(epsilon):
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
     return math.tanh(epsilon / 2)
-
-
-# --- survival of information -------------------------------------------------------------------------------------
-
-
-def _standard_cells(edges, mean, sd):
-    """Check edges (K + 1,) and return the cells' ends lo, hi (..., K) in standard units of mean, sd (broadcast)."""
-    edges = np.asarray(edges, float)
-    valid = edges.ndim == 1 and edges.size >= 2 and edges[0] == -np.inf and edges[-1] == np.inf
-    if not valid or not (np.diff(edges) > 0).all():
-        raise ValueError("edges must be increasing, first -inf, last inf, shape (K + 1,)")
-    mean, sd = np.asarray(mean, float), np.asarray(sd, float)
-    if not np.isfinite(mean).all():
-        raise ValueError("mean must be finite")
-    if not (np.isfinite(sd) & (sd > 0)).all():
-        raise ValueError("sd must be finite and > 0")
-    with np.errstate(over="ignore"):
-        standard = (edges - mean[..., None]) / sd[..., None]
-    standard[..., 1:-1] = standard[..., 1:-1].clip(-FURTHEST, FURTHEST)
-    return standard[..., :-1], standard[..., 1:]
-
-
-def cell_probabilities(edges, mean, sd):
-    """Return the probabilities (..., K) of the cells of `edges` (K + 1,) under N(mean, sd^2); errors as below."""
-    return np.exp(log_interval(*_standard_cells(edges, mean, sd)))
-
-
-def surviving_information(edges, mean, sd, log=False):
-    """Compute the share J of a Gaussian coordinate's Fisher information that a quantizer keeps.
-
-    J = sum over cells of (phi(lo) - phi(hi))^2 / (Phi(hi) - Phi(lo)), the cells in standard units of N(mean, sd^2).
-
-    Args:
-        edges: cell edges, shape (K + 1,), increasing, first -inf, last inf.
-        mean, sd: mean and standard deviation (> 0) of the coordinate, floats or arrays that broadcast.
-        log: return the natural logarithm; stable where J < 1e-100.
-
-    Returns:
-        J in [0, 1], of the broadcast shape of mean and sd.
-
-    Raises:
-        ValueError: naming edges, mean or sd.
-
-    Source: QMIS statement 12.
-
-    >>> round(float(surviving_information([-float("inf"), 0.0, float("inf")], 0.0, 1.0)), 4)  # sign keeps 2 / pi
-    0.6366
-    """
-    lo, hi = _standard_cells(edges, mean, sd)
-    with np.errstate(invalid="ignore"):
-        cells = np.where(lo < hi, 2 * density_drop(lo, hi)[1] - log_interval(lo, hi), -np.inf)
-    value = special.logsumexp(cells, axis=-1)
-    return value if log else np.exp(value)
-
-
-def survival_correlation(levels, edges, mean, sd):
-    """Compute rho = corr(Q(x), x) for x ~ N(mean, sd^2) and Q(x) = levels[cell of x].
-
-    Args: levels (K,), finite; edges (K + 1,), mean and sd as `surviving_information`.
-    Returns rho, of the broadcast shape of mean and sd; 0 where Q is constant.
-    Source: QMIS statement 12 (Stein, Bussgang); rho^2 <= J, with equality for levels at the cells' conditional means.
-    """
-    lo, hi = _standard_cells(edges, mean, sd)
-    levels = np.asarray(levels, float)
-    if levels.shape != lo.shape[-1:] or not np.isfinite(levels).all():
-        raise ValueError(f"levels must be finite, of shape ({lo.shape[-1]},) to match edges")
-    log_probs = log_interval(lo, hi)
-    # Deviations from the likeliest cell's level, probabilities over the largest of the others: no underflow.
-    deviation = levels - levels[log_probs.argmax(-1)][..., None]
-    shift = np.where(deviation != 0, log_probs, -np.inf).max(-1, keepdims=True)
-    shift = np.where(np.isfinite(shift), shift, 0.0)
-    probs = np.exp(np.where(deviation != 0, log_probs - shift, -np.inf))
-    sign, log_drop = density_drop(lo, hi)
-    covariance = (deviation * sign * np.exp(log_drop - shift)).sum(-1)
-    scale = np.exp(shift[..., 0])
-    variance = (deviation**2 * probs).sum(-1) - scale * (deviation * probs).sum(-1) ** 2
-    with np.errstate(invalid="ignore"):
-        return np.where(variance > 0, np.sqrt(scale) * covariance / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
-
-
-def _product_groups(outside, inside, copies):
-    """Check two (d, K) arrays of cell laws; return the distinct rows, their log ratios and how often each occurs."""
-    outside, inside = check_probs("outside", outside), check_probs("inside", inside)
-    if outside.ndim != 2 or outside.shape != inside.shape:
-        raise ValueError("outside and inside must have the same shape (d, K)")
-    if not (outside.all() and inside.all()):
-        raise ValueError("outside and inside must be positive in every cell: merge cells that are empty")
-    copies = np.broadcast_to(copies, len(outside))
-    if not (copies == copies.astype(int)).all() or copies.min() < 1:
-        raise ValueError("copies must be whole numbers >= 1, one or as many as rows")
-    pairs, row = np.unique(np.stack([outside, inside], 1), axis=0, return_inverse=True)
-    repeats = np.bincount(row, copies).astype(int)
-    return pairs[:, 0], np.log1p((pairs[:, 1] - pairs[:, 0]) / pairs[:, 0]), repeats
-
-
-def product_insecurity(outside, inside, copies=1, log=False):
-    """Compute the exact TV between two laws of d independent quantized coordinates.
-
-    Args:
-        outside, inside: cell probabilities (d, K) of each coordinate without and with the sample, positive.
-        copies: how many equal coordinates each row stands for, one number or (d,).
-        log: return the natural logarithm.
-
-    Returns:
-        The insecurity of one sample, summed over the counts of each distinct coordinate's cells.
-
-    Raises:
-        ValueError: rows that are not laws, shapes that differ, or more than ``MAX_STATES`` states.
-
-    Source: QMIS statement 13.
-
-    >>> round(product_insecurity([[0.5, 0.5]], [[0.6, 0.4]]), 3)
-    0.1
-    """
-    laws, log_ratios, repeats = _product_groups(outside, inside, copies)
-    K = laws.shape[1]
-    states = math.prod(math.comb(int(c) + K - 1, K - 1) for c in repeats)
-    if states > MAX_STATES:
-        raise ValueError(
-            f"outside and inside have {states} states, more than the {MAX_STATES} that are enumerated: "
-            "use product_insecurity_mc or product_insecurity_gaussian"
-        )
-    log_law, log_ratio = np.zeros(1), np.zeros(1)
-    for law, ratio, repeat in zip(laws, log_ratios, repeats, strict=True):
-        counts = count_vectors(repeat, K)
-        log_law = np.add.outer(log_law, log_multinomial(counts, law)).ravel()
-        log_ratio = np.add.outer(log_ratio, counts @ ratio).ravel()
-    with np.errstate(divide="ignore"):
-        size = log_law + np.maximum(log_ratio, 0) + np.log(-np.expm1(-abs(log_ratio)))
-    home = log_law.argmax()  # its own change is lost to rounding where it is almost sure: minus the others' sum
-    others, sign = np.delete(size, home), np.sign(np.delete(log_ratio, home))
-    shift = others.max(initial=-math.inf)
-    if shift == -math.inf:
-        return _result(-math.inf, log)
-    change = sign * np.exp(others - shift)
-    return _result(shift + _log((abs(change).sum() + abs(change.sum())) / 2), log)
-
-
-def product_insecurity_gaussian(outside, inside, copies=1):
-    """Compute 2 Phi(d' / 2) - 1 with d'^2 the sum of chi-square distances: the limit when no coordinate dominates.
-
-    Arguments and errors as `product_insecurity`. Source: QMIS statements 12 and 13.
-    """
-    laws, log_ratios, repeats = _product_groups(outside, inside, copies)
-    chi2 = (laws * np.expm1(log_ratios) ** 2).sum(1) @ repeats
-    return math.erf(math.sqrt(chi2 / 8))
-
-
-def product_insecurity_mc(outside, inside, rng, samples=100_000, copies=1):
-    """Estimate `product_insecurity` as the mean of tanh(|log-likelihood ratio| / 2) under the even mixture.
-
-    Takes rng, a numpy Generator, and the number of draws (>= 100); returns MonteCarlo with a 95 % interval.
-    Arguments and errors otherwise as `product_insecurity`, for any number of states.
-    """
-    laws, log_ratios, repeats = _product_groups(outside, inside, copies)
-    if not samples >= 100:
-        raise ValueError(f"samples must be at least 100, got {samples!r}")
-    half = int(samples) // 2
-    log_ratio = np.zeros(2 * half)
-    for law, ratio, repeat in zip(laws, log_ratios, repeats, strict=True):
-        tilted = law * np.exp(ratio)
-        draws = [rng.multinomial(int(repeat), q, size=half) for q in (law, tilted / tilted.sum())]
-        log_ratio += np.concatenate(draws) @ ratio
-    share = np.tanh(abs(log_ratio) / 2)
-    error = 1.96 * share.std() / math.sqrt(len(share))
-    return MonteCarlo(float(share.mean()), max(share.mean() - error, 0.0), float(share.mean() + error), len(share))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from qmis_utils import attacks, embeddings, ensemble, families, heads, indicator, quantizers, security
+from qmis_utils import attacks, embeddings, ensemble, families, heads, indicator, monte_carlo, quantizers, security
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 
@@ -125,7 +125,7 @@ def bench_theory():
     rates = {}
     for size in (40, 400):
         start = time.perf_counter()
-        result = security.codebook_insecurity_mc(losses, probs, size, rng, samples=100_000)
+        result = monte_carlo.codebook_insecurity_mc(losses, probs, size, rng, samples=100_000)
         elapsed = time.perf_counter() - start
         key = f"monte_carlo_delta_{result.value:.0e}_effective_samples_per_second"
         rates[key] = result.effective_samples / elapsed

@@ -1,4 +1,4 @@
-"""Shared by the tests: hypothesis without deadlines, a few molecules, and tiny notebooks for the runner."""
+"""Shared by the tests: hypothesis without deadlines, a few molecules, tables of them, tiny notebooks for the runner."""
 
 import nbformat
 import pytest
@@ -46,3 +46,31 @@ def make_notebook():
         return path
 
     return make
+
+
+@pytest.fixture(scope="module")
+def source():
+    """A hundred and twenty molecules of the bundled BBB_Martins with their labels."""
+    from qmis_utils import molecules
+
+    return molecules.load_task("BBB_Martins").sample(120, random_state=3).reset_index(drop=True)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a frame and gives the name of its task."""
+
+    def write_table(frame, name="own"):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        return f"csv:{tmp_path / name}.csv"
+
+    return write_table
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry of representations that a test may change."""
+    from qmis_utils import embeddings
+
+    monkeypatch.setattr(embeddings, "EMBEDDERS", dict(embeddings.EMBEDDERS))
+    return embeddings.EMBEDDERS

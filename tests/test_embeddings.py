@@ -25,13 +25,6 @@ def cache(wheel, tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def registry(monkeypatch):
-    """A registry of representations that a test may change."""
-    monkeypatch.setattr(embeddings, "EMBEDDERS", dict(embeddings.EMBEDDERS))
-    return embeddings.EMBEDDERS
-
-
 # Registry and cache ---------------------------------------------------------------------------------------------
 
 

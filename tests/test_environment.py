@@ -1,4 +1,4 @@
-"""The lock, environment.yml, pyproject.toml, what is imported and what is installed say the same."""
+"""The lock, environment.yml, pyproject.toml, what is imported and what is installed say the same; modules are short."""
 
 import ast
 import importlib.metadata
@@ -131,6 +131,11 @@ def test_conda_installs_the_same_lock_on_the_tested_python():
     assert pip == {"pip": ["-r requirements.txt"]}
     assert PROJECT["project"]["requires-python"] == ">=3.11"
     assert "\nPYTHON ?= python3.11\n" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "qmis_utils").glob("*.py")), ids=lambda path: path.stem)
+def test_every_module_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 def test_the_citation_names_this_version_and_prefers_the_paper():

@@ -13,28 +13,6 @@ SMALL = {"steps": 15, "width": 8, "n_models": 40, "n_groups": 2, "n_indicator": 
 NAMES = ("fp32", "uniform_2", "ternary_90")
 
 
-@pytest.fixture(scope="module")
-def source():
-    """A hundred and twenty molecules of the bundled BBB_Martins with their labels."""
-    return molecules.load_task("BBB_Martins").sample(120, random_state=3).reset_index(drop=True)
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Return a function that writes a frame and gives the name of its task."""
-
-    def write_table(frame, name="own"):
-        frame.to_csv(tmp_path / f"{name}.csv", index=False)
-        return f"csv:{tmp_path / name}.csv"
-
-    return write_table
-
-
-@pytest.fixture
-def registry(monkeypatch):
-    monkeypatch.setattr(embeddings, "EMBEDDERS", dict(embeddings.EMBEDDERS))
-
-
 def evaluate(task, group=0, **changes):
     stamp = heads.prepare(task, "ecfp4").fingerprint
     return heads.evaluate_group(task, "ecfp4", group, stamp, names=NAMES, **SMALL | changes)
@@ -62,16 +40,6 @@ def test_labels_of_a_regression_are_standardised_by_the_pool(source, write):
     assert np.corrcoef(setting.y, lengths)[0, 1] == pytest.approx(1)
 
 
-def test_broken_smiles_and_missing_labels_are_left_out_and_reported(source, write):
-    frame = source.assign(y=source.y.map({0: "out", 1: "in"}).astype(object))
-    frame.loc[[5, 17, 60, 99], "smiles"] = ["C1CC", "not a molecule", "", "c1ccccc"]  # 3 %
-    frame.loc[[8, 30], "y"] = None
-    report = heads.load_table(write(frame)).attrs["report"]
-    assert report["unparsable_rows"] == [7, 19, 62, 101]
-    assert report["missing_label_rows"] == [10, 32]
-    assert report["rows_left"] == 114
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -94,13 +62,6 @@ def test_an_empty_file_is_one_clear_error(tmp_path):
         heads.prepare(f"csv:{tmp_path / 'empty.csv'}", "ecfp4")
 
 
-def test_larger_tables_are_sampled_down_with_their_report(source, write):
-    frame = heads.load_table(write(source), max_molecules=50)
-    assert len(frame) == 50
-    assert frame.attrs["report"]["rows_left"] == 120
-    assert set(frame.smiles) < set(source.smiles)
-
-
 def test_a_molecule_that_cannot_be_embedded_moves_no_other(source, write, registry):
     task = write(source)
     whole = heads.prepare(task, "ecfp4")
@@ -116,24 +77,6 @@ def test_a_molecule_that_cannot_be_embedded_moves_no_other(source, write, regist
         rest = heads.prepare(task, "fragile")
     assert [s for s in whole.smiles if s != lost] == list(rest.smiles)
     assert len(rest.x_test) == len(whole.x_test)
-
-
-def test_the_fingerprint_knows_table_and_representation(source, write, registry):
-    frame = heads.load_table(write(source))
-    first = heads.fingerprint(frame, "ecfp4")
-    assert heads.fingerprint(frame, "rdkit2d") != first
-    assert heads.fingerprint(heads.load_table(write(source.assign(y=1 - source.y))), "ecfp4") != first
-    assert heads.fingerprint(heads.load_table(write(source)), "ecfp4") == first  # the file is read again
-    prints = []
-    for factor in (1, 2):
-        if factor == 1:
-            embeddings.embedder("mine")(lambda smiles: np.array([[len(s)] for s in smiles]))
-        else:
-            embeddings.embedder("mine")(lambda smiles: np.array([[2 * len(s)] for s in smiles]))
-        prints.append(heads.fingerprint(frame, "mine"))
-    assert prints[0] != prints[1]
-    with pytest.raises(ValueError, match="unknown representation 'theirs'; valid: ecfp4"):
-        heads.fingerprint(frame, "theirs")
 
 
 # Groups -----------------------------------------------------------------------------------------------------------

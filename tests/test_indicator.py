@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from qmis_utils import indicator, security
+from qmis_utils import indicator, survival
 
 
 def planted_losses(gaps, m=20_000, spread=1.0, seed=0):
@@ -117,7 +117,7 @@ def test_surviving_share_limits():
     assert (indicator.surviving_share(np.sign(far), far) == 0).all()
     step = 0.5 * np.rint(w / 0.5)
     known = np.mean(
-        security.surviving_information(np.r_[-np.inf, np.arange(-20, 20) * 0.5 + 0.25, np.inf], w.mean(0), w.std(0))
+        survival.surviving_information(np.r_[-np.inf, np.arange(-20, 20) * 0.5 + 0.25, np.inf], w.mean(0), w.std(0))
     )
     assert indicator.surviving_share(step, w).mean() == pytest.approx(known, abs=0.02)
 

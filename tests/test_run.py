@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import FIGURE
 
-from qmis_utils import _notebook, figures, run
+from qmis_utils import _notebook, figures, run, sweeps
 
 DECLARED = "n: int, scale: float, label: str | None, tables: list[str]"
 
@@ -382,42 +382,8 @@ def test_widget_views_are_left_out_of_what_is_written():
     assert "widgets" not in written.metadata
 
 
-def square(x, calls):
-    with Path(calls).open("a") as file:
-        file.write(f"{x} ")
-    if x < 0:
-        raise ArithmeticError("interrupted")
-    return x * x
-
-
-def where(x):
-    return x, os.environ["OMP_NUM_THREADS"], os.getpid()
-
-
-def test_a_sweep_resumes_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setenv("QMIS_CACHE", str(tmp_path / "cache"))
-    calls = tmp_path / "calls"
-    with pytest.raises(ArithmeticError):
-        run.sweep(square, [{"x": x, "calls": str(calls)} for x in (3, 1, -1, 2)])
-    assert run.sweep(square, [{"x": x, "calls": str(calls)} for x in (3, 1, 2)]) == [9, 1, 4]
-    assert calls.read_text() == "3 1 -1 2 "
-
-
-def test_a_long_sweep_uses_processes_of_one_thread(tmp_path, monkeypatch):
-    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    found = run.sweep(where, [{"x": x} for x in range(8)])
-    assert [x for x, _, _ in found] == list(range(8))
-    assert {threads for _, threads, _ in found} == {"1"}
-    assert os.getpid() not in {process for _, _, process in found}
-    assert run.sweep(where, [{"x": x} for x in range(8)]) == found  # kept on disk by the workers
-
-
-def test_a_sweep_on_a_cluster_needs_dask(tmp_path, monkeypatch):
-    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "dask.distributed", None)
-    with pytest.raises(ValueError, match="needs `pip install distributed`"):
-        run.sweep(square, [{"x": 1, "calls": str(tmp_path / "calls")}], cluster="tcp://127.0.0.1:1")
+def test_notebooks_sweep_through_the_runner():
+    assert run.sweep is sweeps.sweep
 
 
 def test_help_says_where_figures_go(capsys):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from qmis_utils import ensemble, quantizers, study
 
@@ -74,17 +73,6 @@ def test_one_setting_runs_whole(task):
         assert predicted[0] == pytest.approx(result["auc"][attack][:, 0].mean(), abs=0.03)
     again = study.evaluate(setting, NAMES, draws=5)
     assert np.array_equal(again["value"]["rho"], result["value"]["rho"])
-
-
-def test_a_mean_over_few_settings_has_students_interval():
-    values = np.random.default_rng(0).normal(0.1, 0.2, 9)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert study.mean_interval(values, 100) == pytest.approx((expected.low, expected.high))
-    assert study.mean_interval([0.9, 1.0, 0.95], 100)[1] == 1  # no tau above one
-    assert np.isnan(study.mean_interval([0.5], 100)).all()
-    many = np.tile(values, 20)
-    low, high = study.mean_interval(many, 4000)
-    assert (high - low) == pytest.approx(2 * 1.96 * many.std() / np.sqrt(180), rel=0.1)
 
 
 def test_a_repeat_says_what_the_whole_study_says():

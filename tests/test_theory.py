@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from qmis_utils import rates, security
+from qmis_utils import rates, security, survival
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -314,13 +314,13 @@ def test_statement_12_gaussian_limit_of_the_best_attack(width):
     exact_mc, distance = [], 0.0
     laws = [[], []]
     for mean in (0.0, 0.2 * width, 0.45 * width):
-        laws[0].append(security.cell_probabilities(edges, mean, 1.0))
-        laws[1].append(security.cell_probabilities(edges, mean + u, 1.0))
-        distance += copies * float(security.surviving_information(edges, mean, 1.0)) * u**2
-    exact_mc = security.product_insecurity_mc(*laws, np.random.default_rng(0), 200_000, copies=copies)
+        laws[0].append(survival.cell_probabilities(edges, mean, 1.0))
+        laws[1].append(survival.cell_probabilities(edges, mean + u, 1.0))
+        distance += copies * float(survival.surviving_information(edges, mean, 1.0)) * u**2
+    exact_mc = survival.product_insecurity_mc(*laws, np.random.default_rng(0), 200_000, copies=copies)
     limit = 2 * stats.norm.cdf(math.sqrt(distance) / 2) - 1
     assert exact_mc.low - 0.004 < limit < exact_mc.high + 0.004
-    assert security.product_insecurity_gaussian(*laws, copies=copies) == pytest.approx(limit, rel=0.03)
+    assert survival.product_insecurity_gaussian(*laws, copies=copies) == pytest.approx(limit, rel=0.03)
 
 
 def test_statement_12_needs_no_dominant_coordinate():
@@ -336,7 +336,7 @@ def test_statement_12_linear_attack_keeps_rho(width):
     u, means = np.full(d, 0.08), rng.uniform(-0.5, 0.5, d) * width
     edges = grid_edges(width)
     levels = np.arange(len(edges) - 1) * width
-    rho = security.survival_correlation(levels, edges, means, 1.0)
+    rho = survival.survival_correlation(levels, edges, means, 1.0)
     noise = rng.normal(size=(4000, d))
     plain, shifted = (levels[np.digitize(means + s + noise, edges[1:-1])] for s in (0.0, u))
     weights = u * rho / levels[np.digitize(means + noise, edges[1:-1])].std(0).clip(1e-9)
@@ -350,11 +350,11 @@ def test_statement_12_linear_attack_keeps_rho(width):
 def test_statement_12_moments_of_the_score_are_at_most_those_of_a_normal(width, place):
     """E|S|^3 and E S^4 of the score of a cell are at most those of a normal variable, whatever the cells."""
     edges = grid_edges(width)
-    probs = security.cell_probabilities(edges, place * width, 1.0)
+    probs = survival.cell_probabilities(edges, place * width, 1.0)
     ends = edges - place * width
     score = -np.diff(stats.norm.pdf(ends)) / np.maximum(probs, 1e-300)
     score = np.where(probs > 1e-290, score, 0.0)
-    assert probs @ score**2 == pytest.approx(float(security.surviving_information(edges, place * width, 1.0)), rel=1e-6)
+    assert probs @ score**2 == pytest.approx(float(survival.surviving_information(edges, place * width, 1.0)), rel=1e-6)
     assert probs @ abs(score) ** 3 <= 2 * math.sqrt(2 / math.pi) + 1e-9
     assert 0.56 * 2 * math.sqrt(2 / math.pi) < 0.9
     assert probs @ score**4 <= 3 + 1e-9
@@ -369,7 +369,7 @@ def test_statement_12_berry_esseen_bound_holds(b, d):
     limit = stats.norm.cdf((flips - d * p) / math.sqrt(d * p * (1 - p)))
     law = stats.binom.cdf(flips, d, p)
     distance = max(abs(law - limit).max(), abs(law - stats.binom.pmf(flips, d, p) - limit).max())
-    j = float(security.surviving_information([-np.inf, b, np.inf], 0.0, 1.0))
+    j = float(survival.surviving_information([-np.inf, b, np.inf], 0.0, 1.0))
     assert 0 < distance <= 0.9 / math.sqrt(d) / j**1.5
     third = stats.norm.pdf(b) ** 3 * (1 / p**2 + 1 / (1 - p) ** 2)
     assert distance <= 0.56 * third / math.sqrt(d) / j**1.5
@@ -393,11 +393,11 @@ def two_cells(b, eps):
 
 def test_statement_13_both_regimes():
     eps = 1e-3
-    many = security.product_insecurity(*two_cells(3.0, eps), copies=10**6)  # about 1350 flips
+    many = survival.product_insecurity(*two_cells(3.0, eps), copies=10**6)  # about 1350 flips
     chi = eps**2 * stats.norm.pdf(3.0) ** 2 / stats.norm.cdf(-3.0)
     assert many == pytest.approx(math.sqrt(1e6 * chi / (2 * math.pi)), rel=0.03)
     assert many == pytest.approx(eps * math.sqrt(1e6 * 3.0) * math.exp(-9 / 4) * (2 * math.pi) ** -0.75, rel=0.1)
-    few = security.product_insecurity(*two_cells(6.0, eps), copies=10**6)  # about 0.001 flips
+    few = survival.product_insecurity(*two_cells(6.0, eps), copies=10**6)  # about 0.001 flips
     assert few == pytest.approx(1e6 * eps * math.exp(-18) / math.sqrt(2 * math.pi), rel=0.01)
 
 
@@ -405,7 +405,7 @@ def test_statement_13_exponent_doubles():
     """The slope of log Delta in b^2 / 2 goes from -1/2 to -1 as flips become rare."""
 
     def slope(b):
-        low, high = (security.product_insecurity(*two_cells(x, 1e-3), copies=10**6, log=True) for x in (b, b + 0.05))
+        low, high = (survival.product_insecurity(*two_cells(x, 1e-3), copies=10**6, log=True) for x in (b, b + 0.05))
         return (high - low) / (((b + 0.05) ** 2 - b**2) / 2)
 
     # The factor sqrt(b) of (13.1) adds 1 / (2 b^2) to the slope.
@@ -418,8 +418,8 @@ def test_statement_13_closed_form():
     for d, eps, b in itertools.product((10, 1000, 100_000), (0.3, 0.1, 0.03), np.linspace(0, 6, 25)):
         laws = two_cells(b, eps)
         union = d * (laws[1][0][0] - laws[0][0][0])
-        closed = min(union, security.product_insecurity_gaussian(*laws, copies=d))
-        exact = security.product_insecurity(*laws, copies=d)
+        closed = min(union, survival.product_insecurity_gaussian(*laws, copies=d))
+        exact = survival.product_insecurity(*laws, copies=d)
         assert exact <= union * (1 + 1e-12)
         ratios.setdefault(eps, []).append(closed / exact)
     assert min(map(min, ratios.values())) > 0.93
@@ -431,10 +431,10 @@ def test_statement_13_unequal_coordinates_need_a_split():
     """Many coordinates that hardly move beside a few that flip rarely: one minimum is too large, a split is not."""
     pairs, copies = [two_cells(0.0, 3.2e-5), two_cells(5.0, 0.06)], [1900, 350]
     outside, inside = (np.vstack([pair[i] for pair in pairs]) for i in (0, 1))
-    exact = security.product_insecurity(outside, inside, copies=copies)
-    limit = [security.product_insecurity_gaussian(*pair, copies=c) for pair, c in zip(pairs, copies, strict=True)]
+    exact = survival.product_insecurity(outside, inside, copies=copies)
+    limit = [survival.product_insecurity_gaussian(*pair, copies=c) for pair, c in zip(pairs, copies, strict=True)]
     union = abs(outside - inside)[:, 0] * copies
-    closed = min(union.sum(), security.product_insecurity_gaussian(outside, inside, copies=copies))
+    closed = min(union.sum(), survival.product_insecurity_gaussian(outside, inside, copies=copies))
     assert closed > 3 * exact
     assert min(closed, union[0] + limit[1], limit[0] + union[1]) == pytest.approx(exact, rel=0.1)
 
@@ -443,7 +443,7 @@ def test_statement_13_unequal_coordinates_need_a_split():
 def test_statement_14_needs_more_weights_than_the_width(width, tail):
     """100 weights: the average law at width 20, nothing left at width 10,000."""
     distance = np.random.default_rng(2).uniform(0, width / 2, (200, 100))
-    kept = np.sqrt(security.surviving_information([-np.inf, 0.0, np.inf], distance, 1.0).mean(1))
+    kept = np.sqrt(survival.surviving_information([-np.inf, 0.0, np.inf], distance, 1.0).mean(1))
     median = np.median(kept)
     assert median < 1e-20 if tail else median == pytest.approx(math.sqrt(1.8064 / width), rel=0.05)
 
@@ -451,13 +451,13 @@ def test_statement_14_needs_more_weights_than_the_width(width, tail):
 def test_statement_14_mean_information():
     places = (np.arange(400) + 0.5) / 400 - 0.5
     for width in (5.0, 10.0, 20.0):
-        mean = security.surviving_information(grid_edges(width), places * width, 1.0).mean()
+        mean = survival.surviving_information(grid_edges(width), places * width, 1.0).mean()
         assert mean == pytest.approx(1.8064 / width, rel=2e-3)
     for width in (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0):
-        mean = security.surviving_information(grid_edges(width), places * width, 1.0).mean()
+        mean = survival.surviving_information(grid_edges(width), places * width, 1.0).mean()
         assert mean == pytest.approx(math.tanh(1.8064 / width), rel=0.08)
     # Every mean at a centre: exponential.
-    assert security.surviving_information(grid_edges(20.0), 0.0, 1.0) < 1e-19
+    assert survival.surviving_information(grid_edges(20.0), 0.0, 1.0) < 1e-19
 
 
 NOTEBOOKS = ["01_theory_derivation", "01b_survival_of_information"]

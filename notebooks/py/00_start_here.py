@@ -196,13 +196,15 @@ figures.save_figure(
 # | `04_attacks_bound_mis` | how near do the attacks of the field come to the truth, and how are they reported? |
 # | `05_audit_your_model` | what would quantizing a model of your own give away? |
 #
-# The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales), `security` (exact insecurity), `rates`
-# (decay rates), `numerics` (stable logarithms and checks under both), `ensemble` (many small networks as one batch),
-# `attacks` (scores and metrics), `families` (the attacks of notebook 04), `indicator` (the paper's $r$ and the survival
-# correlations), `study` (one setting of `02b`, whole), `heads` (one group of `03`, whole), `downloads` (checked, then
-# cached), `molecules` (tasks, cleaning, splits), `embeddings` and `minimol` (representations of molecules), `audit` with
-# `audit_model` and `audit_report` (a model of your own), `exercises` (self-checks), `figures` (style and saving), `run`
-# (execution).
+# The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales) and `calibrated` (those that read data),
+# `security` (exact insecurity) with `monte_carlo` and `survival` (many quantized coordinates), `rates` (decay rates),
+# `numerics` (stable logarithms and checks under all of them), `ensemble` (many small networks as one batch), `attacks`
+# (scores and metrics), `families` (the attacks of notebook 04) with `learned_attacks`, `boundary_attacks` and
+# `weight_attacks`, `indicator` (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole) and
+# `study_tables` (what its results say), `heads` (one group of `03`, whole), `downloads` (checked, then cached), `molecules`
+# (tasks, cleaning, splits) and `molecular_tables` (sampled, with a fingerprint), `embeddings` and `minimol`
+# (representations of molecules), `audit` with `audit_model` and `audit_report` (a model of your own), `exercises`
+# (self-checks), `figures` (style and saving), `run` (execution) and `sweeps` (many points, each kept on disk).
 #
 # ## The vocabulary
 #

@@ -48,7 +48,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import integrate, stats
 
-from qmis_utils import figures, numerics, rates, security
+from qmis_utils import figures, numerics, rates, security, survival
 
 figures.use_style()
 
@@ -334,8 +334,8 @@ figures.save_figure(fig, "01b_ladder", data=numbers, rtol=1e-5, atol=1e-9, alt=a
 # %%
 sign = np.array([-np.inf, 0, np.inf])
 fine = np.r_[-np.inf, np.arange(-400, 401) * 0.1, np.inf]
-print(f"sign: J = {security.surviving_information(sign, 0.0, 1.0):.6f}, 2/pi = {2 / math.pi:.6f}")
-print(f"step 0.1: 1 - J = {1 - security.surviving_information(fine, 0.0, 1.0):.3e}, w^2/12 = {0.1**2 / 12:.3e}")
+print(f"sign: J = {survival.surviving_information(sign, 0.0, 1.0):.6f}, 2/pi = {2 / math.pi:.6f}")
+print(f"step 0.1: 1 - J = {1 - survival.surviving_information(fine, 0.0, 1.0):.3e}, w^2/12 = {0.1**2 / 12:.3e}")
 
 # %% [markdown]
 # **The survival law.** For samples of equal $\|u\|$ and coordinates of equal $\rho$, (12.3) says $\mathrm{AUC}_q =
@@ -443,19 +443,19 @@ for step in (0.3, 0.6, 1, 1.5, 2, 3, 4, 6, 8):
     means = step * rng.uniform(-0.5, 0.5, dim)
     edges, k, ratio, probs = cells(step, means, shift)
     codes = [np.digitize(noise[i] + (means + i * shift), edges[1:-1]) for i in (0, 1)]
-    information = security.surviving_information(edges, means, 1.0)
+    information = survival.surviving_information(edges, means, 1.0)
     rows.append((step, "likelihood ratio", math.sqrt(information @ shift**2), simulated_auc(ratio, codes[1], codes[0])))
     for rule, values in level_rules(step, means, edges, k, probs).items():
         scores, distance = linear_scores(values, probs, edges, means, shift)
         rows.append((step, rule, distance, simulated_auc(scores, codes[1], codes[0])))
 
 # %%
-survival = pd.DataFrame(rows, columns=["step", "attack", "distance", "simulated"])
-survival = survival.assign(predicted=stats.norm.cdf(survival.distance / math.sqrt(2)), share=survival.distance / 1.2)
+survived = pd.DataFrame(rows, columns=["step", "attack", "distance", "simulated"])
+survived = survived.assign(predicted=stats.norm.cdf(survived.distance / math.sqrt(2)), share=survived.distance / 1.2)
 standard_error = math.sqrt(1 / (6 * n_draws))
-gap = (survival.simulated - survival.predicted).where((survival.attack != "powers of two") | (survival.step >= 1))
+gap = (survived.simulated - survived.predicted).where((survived.attack != "powers of two") | (survived.step >= 1))
 assert abs(gap).max() < 4 * standard_error
-survival.pivot(index="step", columns="attack", values=["predicted", "simulated"]).round(3)
+survived.pivot(index="step", columns="attack", values=["predicted", "simulated"]).round(3)
 
 # %% [markdown]
 # Prediction and simulation agree within the noise of the simulation, with one exception, which is instructive: powers
@@ -473,7 +473,7 @@ styles = {
     "midpoints": ("-", "s", 2),
     "powers of two": ("-", "^", 3),
 }
-for attack, part in survival.groupby("attack", sort=False):
+for attack, part in survived.groupby("attack", sort=False):
     line, marker, color = styles[attack]
     for ax, column in zip(axes, ("share", "predicted"), strict=True):
         ax.plot(part.step, part[column], line, color=figures.COLORS[color], label=attack)
@@ -487,7 +487,7 @@ for ax in axes:
     ax.set(xlabel="step (standard deviations of a coordinate)")
 alt = """Left: the share of d' that survives against the step, root J for the likelihood ratio, rho for linear attacks. All fall from one; conditional means
 coincide with root J, midpoints lie slightly below, powers of two lowest. Right: predicted and simulated AUC agree for each, falling from 0.80."""
-figures.save_figure(fig, "01b_survival", data=survival, rtol=1e-4, atol=2e-3, alt=alt)
+figures.save_figure(fig, "01b_survival", data=survived, rtol=1e-4, atol=2e-3, alt=alt)
 
 # %% [markdown]
 # **Where the conditions bite.** *No coordinate may dominate*: one coordinate, its sign released, shifted by a whole
@@ -499,7 +499,7 @@ one = 2 * stats.norm.cdf(math.sqrt(2 / math.pi) / 2) - 1
 print(f"one coordinate: exact Delta {stats.norm.cdf(1) - 0.5:.4f}, (12.2) {one:.4f}")
 for b, u in ((1, 0.6), (3, 0.6), (5, 0.6), (5, 0.06)):
     p0, p1 = stats.norm.cdf([-b, -b + u])
-    j = security.surviving_information([-np.inf, float(b), np.inf], 0.0, 1.0)
+    j = survival.surviving_information([-np.inf, float(b), np.inf], 0.0, 1.0)
     print(f"b = {b}, u = {u}: chi-square / (J u^2) = {(p1 - p0) ** 2 / p0 / (1 - p0) / (j * u**2):.2f}")
 
 # %% [markdown]
@@ -551,7 +551,7 @@ def coordinate(b, eps):
 def closed_form(d, b, eps):
     """The right side of (13.3)."""
     (p0, _), (p1, _) = (law[0] for law in coordinate(b, eps))
-    return min(d * (p1 - p0), security.product_insecurity_gaussian(*coordinate(b, eps), copies=d))
+    return min(d * (p1 - p0), survival.product_insecurity_gaussian(*coordinate(b, eps), copies=d))
 
 
 # %% [markdown]
@@ -561,12 +561,12 @@ def closed_form(d, b, eps):
 # %%
 for b in (0, 0.1, 0.5, 1, 2, 3):
     many = 0.003 * math.sqrt(1e4 * b) * math.exp(-(b**2) / 4) * (2 * math.pi) ** -0.75
-    print(f"b = {b}: (13.1) / exact = {many / security.product_insecurity(*coordinate(b, 0.003), copies=10**4):.2f}")
+    print(f"b = {b}: (13.1) / exact = {many / survival.product_insecurity(*coordinate(b, 0.003), copies=10**4):.2f}")
 
 # %%
 rows = []
 for d, eps, b in itertools.product((10, 100, 1000, 10_000, 100_000), (0.3, 0.1, 0.03), np.linspace(0, 6, 25)):
-    rows.append((d, eps, b, security.product_insecurity(*coordinate(b, eps), copies=d), closed_form(d, b, eps)))
+    rows.append((d, eps, b, survival.product_insecurity(*coordinate(b, eps), copies=d), closed_form(d, b, eps)))
 cases = pd.DataFrame(rows, columns=["d", "eps", "b", "exact", "closed"])
 cases["ratio"] = cases.closed / cases.exact
 cases.groupby("eps").ratio.agg(["min", "median", "max"]).round(3)
@@ -642,7 +642,7 @@ print(f"constant {constant:.4f}")
 widths, places, average = np.geomspace(0.3, 40, 30), (np.arange(400) + 0.5) / 400 - 0.5, []
 for w in widths:
     edges = np.r_[-np.inf, (np.arange(-math.ceil(12 / w) - 1, math.ceil(12 / w) + 1) + 0.5) * w, np.inf]
-    average.append(security.surviving_information(edges, places * w, 1.0).mean())
+    average.append(survival.surviving_information(edges, places * w, 1.0).mean())
 mean_information = pd.DataFrame({"width": widths, "J": average, "law": constant / widths})
 mean_information["tanh"] = np.tanh(mean_information.law)
 mean_information.iloc[::6].round(4)
@@ -660,7 +660,7 @@ assert abs(middle - 1).max() < 0.085
 
 # %%
 grids = [np.r_[-np.inf, (np.arange(-60, 60) + 0.5) * w, np.inf] for w in widths]
-mean_information["centre"] = [float(security.surviving_information(edges, 0.0, 1.0)) for edges in grids]
+mean_information["centre"] = [float(survival.surviving_information(edges, 0.0, 1.0)) for edges in grids]
 curves = [("J", "exact mean\nover places", 0.33, 0.45), ("tanh", "tanh(1.806 / w)", 5, 0.45)]
 curves += [("centre", "every mean\nat a centre", 1.3, 0.05), ("law", "1.806 / w", 1.2, 2.1)]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.4))
@@ -679,7 +679,7 @@ figures.save_figure(fig, "01b_mean_information", data=mean_information, rtol=1e-
 
 # %%
 w = np.array([2, 5, 10, 20])
-centred = [float(security.surviving_information([-np.inf, -v / 2, v / 2, np.inf], 0.0, 1.0)) for v in w]
+centred = [float(survival.surviving_information([-np.inf, -v / 2, v / 2, np.inf], 0.0, 1.0)) for v in w]
 auc = [stats.norm.cdf(1.2 * np.sqrt(j) / math.sqrt(2)) for j in (np.tanh(constant / w), np.array(centred))]
 pd.DataFrame({"cell width w": w, "AUC, means spread": auc[0], "AUC, every mean at a centre": auc[1]}).round(4)
 
@@ -692,7 +692,7 @@ pd.DataFrame({"cell width w": w, "AUC, means spread": auc[0], "AUC, every mean a
 rng, rows = np.random.default_rng(seed + 2), []
 for w in (20, 100, 1000, 10_000):
     distance = rng.uniform(0, w / 2, (400, 100))
-    share = np.sqrt(security.surviving_information(sign, distance, 1.0).mean(1))
+    share = np.sqrt(survival.surviving_information(sign, distance, 1.0).mean(1))
     rows.append((w, math.sqrt(constant / w), *np.quantile(share, [0.5, 0.1])))
 assert rows[0][2] > 0.95 * rows[0][1]
 assert rows[-1][2] < 1e-20
@@ -764,7 +764,7 @@ exercises.check("01b.2", answer)
 
 # %% tags=["solution"]
 places = np.linspace(0.05, 3, 2951)
-kept = [float(security.surviving_information([-np.inf, -b, b, np.inf], 0.0, 1.0)) for b in places]
+kept = [float(survival.surviving_information([-np.inf, -b, b, np.inf], 0.0, 1.0)) for b in places]
 print(f"J = {max(kept):.4f}, with the sign alone {2 / math.pi:.4f}")
 exercises.check("01b.2", places[np.argmax(kept)])
 
@@ -823,9 +823,9 @@ exercises.check("01b.5", (gap, law))
 # |---|---|---|
 # | ladder, edge rate | 3 | `tests/test_theory.py::test_ladder_edge_rate_of_a_rounded_mean` |
 # | ladder, r against I | 3 | `tests/test_theory.py::test_ladder_r_misorders_what_cramer_orders` |
-# | (12.1) | 4 | `tests/test_security.py::test_surviving_information_matches_high_precision_and_its_limits` |
+# | (12.1) | 4 | `tests/test_survival.py::test_surviving_information_matches_high_precision_and_its_limits` |
 # | (12.2) | 4 | `tests/test_theory.py::test_statement_12_gaussian_limit_of_the_best_attack` |
-# | (12.3) | 4 | `tests/test_security.py::test_survival_correlation_is_at_most_the_surviving_information` |
+# | (12.3) | 4 | `tests/test_survival.py::test_survival_correlation_is_at_most_the_surviving_information` |
 # | (12.3), simulated | 4 | `tests/test_theory.py::test_statement_12_linear_attack_keeps_rho` |
 # | (12.4) | 4 | `tests/test_theory.py::test_statement_12_berry_esseen_bound_holds` |
 # | (12.5) | 4 | `tests/test_theory.py::test_statement_12_survival_law_is_a_lower_bound_on_average` |

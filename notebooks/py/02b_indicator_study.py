@@ -49,7 +49,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from qmis_utils import attacks, figures, indicator, quantizers, run, study
+from qmis_utils import attacks, figures, indicator, quantizers, run, study, study_tables
 
 figures.use_style()
 
@@ -88,7 +88,7 @@ pd.DataFrame([{key: getattr(s, key) for key in shown.split()} for s in settings]
 # %%
 points = [{"setting": s, "draws": n_draws} for s in settings]
 results = run.sweep(study.evaluate, points)
-study.complete(results, settings)
+study_tables.complete(results, settings)
 attacked = sum(s.n_models for s in settings)
 print(f"{len(settings)} settings, {len(study.QUANTIZER_SET)} quantizers, {attacked} attack models")
 
@@ -110,7 +110,7 @@ found.T.round(3)
 # could run, so LiRA is the black-box reference below, and the regression on weights the white-box one.
 
 # %%
-strongest = found.loc[list(study.BLACK_BOX)].idxmax()
+strongest = found.loc[list(study_tables.BLACK_BOX)].idxmax()
 print(strongest.value_counts().to_string())
 REFERENCE = {"black": "lira", "white": "regression"}
 
@@ -158,7 +158,7 @@ null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"
 # and held-out records; over models for rivals, over settings for a fixed order).
 
 # %%
-tau = study.tau_table(results, settings)
+tau = study_tables.tau_table(results, settings)
 tau = tau[tau.resolved >= least_resolved].dropna(subset="tau")  # an experiment that resolves little cannot judge
 print(f"{len(tau)} rows; settings that count: {tau.groupby('attack').setting.nunique().to_dict()}")
 
@@ -218,7 +218,7 @@ def paired(threat):
     wide = rows.pivot(index="setting", columns="estimator", values="tau")
     others = [name for name in judge[threat].index[:8] if name != recommended[threat]]
     gaps = {name: (wide[recommended[threat]] - wide[name]).to_numpy() for name in others}
-    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], study.mean_interval(d, n_bootstrap),
+    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], study_tables.mean_interval(d, n_bootstrap),
                          strict=True)), "won": (d > 0).mean(), "settings": len(d)} for name, d in gaps.items()}).T  # fmt: skip
 
 
@@ -246,7 +246,7 @@ judging_tau.pivot_table(index="estimator", columns="attack", values="tau").round
 
 # %%
 names = np.array(study.QUANTIZER_SET)
-first, second = np.nonzero(np.triu(study.hard_pairs(results, REFERENCE["black"])))
+first, second = np.nonzero(np.triu(study_tables.hard_pairs(results, REFERENCE["black"])))
 print(f"{len(first)} of {len(names) * (len(names) - 1) // 2} pairs are hard for the black box, among them")
 print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], strict=True)))
 
@@ -256,8 +256,8 @@ print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], 
 
 # %%
 chosen = [r for s, r in zip(settings, results, strict=True) if s.split == "choose"]
-hard_there = study.hard_pairs(chosen, REFERENCE["black"])
-pd.Series({name: study.hard_tau(name, results, settings, REFERENCE["black"], hard_there)
+hard_there = study_tables.hard_pairs(chosen, REFERENCE["black"])
+pd.Series({name: study_tables.hard_tau(name, results, settings, REFERENCE["black"], hard_there)
            for name in judge["black"].index[:6]}).round(3)  # fmt: skip
 
 # %% [markdown]
@@ -266,7 +266,7 @@ pd.Series({name: study.hard_tau(name, results, settings, REFERENCE["black"], har
 # settings like these, since settings differ far more than bootstrap draws within one do. A least value has no such interval.
 
 # %%
-summary = study.summarise(tau, results, settings, REFERENCE, n_bootstrap)
+summary = study_tables.summarise(tau, results, settings, REFERENCE, n_bootstrap)
 focus = [*dict.fromkeys([*recommended.values(), "rho", best_r, "weight error", "fixed order", "lira 16"])]
 summary[summary.estimator.isin(focus)].query("split == 'judge' and threat == 'black'").drop(
     columns=["split", "threat", "attack"]
@@ -376,7 +376,7 @@ within[within["count"] > 1].groupby(["attack", "estimator"])["std"].mean().unsta
 by_setting = seeds[seeds.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
 ahead = (by_setting[recommended["black"]] - by_setting["function error"]).to_numpy()
 print("{} minus function error: {:+.3f} [{:+.3f}, {:+.3f}]".format(recommended["black"], ahead.mean(),
-                                                                  *study.mean_interval(ahead, n_bootstrap)))  # fmt: skip
+                                                                  *study_tables.mean_interval(ahead, n_bootstrap)))  # fmt: skip
 
 # %% [markdown]
 # Each row is a judging setting, each mark a seed, for the recommended numbers.
@@ -403,7 +403,7 @@ figures.save_figure(
 # estimator among them alone, and among the others.
 
 # %%
-regime = study.regime_table(results, settings, best_r)
+regime = study_tables.regime_table(results, settings, best_r)
 print(f"{regime['n r > 3'].sum()} of {len(settings) * len(study.QUANTIZER_SET)} quantizers lie inside the regime")
 regime.round(2)
 
@@ -420,7 +420,7 @@ regime.round(2)
 # 1)$ to the full-precision signals ($v$ the model-to-model variance on held-out inputs) and runs the attack on them.
 
 # %%
-laws = study.law_table(results, settings)
+laws = study_tables.law_table(results, settings)
 print(f"{len(laws)} predictions over {laws.setting.nunique()} settings")
 laws.groupby(["attack", "law"]).miss.describe()[["count", "mean", "50%", "min", "max"]].round(3)
 
@@ -478,7 +478,7 @@ figures.save_figure(
 # the regression finds less in the weights than LiRA finds in the outputs: whoever sees the weights would use both.
 
 # %%
-both = study.threat_table(results, settings, REFERENCE)
+both = study_tables.threat_table(results, settings, REFERENCE)
 focus_names = ["fp32", "sign", "ternary_33", "ternary_90"]
 both[both.quantizer.isin(focus_names)].pivot(index="setting", columns="quantizer", values=["black", "white"]).round(3)
 
@@ -559,7 +559,9 @@ figures.save_figure(
 
 # %%
 default = study.Setting("default")
-cost = pd.Series({name: study.models_needed(name, default.n_indicator) for name in few} | {"the attack itself": 512})
+cost = pd.Series(
+    {name: study_tables.models_needed(name, default.n_indicator) for name in few} | {"the attack itself": 512}
+)
 pd.DataFrame({"models": cost, "model-steps": cost * default.steps})
 
 # %% [markdown]
@@ -744,7 +746,7 @@ in_paper.mean().round(3)
 
 # %%
 judging = [r for s, r in zip(settings, results, strict=True) if s.name in judged]
-study.extreme_agreement(judging, few).round(2)
+study_tables.extreme_agreement(judging, few).round(2)
 
 
 # %% [markdown]
@@ -755,7 +757,7 @@ study.extreme_agreement(judging, few).round(2)
 # %%
 def verdict(claim, values, bar=0.0):
     values = np.asarray(values, float)
-    low, high = study.mean_interval(values, n_bootstrap)
+    low, high = study_tables.mean_interval(values, n_bootstrap)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
     return {
         "claim": claim,

@@ -43,8 +43,9 @@
 # **Run time** (2 cores): full 3 min, quick 30 s.
 
 # %% [markdown]
-# The attacks live in `families`, one small function each, with a catalogue that states source and threat model. The
-# other modules are those of the earlier notebooks.
+# The attacks live in `families` and what it imports (`learned_attacks`, `boundary_attacks`, `weight_attacks`), one small
+# function each, with a catalogue that states source and threat model. The other modules are those of the earlier
+# notebooks.
 
 # %%
 from dataclasses import replace
@@ -58,6 +59,9 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from qmis_utils import attacks, ensemble, families, figures, heads, numerics, quantizers, security
+from qmis_utils.calibrated import quantize_activation_clip, quantize_gptq
+from qmis_utils.learned_attacks import classify
+from qmis_utils.weight_attacks import weight_regression
 
 figures.use_style()
 
@@ -293,7 +297,7 @@ def rmia(game):
 
 
 def shadow_classifier(game):
-    return families.classify(game.losses[:4, :, None], inside[:4])[:2]
+    return classify(game.losses[:4, :, None], inside[:4])[:2]
 
 
 # %% [markdown]
@@ -1002,7 +1006,7 @@ def codebook_numbers(models, name):
 # %%
 def from_codebook(key, name, members=None):
     models, own = trained[key]
-    return attacks.weight_regression(codebook_numbers(models, name), own if members is None else members, (1.0,))
+    return weight_regression(codebook_numbers(models, name), own if members is None else members, (1.0,))
 
 
 # %% [markdown]
@@ -1026,7 +1030,7 @@ answer("null: codebook alone, dealt lists (lloyd_2)", {
 # %%
 def stacked(members, *scores):
     """Return the AUC of a classifier on several scores, cross-fitted over halves of the models."""
-    return attacks.auc(families.classify(np.stack(scores, axis=-1), members), members)
+    return attacks.auc(classify(np.stack(scores, axis=-1), members), members)
 
 
 # %% [markdown]
@@ -1091,7 +1095,7 @@ def calibrated_auc(key, rule, on_members):
 # The attacker calibrates its shadows as the target was, on their own members.
 
 # %%
-for rule in (quantizers.quantize_activation_clip, quantizers.quantize_gptq):
+for rule in (quantize_activation_clip, quantize_gptq):
     answer(f"members leak through {rule.__name__}", {
         key: calibrated_auc(key, rule, True) - calibrated_auc(key, rule, False) for key in settings
     })  # fmt: skip
@@ -1421,7 +1425,7 @@ if as_written:
 # One architecture, one initialisation for all models of a setting, pools of a few hundred records. Intervals over targets hold
 # for the pool at hand: another pool may leak more. Costly attacks are judged on `n_costly` targets, and their intervals
 # say so. The attacks are ours or library calls in our protocol, not the authors' code; the golden tests of
-# `tests/test_families.py` compare some of them with independent implementations.
+# `tests/test_families.py` and `tests/test_boundary_attacks.py` compare some of them with independent implementations.
 
 # %% [markdown]
 # ## Exercises

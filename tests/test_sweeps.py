@@ -1,8 +1,9 @@
-"""A sweep on a Dask cluster: the same numbers as without one, also when a worker is killed; clear errors."""
+"""A sweep, here and on a Dask cluster: it resumes, gives the same numbers though a worker is killed; clear errors."""
 
 import os
 import signal
 import socket
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,8 @@ import dask
 import numpy as np
 import pytest
 from distributed import LocalCluster
+
+from qmis_utils import sweeps
 
 
 def mean_square(number, values, folder):
@@ -28,14 +31,50 @@ def mean_square(number, values, folder):
 
 def sweep(numbers, folder, monkeypatch, cluster=None):
     """Sweep with a cache and a log of its own; return the results and the (number, process) pairs of the log."""
-    from qmis_utils import run  # the slow import: not for the workers, who import this module
-
     folder.mkdir(exist_ok=True)
     monkeypatch.setenv("QMIS_CACHE", str(folder / "cache"))
     values = [np.random.default_rng(number + 9).normal(size=5000) for number in numbers]
     points = [{"number": n, "values": v, "folder": str(folder)} for n, v in zip(numbers, values, strict=True)]
-    results = run.sweep(mean_square, points, cluster=cluster)
+    results = sweeps.sweep(mean_square, points, cluster=cluster)
     return results, [tuple(map(int, line.split())) for line in (folder / "log").read_text().splitlines()]
+
+
+def square(x, calls):
+    with Path(calls).open("a") as file:
+        file.write(f"{x} ")
+    if x < 0:
+        raise ArithmeticError("interrupted")
+    return x * x
+
+
+def where(x):
+    return x, os.environ["OMP_NUM_THREADS"], os.getpid()
+
+
+def test_a_sweep_resumes_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path / "cache"))
+    calls = tmp_path / "calls"
+    with pytest.raises(ArithmeticError):
+        sweeps.sweep(square, [{"x": x, "calls": str(calls)} for x in (3, 1, -1, 2)])
+    assert sweeps.sweep(square, [{"x": x, "calls": str(calls)} for x in (3, 1, 2)]) == [9, 1, 4]
+    assert calls.read_text() == "3 1 -1 2 "
+
+
+def test_a_long_sweep_uses_processes_of_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    found = sweeps.sweep(where, [{"x": x} for x in range(8)])
+    assert [x for x, _, _ in found] == list(range(8))
+    assert {threads for _, threads, _ in found} == {"1"}
+    assert os.getpid() not in {process for _, _, process in found}
+    assert sweeps.sweep(where, [{"x": x} for x in range(8)]) == found  # kept on disk by the workers
+
+
+def test_a_sweep_on_a_cluster_needs_dask(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    with pytest.raises(ValueError, match="needs `pip install distributed`"):
+        sweeps.sweep(square, [{"x": 1, "calls": str(tmp_path / "calls")}], cluster="tcp://127.0.0.1:1")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,71 @@
+"""Sweeps: a function at many points, here or on a Dask cluster, each result kept on disk."""
+
+import hashlib
+import os
+import re
+import warnings
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import joblib
+from tqdm import tqdm
+
+CACHE = Path(__file__).resolve().parents[1] / "build" / "cache"
+
+
+def sweep(function, points, cluster=None):
+    """Evaluate a function at many points, each result kept on disk, so that an interrupted sweep resumes.
+
+    The cache is keyed by the function's source, its arguments and the sources of `qmis_utils`; `make clean` empties it.
+
+    Args:
+        function: of keyword arguments; its result must not depend on anything else.
+        points: list of dicts of keyword arguments.
+        cluster: address of a Dask scheduler ("tcp://host:8786"), whose workers have this package; None runs here, from
+            eight points on in as many processes, of one thread each, as a kernel has threads.
+
+    Returns:
+        list of the results, in the order of the points.
+
+    Example:
+        >>> sweep(security_at, [{"n": n, "step": 0.5} for n in (10, 100, 1000)])
+    """
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    cache = Path(os.environ.get("QMIS_CACHE", CACHE)) / hashlib.sha256(sources).hexdigest()[:16]
+    cached = joblib.Memory(cache, verbose=0).cache(function)
+    points = list(points)
+    with _backend(cluster, len(points)) as backend:
+        results = backend(joblib.delayed(cached)(**point) for point in points)
+        return list(tqdm(results, total=len(points), desc=function.__name__, unit="point"))
+
+
+@contextmanager
+def _backend(cluster, n_points):
+    """Yield what runs delayed calls and gives their results in order: here, or on a Dask cluster."""
+    if cluster is None:
+        threads = int(os.environ.get("OMP_NUM_THREADS", joblib.cpu_count()))
+        n_jobs = threads if n_points >= 8 else 1  # processes take seconds to start
+        with joblib.parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
+            # after a pause of the machine loky replaces its workers: nothing is lost, and outputs must not tell of it
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            yield joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise ValueError("cluster: sweeping on a Dask cluster needs `pip install distributed`") from None
+    if not re.fullmatch(r"tcp://.+:\d+", str(cluster)):  # a client of what is no address may hang when it is collected
+        raise ValueError(f"cluster: an address looks like 'tcp://host:8786'; got {cluster!r}")
+    try:
+        client = Client(cluster, timeout="5s")
+    except OSError as error:
+        raise ValueError(f"cluster: no Dask scheduler answers at {cluster!r}: {error}") from None
+
+    def submit(calls):
+        # each task carries its arguments: joblib's own Dask backend loses arrays with the worker that holds them
+        futures = [client.submit(partial(function, **arguments), pure=False) for function, _, arguments in calls]
+        return (future.result() for future in futures)
+
+    with client:
+        yield submit

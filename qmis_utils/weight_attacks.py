@@ -1,0 +1,101 @@
+"""Attacks on released weights: regression of membership, influence of a record, and the alignment of hidden units.
+
+``weights`` are (M, P), scores (M, N) as in ``attacks``. Models of one initialisation can be compared weight by weight;
+others only after ``align``.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from qmis_utils.attacks import halves
+
+
+def _left_out_predictions(weights, members, penalties):
+    """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
+
+    One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N).
+    """
+    w, y = np.asarray(weights, np.float64), np.asarray(members, bool) * 2.0 - 1
+    w = w - w.mean(axis=0)
+    gram = w @ w.T
+    values, vectors = np.linalg.eigh(gram)
+    for penalty in np.asarray(penalties) * max(np.trace(gram) / len(w), 1e-300):
+        shrink = np.maximum(values, 0) / (np.maximum(values, 0) + penalty)
+        hat = (vectors * shrink) @ vectors.T + 1 / len(w)  # the intercept is not penalised
+        leverage = np.diag(hat)[:, None]
+        yield (hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9)
+
+
+def ridge_penalty(weights, members, penalties):
+    """Return the penalty whose leave-one-out predictions of membership miss least, over all records."""
+    truth = np.asarray(members, bool) * 2.0 - 1
+    errors = [np.square(truth - fit).mean() for fit in _left_out_predictions(weights, members, penalties)]
+    return penalties[int(np.argmin(errors))]
+
+
+def weight_regression(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)):
+    """Score records by regressing membership on the released weights, leave-one-out (white box).
+
+    Parameters: ``weights`` (M, P) of each model, ``members`` (M, N); ``penalties`` ridge penalties relative to the
+    mean squared norm of the centred weights. Of several, each target takes the one that suits the *other* half of the
+    models: chosen on all, it could read the target's own membership, if only a little; that needs four models.
+    Returns (M, N): the membership of each record in each model as predicted from all *other* models.
+    """
+    if len(penalties) == 1:
+        return next(_left_out_predictions(weights, members, penalties))
+    weights, members = np.asarray(weights), np.asarray(members)
+    scores = np.empty(members.shape)
+    for targets, others in halves(len(members), 4):
+        best = ridge_penalty(weights[others], members[others], penalties)
+        scores[targets] = next(_left_out_predictions(weights, members, (best,)))[targets]
+    return scores
+
+
+def influence_score(weights, gradients, penalty=1e-2):
+    """Score records by the whitened influence of each record on the weights (white box, no membership used).
+
+    Parameters: ``weights`` (M, P); ``gradients`` (N, P) of each record's loss at the mean model; ``penalty`` added to
+    the covariance of the weights over models, relative to its mean eigenvalue on the models' span.
+    Returns (M, N): -(theta - mean)' (C + penalty I)^-1 gradient, the first-order log-likelihood ratio of a shift along
+    the record's gradient (Sablayrolles et al. 2019, arXiv 1908.11229; Leemann et al. 2023, arXiv 2306.07273).
+    """
+    w = np.asarray(weights, np.float64)
+    w = w - w.mean(axis=0)
+    gram = w @ w.T
+    ridge = penalty * max(np.trace(gram) / len(w), 1e-300)
+    projected = w @ np.asarray(gradients, np.float64).T  # (M, N)
+    # Woodbury: W (W'W + ridge I)^-1 G' = (W W' + ridge I)^-1 W G'
+    return -np.linalg.solve(gram + ridge * np.eye(len(w)), projected)
+
+
+def align(models, reference=0):
+    """Permute the hidden units of every model onto those of one of them; every model stays the same function.
+
+    Parameters: ``models`` (M) with hidden layers, ``reference`` the index of the one. Returns an Ensemble. Layers are
+    matched from the input on by their incoming weights, then with the outgoing ones until nothing moves: the weight
+    matching of Ainsworth et al. (2023), arXiv 2209.04836, algorithm 1. Membership is not used.
+    """
+    layers = [torch.cat([w, b[..., None]], dim=2).double().numpy() for w, b in
+              zip(models.weights, models.biases, strict=True)]  # fmt: skip
+    for model in range(len(models)):
+        own, home = ([layer[at] for layer in layers] for at in (model, reference))
+        for sweep in range(20):  # enough: each sweep brings the models nearer, and most need two or three
+            moves = [_match(own, home, layer, outgoing=sweep > 0) for layer in range(len(own) - 1)]
+            if sweep and not any(moves):
+                break
+    tensors = [torch.as_tensor(layer, dtype=torch.float32) for layer in layers]
+    return replace(models, weights=tuple(t[..., :-1] for t in tensors), biases=tuple(t[..., -1] for t in tensors))
+
+
+def _match(own, home, layer, outgoing):
+    """Permute the units of one hidden layer of ``own``, in place, onto those of ``home``; say whether any moved."""
+    similarity = home[layer] @ own[layer].T
+    if outgoing:
+        similarity += home[layer + 1][:, :-1].T @ own[layer + 1][:, :-1]
+    order = linear_sum_assignment(similarity, maximize=True)[1]
+    own[layer][:] = own[layer][order]
+    own[layer + 1][:, :-1] = own[layer + 1][:, order]
+    return (order != np.arange(len(order))).any()
