@@ -61,6 +61,12 @@ def _copies(members, heldout):
     return leaked, len(members) - len(inside)
 
 
+def _digest(module):
+    """Return a hash of a module's parameters, which two trainings on different data do not share."""
+    parts = (p.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy() for p in module.parameters())
+    return hashlib.blake2b(b"".join(part.tobytes() for part in parts), digest_size=16).digest()
+
+
 def _models(model, members, n_shadows, trained_on, seed):
     """Return the models to audit, one after the other, and which members each was trained on (or None)."""
     if isinstance(model, nn.Module):
@@ -85,12 +91,14 @@ def _models(model, members, n_shadows, trained_on, seed):
 
     def trained():
         """Train the models one after the other, each on its half."""
-        last = None
+        last, weights = None, None
         for place, half in enumerate(torch.from_numpy(halves)):
             module = _train(model, members[0][half], members[1][half], seed + place)
             if module is last:
                 raise ValueError("the training function returned the same model twice: build a new one inside it")
-            last = module
+            last, before, weights = module, weights, _digest(module)
+            if weights == before:
+                raise ValueError("the training function gave equal weights on other members: does it use its inputs?")
             yield module
 
     return trained(), halves

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from qmis_utils import attacks, boundary_attacks, ensemble, learned_attacks, weight_attacks
 
@@ -162,6 +163,7 @@ def modified_entropy_by_class(evidence):
     return margins
 
 
+@threadpool_limits.wrap(limits=1, user_api="openmp")  # see ``learned_attacks.classify``
 def quantile(evidence, fpr=0.1):
     """Score by the margin over the confidence that all but ``fpr`` of the population records like it stay below.
 

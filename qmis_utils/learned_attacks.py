@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from qmis_utils import attacks, ensemble
 
 
+@threadpool_limits.wrap(limits=1, user_api="openmp")  # fits are so small that threads would mostly wait for each other
 def classify(features, members, classes=None, shadows=None, seed=0):
     """Train a membership classifier on one half of the models and score the other half, and the reverse.
 

@@ -91,12 +91,9 @@ def mean_interval(values, draws):
     Student's t below ten settings, where percentile intervals are too short (of three values they are the range); from
     ten on ``bootstrap_settings``. NaN for a single setting.
     """
-    values = np.asarray(values, float)
     if len(values) >= 10:
-        return bootstrap_settings(values, np.mean, draws)
-    spread = values.std(ddof=1) if len(values) > 1 else np.nan
-    half = stats.t.ppf(0.975, len(values) - 1) * spread / np.sqrt(len(values))
-    return max(values.mean() - half, -1.0), min(values.mean() + half, 1.0)
+        return bootstrap_settings(np.asarray(values, float), np.mean, draws)
+    return attacks.mean_interval(values)[1:]
 
 
 def _hard_tau(name, results, attack, mask):

@@ -1,5 +1,6 @@
 """The audit of a reader's own model: its numbers by hand, bits restored, bad input named, hostile names escaped."""
 
+import copy
 import html.parser
 
 import numpy as np
@@ -401,6 +402,8 @@ def test_training_functions_that_cannot_serve_are_named(world):
     one = mlp()
     with pytest.raises(ValueError, match="returned the same model twice: build a new one"):
         run(world, model=lambda x, y, seed: one)
+    with pytest.raises(ValueError, match="gave equal weights on other members"):
+        run(world, model=lambda x, y, seed: copy.deepcopy(one))
     with pytest.raises(ValueError, match=r"called as train\(inputs, labels, seed\): too many positional arguments"):
         run(world, model=lambda x, y: mlp())
     with pytest.raises(ValueError, match="got OrderedDict"):
