@@ -173,15 +173,16 @@ def bootstrap(per_target, rng, draws=1000):
     return counts @ per_target / len(per_target)
 
 
-def mean_interval(values):
-    """Return mean, low and high: Student's 95 % interval of the mean of a few replicates, cut at -1 and 1.
+def mean_interval(values, most=np.inf):
+    """Return mean, low and high: Student's 95 % interval of the mean of a few replicates.
 
-    For quantities that end at 1, such as an AUC or Kendall's tau; a single value has no interval, NaN.
+    Parameters: ``values`` of the replicates; ``most``, beyond which their size cannot go, cuts the interval: 1 for an
+    AUC or Kendall's tau. A single value has no interval, NaN.
     """
     values = np.asarray(values, float)
     spread = values.std(ddof=1) if len(values) > 1 else np.nan
     half = student_t.ppf(0.975, len(values) - 1) * spread / np.sqrt(len(values))
-    return values.mean(), max(values.mean() - half, -1.0), min(values.mean() + half, 1.0)
+    return values.mean(), max(values.mean() - half, -most), min(values.mean() + half, most)
 
 
 def interval(draws, level=0.95):

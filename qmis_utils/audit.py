@@ -62,9 +62,11 @@ def _copies(members, heldout):
 
 
 def _digest(module):
-    """Return a hash of a module's parameters, which two trainings on different data do not share."""
-    parts = (p.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy() for p in module.parameters())
-    return hashlib.blake2b(b"".join(part.tobytes() for part in parts), digest_size=16).digest()
+    """Return a hash of a module's parameters and buffers, which trainings on different data do not share."""
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in (*module.parameters(), *module.buffers()):
+        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+    return digest.digest()
 
 
 def _models(model, members, n_shadows, trained_on, seed):
@@ -72,7 +74,7 @@ def _models(model, members, n_shadows, trained_on, seed):
     if isinstance(model, nn.Module):
         return [model], None
     if isinstance(model, list | tuple):
-        if len({id(m) for m in model if isinstance(m, nn.Module)}) != max(len(model), 2):
+        if len({_digest(m) for m in model if isinstance(m, nn.Module)}) != max(len(model), 2):
             raise ValueError("model as a list must hold at least two different torch modules")
         shape = (len(model), len(members[0]))
         if trained_on is not None and np.shape(trained_on) != shape:

@@ -140,10 +140,15 @@ def utility(outputs, y, kind):
     return 1 - np.mean((outputs - y) ** 2, axis=1) / np.var(y)
 
 
-def recalibrated(outputs, y, kind="regression"):
-    """Return the R2 of each model after the best gain and offset, the squared correlation; 0 for a constant model."""
-    outputs, y = outputs - outputs.mean(axis=1, keepdims=True), y - y.mean()
-    return (outputs @ y) ** 2 / np.maximum((outputs**2).sum(axis=1) * (y**2).sum(), 1e-12)
+def recalibrate(outputs, y, seed=0):
+    """Return outputs (M, m) after a gain and an offset, which each half of the molecules takes from the other half."""
+    result, halves = np.empty_like(outputs), np.array_split(np.random.default_rng(seed).permutation(len(y)), 2)
+    for fit, judge in (halves, halves[::-1]):
+        centre = outputs[:, fit].mean(axis=1, keepdims=True)
+        x, target = outputs[:, fit] - centre, y[fit] - y[fit].mean()
+        gain = (x @ target) / np.maximum((x**2).sum(axis=1), 1e-12)
+        result[:, judge] = gain[:, None] * (outputs[:, judge] - centre) + y[fit].mean()
+    return result
 
 
 def spearman(outputs, y):
@@ -281,7 +286,7 @@ def use(outputs, setting):
     return {
         "utility": utility(outputs, y, setting.kind).mean(),
         "spearman": spearman(outputs, y).mean() if regression else np.nan,
-        "recalibrated": recalibrated(outputs, y).mean() if regression else np.nan,
+        "recalibrated": utility(recalibrate(outputs, y), y, "regression").mean() if regression else np.nan,
         "some": outputs[few],
     }  # fmt: skip
 

@@ -85,15 +85,15 @@ def bootstrap_settings(values, reduce, draws, seed=0):
     return tuple(np.quantile([reduce([values[i] for i in pick]) for pick in picks], [0.025, 0.975]))
 
 
-def mean_interval(values, draws):
-    """Return the 95 % interval (low, high) of the mean of one value per setting, cut at -1 and 1.
+def mean_interval(values, draws, most=np.inf):
+    """Return the 95 % interval (low, high) of the mean of one value per setting, cut at -most and most.
 
     Student's t below ten settings, where percentile intervals are too short (of three values they are the range); from
     ten on ``bootstrap_settings``. NaN for a single setting.
     """
     if len(values) >= 10:
         return bootstrap_settings(np.asarray(values, float), np.mean, draws)
-    return attacks.mean_interval(values)[1:]
+    return attacks.mean_interval(values, most)[1:]
 
 
 def _hard_tau(name, results, attack, mask):
@@ -136,7 +136,7 @@ def summarise(tau, results, settings, reference, draws):
                 least = (np.nan, np.nan)  # a resampled minimum never falls below the minimum
                 low, high = least if setting == "min" else bootstrap_settings(values, reduce, draws)
                 if setting == "mean":
-                    low, high = mean_interval(values, draws)
+                    low, high = mean_interval(values, draws, most=1)
                 rows.append(first | {"setting": setting, "tau": reduce(list(values)), "low": low, "high": high})
     return pd.DataFrame(rows)
 

@@ -16,7 +16,8 @@ from qmis_utils.attacks import auc, halves
 def _left_out_predictions(weights, members, penalties):
     """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
 
-    One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N).
+    One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N). Rounded to nine
+    digits: where all models release the same, predictions tie, and errors of leaving one out must not tell.
     """
     w, y = np.asarray(weights, np.float64), np.asarray(members, bool) * 2.0 - 1
     w = w - w.mean(axis=0)
@@ -26,7 +27,7 @@ def _left_out_predictions(weights, members, penalties):
         shrink = np.maximum(values, 0) / (np.maximum(values, 0) + penalty)
         hat = (vectors * shrink) @ vectors.T + 1 / len(w)  # the intercept is not penalised
         leverage = np.diag(hat)[:, None]
-        yield (hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9)
+        yield np.round((hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9), 9)
 
 
 def ridge_penalty(weights, members, penalties):

@@ -111,7 +111,9 @@ def test_scores_of_outputs_against_independent_formulas():
     y = rng.normal(size=50)
     outputs = np.vstack([y, 3 * y - 2, rng.normal(size=50), np.zeros(50)])
     assert heads.utility(outputs[:1], y, "regression") == pytest.approx(1)
-    assert heads.recalibrated(outputs, y) == pytest.approx([1, 1, np.corrcoef(outputs[2], y)[0, 1] ** 2, 0])
+    again = heads.utility(heads.recalibrate(outputs, y), y, "regression")
+    assert again[:2] == pytest.approx([1, 1])
+    assert (again[2:] < 0.05).all()  # judged on molecules that did not fit it: noise and a constant gain nothing
     assert heads.spearman(outputs, y) == pytest.approx([1, 1, spearmanr(outputs[2], y).statistic, 0])
     assert heads.utility(outputs[:2], y > 0, "classification") == pytest.approx([1, 1])
 
@@ -204,7 +206,7 @@ def test_regression_has_no_closed_law_but_a_rank_correlation(source, write):
     assert np.isnan(result["predicted"]["closed", "rho"]).all()
     assert np.isfinite(result["predicted"]["simulation", "rho"]).all()
     assert np.isfinite(result["spearman"]).all()
-    assert (result["recalibrated"] >= result["utility"] - 1e-6).all()
+    assert np.isfinite(result["recalibrated"]).all()
 
 
 def test_a_point_refuses_another_table(source, write):

@@ -556,7 +556,7 @@ pd.DataFrame({label: frame.mean() for label, frame in pool_auc.items()}).round(3
 # %%
 columns = ["auc", "auc_low", "auc_high", "accuracy", "acc_low", "acc_high"]
 trade = pd.DataFrame([
-    (label, name, *attacks.mean_interval(pool_auc[label][name]), *attacks.mean_interval([acc[i] for _, acc, _ in pools[label]]))
+    (label, name, *attacks.mean_interval(pool_auc[label][name], most=1), *attacks.mean_interval([acc[i] for _, acc, _ in pools[label]], most=1))
     for label in pools for i, name in enumerate(scores)
 ], columns=["difficulty", "quantizer", *columns])  # fmt: skip
 trade.round(3)
@@ -593,7 +593,7 @@ pool_tau = {
     ]) for label in pools
 }  # fmt: skip
 tau_summary = pd.DataFrame([
-    (label, k, *attacks.mean_interval(frame[k])) for label, frame in pool_tau.items() for k in frame
+    (label, k, *attacks.mean_interval(frame[k], most=1)) for label, frame in pool_tau.items() for k in frame
 ], columns=["difficulty", "estimator", "tau", "low", "high"])  # fmt: skip
 tau_summary.pivot(index="estimator", columns="difficulty", values="tau").loc[list(pool_tau["easy"])].round(3)
 
@@ -623,7 +623,7 @@ figures.save_figure(
 
 # %%
 def verdict(claim, difficulty, values, bar=0.0):
-    estimate, low, high = attacks.mean_interval(values)
+    estimate, low, high = attacks.mean_interval(values, most=1 if bar else 2)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
     return {"claim": claim, "difficulty": difficulty, "verdict": word, "estimate": estimate, "low": low, "high": high}
 

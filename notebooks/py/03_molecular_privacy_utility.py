@@ -274,7 +274,7 @@ def blind_rows(frame, members, label):
     return [
         frame.attrs["name"],
         f"blind, {label}",
-        *attacks.mean_interval(blind_auc(x, frame.y.to_numpy(float), members)),
+        *attacks.mean_interval(blind_auc(x, frame.y.to_numpy(float), members), most=1),
     ]
 
 
@@ -372,7 +372,7 @@ print(f"full precision: LiRA AUC {found.mean():.3f}, from {found.min():.3f} to {
 # %%
 null_members = attacks.permuted(members, np.random.default_rng([seed, 0, 1]))
 null = attacks.auc(attacks.lira(signals, null_members, "online_fixed"), null_members)
-print("AUC under permuted membership: {:.3f} [{:.3f}, {:.3f}]".format(*attacks.mean_interval(null)))
+print("AUC under permuted membership: {:.3f} [{:.3f}, {:.3f}]".format(*attacks.mean_interval(null, most=1)))
 
 # %% [markdown]
 # Now quantize the heads and attack again; and ask the spare heads for the recommended indicator, $\rho$ on the pool
@@ -460,7 +460,7 @@ controls = [blind]
 for kind, column in [("LiRA, permuted membership", "null_auc"), ("LiRA, full precision", "attack_auc")]:
     part = study if column == "null_auc" else study[study.quantizer == "fp32"]
     per_seed = part.groupby(["task", "seed"])[column].mean().unstack("task")
-    lines = [[task, kind, *attacks.mean_interval(per_seed[task])] for task in origin]
+    lines = [[task, kind, *attacks.mean_interval(per_seed[task], most=1)] for task in origin]
     controls.append(pd.DataFrame(lines, columns=blind.columns))
 controls = pd.concat(controls, ignore_index=True)
 controls.pivot(index="task", columns="membership", values="auc").loc[list(origin)].round(3)
@@ -528,15 +528,19 @@ figures.save_figure(
 
 
 # %%
-def utility_draws(key, score):
-    """Return bootstrap draws (n_groups * n_draws, quantizers) of the mean score over a few heads of every group."""
+def utility_draws(key, change=None):
+    """Return bootstrap draws (n_groups * n_draws, quantizers) of the mean utility over a few heads of every group.
+
+    `change` is what is done to the outputs first.
+    """
     s, rng = settings[key], np.random.default_rng(seed)
     outputs = np.concatenate([r["some"] for r in results[key]], axis=1)
     n_draw, m = n_groups * n_draws, len(s.y_test)
     picks = rng.integers(m, size=(4 * n_draw, m))
     usable = [pick for pick in picks if len(np.unique(s.y_test[pick])) > 1]  # a draw of one class has no AUROC
     flat = outputs.reshape(-1, m)
-    draws = [score(flat[:, pick], s.y_test[pick], s.kind) for pick in usable[:n_draw]]
+    flat = flat if change is None else change(flat, s.y_test)
+    draws = [heads.utility(flat[:, pick], s.y_test[pick], s.kind) for pick in usable[:n_draw]]
     return pd.DataFrame(np.reshape(draws, (-1, len(NAMES), outputs.shape[1])).mean(axis=2), columns=NAMES)
 
 
@@ -544,7 +548,7 @@ def utility_draws(key, score):
 # For the first setting, the interval of every quantizer:
 
 # %%
-boot = {key: utility_draws(key, heads.utility) for key in settings}
+boot = {key: utility_draws(key) for key in settings}
 boot[next(iter(settings))].quantile([0.025, 0.975]).round(3)
 
 # %% [markdown]
@@ -556,7 +560,7 @@ def summarise(part):
     """Return mean and interval of attack AUC and utility over the groups of one setting and quantizer."""
     *key, name = part.name
     low, high = boot[tuple(key)][name].quantile([0.025, 0.975])
-    mean, auc_low, auc_high = attacks.mean_interval(part.attack_auc)
+    mean, auc_low, auc_high = attacks.mean_interval(part.attack_auc, most=1)
     return pd.Series({"mean_auc": mean, "auc_low": auc_low, "auc_high": auc_high, "mean_utility": part.utility.mean(),
                       "utility_low": low, "utility_high": high})  # fmt: skip
 
@@ -660,7 +664,8 @@ often = often.set_axis(["often", "often_low", "often_high"], axis=1).clip(0, 1)
 # %% [markdown]
 # To pool settings whose full precision differs, both axes are turned into *shares kept*. Of utility, the share that a
 # quantizer keeps of what full precision has above a model that knows nothing, whose AUROC is 0.5 and whose $R^2$ is 0. Of
-# the attack, the share that it keeps of its AUC above 0.5. Both are ratios of means over the settings of a kind.
+# the attack, the share that it keeps of its AUC above 0.5. Both are ratios of means over the settings of a kind, and mean
+# nothing where full precision itself is no better than chance (section 10 says if so).
 
 # %%
 kinds = list(dict.fromkeys(s.kind for s in settings.values()))
@@ -722,14 +727,15 @@ figures.save_figure(
 # ### Is regression hit harder, and is it the order or the scale that breaks?
 #
 # $R^2$ punishes a head whose outputs are in the right order but too large or too small; AUROC cannot see that. So a fair
-# comparison of the two kinds of task needs one more number. The squared correlation is the $R^2$ of a head after the best
-# gain and offset (`heads.recalibrated`): what it restores was scale, what stays lost was order.
+# comparison of the two kinds of task needs one more number: the $R^2$ of a head after one gain and one offset, which each half
+# of the test molecules takes from the other half (`heads.recalibrate`). What they restore was scale, what stays lost was
+# order. Both shares are of the $R^2$ of full precision as it is.
 
 # %%
 regressions = [key for key, s in settings.items() if s.kind == "regression"]
 if regressions:
-    after = sum(utility_draws(key, heads.recalibrated) for key in regressions)
-    kept["recalibrated"] = after.div(after["fp32"], axis=0)
+    after = sum(utility_draws(key, heads.recalibrate) for key in regressions)
+    kept["recalibrated"] = after.div(above["regression"]["fp32"], axis=0)
 
 # %% [markdown]
 # The share of utility kept, as classification, as regression, and as regression after recalibration:
@@ -829,7 +835,7 @@ taus.pivot_table(index=KEY, columns="indicator", values="tau", sort=False, dropn
 def pool_taus(part, task):
     """Return a row per candidate: tau, its interval over groups, and tau-b, means over some settings."""
     per_group = part.groupby(["indicator", "seed"], sort=False)[["tau", "tau_b"]].mean()
-    found = per_group.tau.groupby("indicator", sort=False).apply(attacks.mean_interval).apply(pd.Series)
+    found = per_group.tau.groupby("indicator", sort=False).apply(attacks.mean_interval, most=1).apply(pd.Series)
     found = found.set_axis(["tau", "low", "high"], axis=1)
     return found.assign(tau_b=per_group.tau_b.groupby("indicator").mean(), task=task).reset_index()
 
@@ -1027,11 +1033,11 @@ def describe(s):
 
 # %%
 def exposure_table(task):
-    """Return what describes the molecules of a task, and their exposure in even, odd and all groups."""
+    """Return what describes the molecules of a task, and their exposure in even, odd and all groups, `zeros` under ternary_90."""
     of_task = [key for key in settings if key[0] == task]
-    parts = [pd.DataFrame({"smiles": settings[key].smiles} | {
-        name: exposures(key, groups) for name, groups in {"picked": even, "judged": odd, "exposure": range(n_groups)}.items()
-    }) for key in of_task]  # fmt: skip
+    wanted = {"picked": (even,), "judged": (odd,), "zeros": (odd, "ternary_90"), "exposure": (range(n_groups),)}
+    parts = [pd.DataFrame({"smiles": settings[key].smiles} | {name: exposures(key, *what) for name, what in wanted.items()})
+             for key in of_task]  # fmt: skip
     mean = pd.concat(parts).groupby("smiles").mean()
     return describe(settings[of_task[0]]).join(mean, on="smiles").assign(task=task)
 
@@ -1048,11 +1054,11 @@ exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).uns
 cast = exposed[exposed.task.isin(DRAWN)].sort_values("picked", ascending=False)
 cast = cast.groupby("task", sort=False).head(10 // len(DRAWN))  # ten molecules in all
 cast = cast.sort_values("task", key=lambda c: c.map(list(origin).index), kind="stable").reset_index(drop=True)
-cast = cast.assign(advantage=heads.advantage(cast.judged)).drop(columns=["picked", "exposure"])
+cast = cast.assign(advantage=heads.advantage(cast.judged)).drop(columns=["picked", "zeros", "exposure"])
 cast[["task", "smiles", "y", "family", "similarity", "gap", "advantage"]].round(2)
 
 # %%
-everyone = exposed.assign(advantage=heads.advantage(exposed.judged)).drop(columns=["picked", "exposure"])
+everyone = exposed.assign(advantage=heads.advantage(exposed.judged)).drop(columns=["picked", "zeros", "exposure"])
 listed = everyone if any(task.startswith("csv:") for task in tasks) else cast
 
 
@@ -1176,7 +1182,7 @@ def judge(claim, estimate, interval, each=(), bar=0.0):
 # %%
 def judge_groups(claim, values, bar=0.0):
     """Judge a column indexed by setting and group: its mean over settings, the interval over groups."""
-    mean, *interval = attacks.mean_interval(values.groupby("seed").mean())
+    mean, *interval = attacks.mean_interval(values.groupby("seed").mean(), most=1 if bar else np.inf)
     return judge(claim, mean, interval, values.groupby(KEY).mean(), bar)
 
 
@@ -1197,7 +1203,7 @@ for kind in kinds:
     ]
 
 # %% [markdown]
-# Utility compares shares kept; `recalibrated` is the regression after its best gain and offset. Two claims need both kinds
+# Utility compares shares kept; `recalibrated` is the regression after a refitted gain and offset. Two claims need both kinds
 # of task: is regression hit harder, before and after recalibration?
 
 # %%
@@ -1229,13 +1235,17 @@ verdicts.round(3)
 
 # %% [markdown]
 # Verdicts on utility rest on the test molecules, the others on groups. A bootstrap over fewer than about a hundred molecules
-# promises too much, and an interval over two or three groups is short by chance as often as not, so distrust verdicts and
-# findings if the next lines say so.
+# promises too much; an interval over two or three groups has an erratic length; and a share of nothing is nothing. So distrust
+# verdicts and findings if the next lines say so.
 
 # %%
 small = {f"{s.name}: {len(s.x_test)}" for s in settings.values() if len(s.x_test) < 100}
 print("test sets under 100 molecules:", "; ".join(sorted(small)) or "none")
-print("groups:", n_groups, "(too few for intervals)" if n_groups < 4 else "(enough for intervals)")
+print("groups:", n_groups, "(few: intervals over groups are erratic)" if n_groups < 4 else "")
+chance = [
+    k for k in kinds if above[k]["fp32"].quantile(0.025) <= 0 or attacks.mean_interval(auc.loc[k]["fp32"])[1] <= 0
+]
+print("full precision not above chance, shares mean nothing:", "; ".join(chance) or "nowhere")
 
 # %% [markdown]
 # The whole table as a picture. A claim is reproduced when its interval lies to the right of its tick.
@@ -1261,102 +1271,133 @@ figures.save_figure(
 # %% [markdown]
 # ### Findings, and what to do about them
 #
-# One line of advice for each finding, with the number it rests on. The advice is chosen by the interval: one line if it lies
-# above the bar, another if below, and if it holds the bar the run has not settled the matter, and says so. So the table also
-# speaks of one of your own; the wording is ours.
+# One line of advice for each finding, with the number it rests on. The interval chooses the advice: one line if it lies above
+# the bar, another if below, and if it holds the bar the run has not settled the matter, and says so; unless all of it lies
+# within a margin that would not change a choice. So the table also speaks of one of your own; the wording is ours.
 
 # %%
 findings = []
 
 
-def find(finding, estimate, interval, above, below, bar=0.0):
+def find(finding, estimate, interval, above, below, bar=0.0, margin=0.0):
     """Add a finding, and the advice that its interval allows."""
     low, high = interval
     advice = (
         above if low > bar else below if high < bar else "not settled by this run: measure it on the model you ship"
     )
+    if bar - margin < low and high < bar + margin:
+        advice = "no difference that matters here"
     findings.append({"finding": finding, "estimate": estimate, "low": low, "high": high, "bar": bar, "advice": advice})
 
 
-def find_mean(finding, values, above, below, bar=0.0):
-    """Add a finding on the mean of a few replicates."""
+def find_mean(finding, values, above, below, **how):
+    """Add a finding on the mean over groups."""
     mean, *interval = attacks.mean_interval(values)
-    find(finding, mean, interval, above, below, bar)
+    find(finding, mean, interval, above, below, **how)
 
 
 # %% [markdown]
-# What do zeros buy, and at what price? Shares of the attack and of utility, as in the pooled plane:
+# What do more zeros in a ternary head buy, and at what price? Plain differences of AUC, and of AUROC or $R^2$, means over the
+# settings of a kind.
 
 # %%
-shares_kept = auc.div(auc["fp32"], axis=0)
 for kind in kinds:
-    spared = shares_kept.loc[kind]
+    spared = (wide.loc[kind]["ternary_33"] - wide.loc[kind]["ternary_90"]).groupby("seed").mean()
     find_mean(
-        f"{kind}: share of the attack that ternary_90 takes away beyond ternary_33",
-        spared["ternary_33"] - spared["ternary_90"],
-        "zeros buy privacy: take the sparsest head whose utility you can accept",
-        "zeros buy no privacy here: choose by utility",
-    )
-    lost = kept[kind]["ternary_33"] - kept[kind]["ternary_90"]
-    find(f"{kind}: share of utility that ternary_90 loses beyond ternary_33", lost.median(), spread(lost),
-         "zeros cost utility: judge the head on a test set of your own first", "zeros cost no utility here: take the sparsest")  # fmt: skip
+        f"{kind}: attack AUC against ternary_33 less that against ternary_90", spared,
+        "of ternary heads, the one with more zeros leaks less: take the most zeros whose utility you can accept",
+        "more zeros leak more here: choose by the attack, not by sparsity", margin=0.01,
+    )  # fmt: skip
+    lost = np.mean([boot[k]["ternary_33"] - boot[k]["ternary_90"] for k in boot if settings[k].kind == kind], axis=0)
+    find(f"{kind}: utility of ternary_33 less that of ternary_90", np.median(lost), spread(lost),
+         "more zeros cost utility: judge the head on a test set of your own first",
+         "more zeros are more useful here: find out why before you rely on it", margin=0.01)  # fmt: skip
 
 # %% [markdown]
-# Is a plain grid on the front more often than a ternary head? Grids of two and three bits against the three `ternary_p`:
+# Is a plain grid of two or three bits on the front more often than a ternary head? The front of the means of each setting, with
+# groups and test molecules drawn anew together.
+
 
 # %%
-in_front = fronts.groupby(["kind", "seed", "quantizer"], sort=False).front.mean().unstack()
+def front_draws(key, rng):
+    """Return which quantizers are on the front of one setting, (draws, Q)."""
+    groups, useful = np.array([r["auc"].mean(axis=1) for r in results[key]]), boot[key].to_numpy()
+    leaks = groups[rng.integers(n_groups, size=(len(useful), n_groups))].mean(axis=1)
+    as_good = (useful[:, None] >= useful[:, :, None]) & (leaks[:, None] <= leaks[:, :, None])
+    return as_good.sum(axis=2) == 1
+
+
+rng = np.random.default_rng(seed)
 for kind in kinds:
-    part = in_front.loc[kind]
-    grids, ternaries = part[["uniform_2", "uniform_3"]], part[["ternary_33", "ternary_50", "ternary_90"]]
-    find_mean(
-        f"{kind}: how much more often a grid of 2 or 3 bits is on the front than a ternary head",
-        grids.mean(axis=1) - ternaries.mean(axis=1),
-        "try a plain grid of few bits before you pay for a ternary head",
-        "start from the ternary heads",
-    )
+    often = np.mean([front_draws(key, rng) for key, s in settings.items() if s.kind == kind], axis=0)
+    often = pd.DataFrame(often, columns=NAMES)
+    ahead = often[["uniform_2", "uniform_3"]].mean(axis=1) - often.filter(like="ternary_").mean(axis=1)
+    find(f"{kind}: how much more often a grid of 2 or 3 bits is on the front than a ternary head", ahead.mean(), spread(ahead),
+         "try a plain grid of few bits before you pay for a ternary head", "start from the ternary heads", margin=0.05)  # fmt: skip
 
 # %% [markdown]
-# Regression, and the numbers that need no attack:
+# Regression, and the numbers that need no attack. Tau is over the pairs that the attack resolves.
 
 # %%
 if regressions:
-    extra = kept["recalibrated"]["sign"] - kept["regression"]["sign"]
-    find("regression: share of utility that a refitted gain and offset give back to sign", extra.median(), spread(extra),
-         "refit gain and offset of a quantized regression, on molecules that trained nothing", "refitting does not help here")  # fmt: skip
+    extra = (after["sign"] - above["regression"]["sign"]) / len(regressions)
+    find("regression: R2 that a refitted gain and offset give back to sign", extra.median(), spread(extra),
+         "refit gain and offset of a quantized regression, on molecules that trained nothing",
+         "refitting on so few molecules hurts: take more, or leave it", margin=0.02)  # fmt: skip
 group_tau = taus.groupby(["indicator", "seed"], sort=False).tau.mean()
-find_mean("tau of rho_pool with the attack", group_tau["rho_pool"],
+n_resolved = sum(int(np.abs(np.triu(s)).sum()) for s in signs.values())
+find_mean(f"tau of rho_pool with the attack, over {n_resolved} pairs", group_tau["rho_pool"],
           "rank quantizers by rho_pool from 16 spare heads; mistrust it where a sparse grid meets many inputs",
           "do not rank by rho_pool here: run the attack", bar=0.8)  # fmt: skip
 find_mean("tau of rho_pool less that of r over all pairs", group_tau["rho_pool"] - group_tau["r, all_pairs"],
-          "prefer rho_pool to r for networks", "prefer r here")  # fmt: skip
-miss = simulation.assign(miss=simulation.miss.abs()).groupby("seed").miss.median()
-find_mean("median miss of the simulation law, in AUC", miss,
-          "do not rely on the predicted AUC here: run the attack",
-          "one attack on full precision predicts all quantizers; still attack the one you ship", bar=0.02)  # fmt: skip
+          "prefer rho_pool to r for networks", "prefer r here", margin=0.05)  # fmt: skip
 
 # %% [markdown]
-# And the molecules. The interval of the first line is over settings, of the others over molecules, in the mean over tasks.
+# Can the predicted AUC be relied on? The miss that nine of ten predictions stay below, where there is a leak to predict: in
+# settings whose full-precision AUC is above 0.54.
 
 # %%
-face = shield[shield.quantizer == "ternary_90"]
-find_mean("advantage under ternary_90, the most exposed tenth less all molecules", face.top_tenth - face["all"],
-          "judge a release by its most exposed molecules, not by the mean", "the mean speaks for all molecules here")  # fmt: skip
-causes = {name: part for name, part in explained.groupby("description", sort=False)}
-before = "look before training for molecules {}: leave out those that must stay secret"
-for name, sign, words in [
-    ("similarity", -1, "without near neighbours"),
-    ("gap", 1, "whose neighbours disagree with them"),
-]:
+leaky = summary[(summary.quantizer == "fp32") & (summary.mean_auc > 0.54)].set_index(KEY).index
+judged = simulation[simulation.set_index(KEY).index.isin(leaky)]
+for kind, part in judged.groupby("kind", sort=False):
+    find_mean(f"{kind}: miss of the simulation law, exceeded by one prediction in ten", part.miss.abs().groupby(part.seed).quantile(0.9),
+              "do not rely on a predicted AUC here: attack each quantizer",
+              "rho_pool and one attack on full precision predict most AUCs within 0.05: attack the one you ship", bar=0.05)  # fmt: skip
+
+# %% [markdown]
+# And the molecules: intervals over molecules, in the mean over tasks. The most exposed tenth is picked in full precision by the
+# even groups, and judged under `ternary_90` by the odd ones.
+
+
+# %%
+def tenth_draws(part):
+    """Return the advantage against the most exposed tenth less that against all molecules of a task, then its draws."""
+    picked, faced = part.picked.to_numpy(), heads.advantage(part.zeros.to_numpy())
+    picks = np.random.default_rng(seed).integers(len(part), size=(n_groups * n_draws, len(part)))
+    picks = np.vstack([np.arange(len(part)), picks])
+    top = picked[picks] >= np.quantile(picked[picks], 0.9, axis=1, keepdims=True)
+    return np.array([f[t].mean() - f.mean() for f, t in zip(faced[picks], top, strict=True)])
+
+
+beyond = np.mean([tenth_draws(part) for _, part in exposed.groupby("task", sort=False)], axis=0)
+find("advantage under ternary_90, the most exposed tenth less all molecules", beyond[0], spread(beyond[1:]),
+     "judge a release by its most exposed molecules, not by the mean",
+     "under ternary_90 others are exposed than in full precision: measure them anew", margin=0.02)  # fmt: skip
+
+# %%
+screen = (
+    "such molecules tend to be more exposed: a weak screen before training; measure the exposure of those that matter"
+)
+causes = dict(list(explained.groupby("description", sort=False)))
+for name, sign in [("similarity", -1), ("gap", 1)]:
     draws = sign * np.mean(causes[name].draws.tolist(), axis=0)
     label = f"rank correlation of exposure with {'minus ' if sign < 0 else ''}the {DESCRIPTIONS[name]}"
     find(
-        label,
-        sign * causes[name].spearman.mean(),
-        spread(draws),
-        before.format(words),
-        f"molecules {words} are not the exposed ones here",
+        label, sign * causes[name].spearman.mean(), spread(draws), screen, "it is the other way round here", margin=0.05
     )
+
+# %% [markdown]
+# The numbers, and the advice they allow:
 
 # %%
 findings = pd.DataFrame(findings).set_index("finding")
@@ -1388,8 +1429,8 @@ findings[["advice"]]
 # on average (single settings go either way) and keeps more of the utility, the one of three bits is on the front nearly
 # always; `sign` leaks less than `ternary_33` in regression, and the two are not told apart in classification; regression loses
 # far more than classification until a gain and an offset are refitted; the survival correlations rank quantizers as the attack does, and
-# our estimators of $r$ do not; where `rho_pool` is wrong, a sparse grid has dropped what membership changes; molecules
-# without near neighbours, or whose neighbours have other labels, are the exposed ones.
+# our estimators of $r$ do not; where `rho_pool` is wrong, the leakier quantizer keeps more of what membership changes; molecules
+# without near neighbours, or whose neighbours have other labels, tend to be more exposed.
 #
 # Two things the tables cannot say. **Low AUC is not safety**: it is an average, found by this attacker, who sees outputs and
 # not weights. And **a share kept is not a right to keep it**: whether an advantage of 0.2 against a tenth of the molecules is
@@ -1427,7 +1468,6 @@ if as_written:
     assert (shares["kept"].loc["uniform_2"] > shares["kept"].loc["ternary_90"] + 0.05).all()
     assert (shares["often"].loc["uniform_3"] > 0.7).all()
     assert pooled_tau["rho_pool"] > max(0.85, pooled_tau.filter(like="r, ").max() + 0.2)
-    assert not findings.advice.str.startswith("not settled").any()
     assert pairs.larger[pairs.wrong].mean() > 0.8
     blind_auc_mean = controls.groupby("membership").auc.mean()
     assert abs(blind_auc_mean["LiRA, permuted membership"] - 0.5) < 0.01

@@ -1416,8 +1416,22 @@ if as_written:
     assert gains.low["members leak through quantize_gptq", "easy"] > 0
     assert (gains.low["members leak through quantize_activation_clip"] < 0).all()
     assert all(attacks.stability(found)[3] > 4 * attacks.stability(found)[4] for _, found in stability.values())
-    assert (strongest[strongest.quantizer == "ternary_90"].attack == "weight_regression").all()
     assert ((wrongs.low > 0) | (wrongs.high < 0)).all()
+
+# %% [markdown]
+# And who is strongest where:
+
+# %%
+if as_written:
+    sparse = network_rows[network_rows.quantizer == "ternary_90"].set_index(["setting", "attack"])
+    on_outputs = sparse.drop(["weight_regression", "influence"], level="attack").groupby("setting").advantage.max()
+    white = sparse.xs("weight_regression", level="attack")
+    assert (strongest[strongest.quantizer == "ternary_90"].attack == "weight_regression").all()
+    assert (on_outputs / white.advantage).round(1).between(0.4, 0.8).all()
+    assert white.low["hard"] < sparse.loc["hard"].drop(["weight_regression", "influence"]).high.max()
+    dense = network_rows[network_rows.quantizer != "ternary_90"].groupby(["setting", "quantizer"])
+    best_lira = network_rows[network_rows.attack.str.startswith("lira")].groupby(["setting", "quantizer"]).high.max()
+    assert (best_lira.reindex(dense.advantage.max().index) >= dense.low.max()).all()
 
 # %% [markdown]
 # ## Limits
