@@ -1428,7 +1428,8 @@ findings[["advice"]]
 # cost in utility, and `ternary_50` lies between them in nearly all; the plain grid of two bits leaks no more than `ternary_90`
 # on average (single settings go either way) and keeps more of the utility, the one of three bits is on the front nearly
 # always; `sign` leaks less than `ternary_33` in regression, and the two are not told apart in classification; regression loses
-# far more than classification until a gain and an offset are refitted; the survival correlations rank quantizers as the attack does, and
+# far more than classification, and once a gain and an offset are refitted on other molecules, what is left of that difference
+# is not resolved; the survival correlations rank quantizers as the attack does, and
 # our estimators of $r$ do not; where `rho_pool` is wrong, the leakier quantizer keeps more of what membership changes; molecules
 # without near neighbours, or whose neighbours have other labels, tend to be more exposed.
 #
