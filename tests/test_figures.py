@@ -81,6 +81,11 @@ def test_alt_text_with_markup_leaves_the_svg_well_formed(folder):
     assert not [element for element in tree.iter() if element.tag.endswith("script")]
 
 
+def test_a_table_of_fifty_thousand_rows_is_kept(folder):
+    save(data=pd.DataFrame({"smiles": ["CC(=O)Oc1ccccc1C(=O)O"] * 50_000, "advantage": np.linspace(0, 1, 50_000)}))
+    assert len(pd.read_csv(folder / "02_auc.csv")) == 50_000
+
+
 def test_without_a_run_nothing_committed_is_touched(tmp_path, monkeypatch):
     monkeypatch.delenv("QMIS_RUN", raising=False)
     monkeypatch.setattr(figures, "ROOT", tmp_path)
@@ -102,7 +107,7 @@ def test_without_a_run_nothing_committed_is_touched(tmp_path, monkeypatch):
         ({"rtol": {"speed": 1}}, "rtol: no column speed; columns are name, n, auc"),
         ({"atol": -1}, "finite number >= 0"),
         ({"rtol": float("nan")}, "finite number >= 0"),
-        ({"data": pd.DataFrame({"x": np.random.default_rng(0).random(20_000)})}, r"02_auc.csv has \d+ kB, the limit"),
+        ({"data": pd.DataFrame({"x": np.random.default_rng(0).random(900_000)})}, r"02_auc.csv has \d+ kB, the limit"),
     ],
 )
 def test_unusable_arguments_are_named_and_write_nothing(folder, changes, message):
