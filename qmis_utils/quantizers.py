@@ -173,6 +173,7 @@ def _lloyd(w, bits):
 
 def _build():
     absmax, xnor = "max abs w", "mean abs w"
+    above, clip = "mean abs w above the threshold", "clip with least squared error"
     rules = [
         Quantizer("fp32", _fp32, None, 32, "none (identity)", "reference"),
         Quantizer("sign", _sign, range(-1, 2, 2), 1, xnor, "XNOR-Net, arXiv 1603.05279"),
@@ -183,41 +184,20 @@ def _build():
         Quantizer("pot_4", partial(_nearest, levels=POT4_LEVELS), range(15), 4, absmax, "arXiv 1603.01025, 1702.03044"),
         Quantizer("apot_4", partial(_nearest, levels=APOT4_LEVELS), range(15), 4, absmax, "arXiv 1909.13144"),
     ]
-    for p in (33, 50, 90):
-        rule = "mean abs w above the threshold"
-        rules.append(
-            Quantizer(f"ternary_{p}", partial(_ternary, percent=p), range(-1, 2), np.log2(3), rule, f"1.58b {p}%")
-        )
-    for k in range(2, 9):
-        q = 2 ** (k - 1) - 1
-        rules.append(
-            Quantizer(f"uniform_{k}", partial(round_uniform, bits=k), range(-q, q + 1), k, absmax, "arXiv 1712.05877")
-        )
+    rules += [
+        Quantizer(f"ternary_{p}", partial(_ternary, percent=p), range(-1, 2), np.log2(3), above, f"1.58b {p}%")
+        for p in (33, 50, 90)
+    ]
+    codes = {k: range(1 - 2 ** (k - 1), 2 ** (k - 1)) for k in range(2, 9)}
+    for k, used in codes.items():
+        rules.append(Quantizer(f"uniform_{k}", partial(round_uniform, bits=k), used, k, absmax, "arXiv 1712.05877"))
     for k in range(2, 5):
-        q, rule = 2 ** (k - 1) - 1, "clip with least squared error"
-        rules.append(
-            Quantizer(
-                f"uniform_mse_{k}", partial(round_uniform_mse, bits=k), range(-q, q + 1), k, rule, "arXiv 1911.07190"
-            )
-        )
-        rules.append(
-            Quantizer(
-                f"lloyd_{k}", partial(_lloyd, bits=k), range(2**k), k, "k-means levels", "arXiv 1510.00149", False
-            )
-        )
+        search, lloyd = partial(round_uniform_mse, bits=k), partial(_lloyd, bits=k)
+        rules.append(Quantizer(f"uniform_mse_{k}", search, codes[k], k, clip, "arXiv 1911.07190"))
+        rules.append(Quantizer(f"lloyd_{k}", lloyd, range(2**k), k, "k-means levels", "arXiv 1510.00149", False))
     for k in range(1, 5):
-        half = 2 ** (k - 1)
-        rules.append(
-            Quantizer(
-                f"midrise_{k}",
-                partial(_midrise, bits=k),
-                range(-half, half),
-                k,
-                f"{absmax} / {half}",
-                "classical",
-                False,
-            )
-        )
+        half, rule = 2 ** (k - 1), partial(_midrise, bits=k)
+        rules.append(Quantizer(f"midrise_{k}", rule, range(-half, half), k, f"{absmax} / {half}", "classical", False))
     return {rule.name: rule for rule in rules}
 
 

@@ -261,42 +261,45 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100):
     """Run one setting whole: every attack and every cheap number on every quantizer.
 
     Returns a dict: ``auc`` attack -> (M, Q) per target; ``null`` attack -> (M,), the first quantizer's under permuted
-    membership; ``value`` and ``draws`` estimator -> (Q,) and (R, Q), all
-    oriented so that larger = leaks more; ``predicted`` (law, attack) -> (Q,) AUC; ``utility`` (Q,).
+    membership; ``value`` and ``draws`` estimator -> (Q,) and (R, Q), all oriented so that larger = leaks more;
+    ``predicted`` (law, attack) -> (Q,) AUC; ``utility`` (Q,).
     """
     data, models, spare_data, spare = prepare(setting)
     x, y, x_out, y_out, members = data
     rng = np.random.default_rng([setting.seed, 3])
-    full_logits, full_pool = spare.logits(x_out), spare.logits(x)
+    null, full = attacks.permuted(members, rng), (spare.logits(x_out), spare.logits(x))
     gradients = ensemble.record_gradients(models, x, y) if setting.white_box else None
     path = trajectory(setting, x, y, spare_data[-1])
     rows = []
     for name in names:
-        released, small = models.quantize(name, setting.granularity), spare.quantize(name, setting.granularity)
-        logits = small.logits(x_out)
-        scores = attack_scores(setting, released, x, y, x_out, y_out, members, gradients)
+        released = models.quantize(name, setting.granularity)
         if name == names[0]:
-            null = attacks.permuted(members, rng)
             null_scores = attack_scores(setting, released, x, y, x_out, y_out, null, gradients)
-        books = {"ensemble": small, "trajectory": path.quantize(name, setting.granularity)}
-        if name != "fp32":
-            books["neighbourhood"] = neighbours(spare[:1], name, setting.granularity, setting.n_indicator, rng)
-        rates = rate_estimates(books, x_out, y_out, setting.task, draws, setting.seed)
-        pool = small.logits(x)
-        held = logits, full_logits
-        survived = survival_estimates(small, spare, held, (pool, full_pool), draws, setting.seed)
-        per_model = rivals(setting, name, small, spare, spare_data, (logits, pool, full_logits))
-        per_model |= cheap_attacks(pool, y, spare_data[-1], setting.task)
-        rows.append({
-            "auc": {attack: attacks.auc(score, members) for attack, score in scores.items()},
-            "rates": rates, "survived": survived, "per_model": per_model,
-            "J": surviving_weights(small, spare, setting.granularity),
-            "utility": utility(logits, y_out, setting.task).mean(),
-        })  # fmt: skip
-    full_signals = attacks.signal(models.logits(x), y, setting.task)
-    variance = full_logits.var(axis=0).mean() if setting.task != "multiclass" else _signal_variance(full_logits, y_out)
-    result = _collect(rows, full_signals, members, variance, draws, rng)
+        scores = attack_scores(setting, released, x, y, x_out, y_out, members, gradients)
+        row = {"auc": {attack: attacks.auc(score, members) for attack, score in scores.items()}}
+        rows.append(row | _cheap_numbers(setting, name, data, spare_data, spare, path, full, draws, rng))
+    signals = attacks.signal(models.logits(x), y, setting.task)
+    held = attacks.signal(full[0], y_out, setting.task) if setting.task == "multiclass" else full[0]
+    result = _collect(rows, signals, members, held.var(axis=0).mean(), draws, rng)
     return result | {"null": {attack: attacks.auc(score, null) for attack, score in null_scores.items()}}
+
+
+def _cheap_numbers(setting, name, data, spare_data, spare, path, full, draws, rng):
+    """Return what the indicator's models, ``spare`` and a training ``path``, say about one quantizer."""
+    x, y, x_out, y_out, _ = data
+    small = spare.quantize(name, setting.granularity)
+    held, pool = small.logits(x_out), small.logits(x)
+    books = {"ensemble": small, "trajectory": path.quantize(name, setting.granularity)}
+    if name != "fp32":
+        books["neighbourhood"] = neighbours(spare[:1], name, setting.granularity, setting.n_indicator, rng)
+    return {
+        "rates": rate_estimates(books, x_out, y_out, setting.task, draws, setting.seed),
+        "survived": survival_estimates(small, spare, (held, full[0]), (pool, full[1]), draws, setting.seed),
+        "per_model": rivals(setting, name, small, spare, spare_data, (held, pool, full[0]))
+        | cheap_attacks(pool, y, spare_data[-1], setting.task),
+        "J": surviving_weights(small, spare, setting.granularity),
+        "utility": utility(held, y_out, setting.task).mean(),
+    }
 
 
 def repeat(setting, reference, names=tuple(QUANTIZER_SET)):
@@ -328,10 +331,6 @@ def repeat(setting, reference, names=tuple(QUANTIZER_SET)):
         "auc": {attack: np.stack([row[attack] for row in auc], axis=1) for attack in auc[0]},
         "value": {key: np.array([row[key] for row in value]) for key in value[0]},
     }
-
-
-def _signal_variance(logits, y):
-    return attacks.signal(logits, y, "multiclass").var(axis=0).mean()
 
 
 def _collect(rows, full_signals, members, variance, draws, rng):
