@@ -11,6 +11,9 @@ from qmis_utils import ensemble
 NOISE_SCALES = (0.25, 0.5, 1.0, 2.0)  # of the label-only attack, in standard deviations of the inputs
 NOISE_DRAWS = 10  # at each scale
 WALK_STARTS, WALK_STEPS = 8, 5  # of the adversarial distance, and steps from each start
+HOPS, PROBES = 8, 48  # rounds of the label-only walk, and directions probed in each
+HALVINGS = 12  # of a segment that crosses the boundary, and of a jump that may not
+HOP_QUERIES = 1 + HALVINGS + HOPS * (PROBES + 2 * HALVINGS + 1)  # beside those of the starts, which all records share
 
 
 def _margin(z, y):
@@ -29,6 +32,83 @@ def label_only(evidence):
     rng, x, y = np.random.default_rng(evidence.seed), evidence.x, torch.as_tensor(evidence.y)
     noise = [s * x.std() * rng.standard_normal(x.shape) for s in NOISE_SCALES for _ in range(NOISE_DRAWS)]
     return np.mean([_margin(torch.as_tensor(evidence.models.logits(x + step)), y) > 0 for step in noise], axis=0)
+
+
+def label_only_boundary(evidence):
+    """Score by the distance to the decision boundary, walked along by predicted labels alone (``label_distance``).
+
+    Choquette-Choo et al. (2021), arXiv 2007.14321, their strongest; population records to start from, no shadows.
+    """
+    return label_distance(evidence.models, evidence.x, evidence.y, evidence.x_out, evidence.seed)
+
+
+def label_distance(models, x, y, starts, seed=0):
+    """Return how far each record is from the nearest input found at which its label stops, or starts, to be predicted.
+
+    Parameters: ``models`` (M) classifiers, ``x`` (N, d), ``y`` (N,); ``starts`` (Z, d), records of which the nearest
+    with the other answer is where the walk begins; ``seed`` of the probes. Returns (M, N) l2 distances, negative where
+    the label is not predicted, upper bounds of the true ones; where no start gives the other answer, twice the largest
+    norm of ``x``. HopSkipJump (Chen et al. 2020, arXiv 1904.02144), ``HOPS`` rounds: bisect towards the record,
+    estimate the boundary's normal from the answers at ``PROBES`` random points around, and jump along it.
+    """
+    x, y, starts = (torch.as_tensor(np.asarray(a, np.float32)) for a in (x, y, starts))
+    rng = np.random.default_rng(seed)
+    return np.stack([_hop(models[m : m + 1], x, y, starts, rng) for m in range(len(models))])
+
+
+def _answers(model, points, y):
+    """Return whether one model predicts the label y at points (..., N, d), a bool tensor (..., N)."""
+    y = y.expand(points.shape[:-1])
+    z = ensemble.outputs(model, points.reshape(1, -1, points.shape[-1]))
+    return (_margin(z if model.task == "multiclass" else z[..., 0], y.reshape(1, -1)) > 0).reshape(y.shape)
+
+
+def _other_answers(model, x, y, starts, own):
+    """Return the nearest start (N, d) at which the answer for y differs from ``own``, and whether there is one."""
+    other = torch.stack([_answers(model, starts, label.expand(len(starts))) for label in y.unique()])
+    differs = other[torch.searchsorted(y.unique(), y)] != own[:, None]
+    distance = torch.cdist(x, starts).masked_fill(~differs, torch.inf)
+    return starts[distance.argmin(dim=1)], differs.any(dim=1)
+
+
+@torch.no_grad()
+def _hop(model, x, y, starts, rng):
+    own = _answers(model, x, y)
+    beyond, exists = _other_answers(model, x, y, starts, own)
+
+    def crossed(points):
+        return _answers(model, points, y) != own
+
+    def length(points):
+        return (points - x).norm(dim=1)
+
+    beyond = _towards(x, beyond, crossed)
+    for hop in range(1, HOPS + 1):
+        far = length(beyond)[:, None]
+        probes = torch.tensor(rng.standard_normal((PROBES, 1, x.shape[1])), dtype=torch.float32)
+        probes /= probes.norm(dim=2, keepdim=True)
+        # a radius of 1/d of the distance, as in the paper: far more than a bisection leaves open
+        signs = torch.where(crossed(beyond + far / x.shape[1] * probes), 1.0, -1.0)
+        signs = torch.where(signs.std(dim=0) > 0, signs - signs.mean(dim=0), signs)
+        normal = torch.nn.functional.normalize((signs[..., None] * probes).sum(dim=0), dim=1)
+        jump = far / hop**0.5 * normal
+        for _ in range(HALVINGS):
+            jump = torch.where(crossed(beyond + jump)[:, None], jump, jump / 2)
+        landed = torch.where(crossed(beyond + jump)[:, None], beyond + jump, beyond)
+        nearer = _towards(x, landed, crossed)
+        beyond = torch.where((length(nearer) < length(beyond))[:, None], nearer, beyond)
+    found = torch.where(exists, length(beyond), 2 * x.norm(dim=1).max())
+    return torch.where(own, found, -found).double().numpy()
+
+
+def _towards(x, beyond, crossed):
+    """Move points beyond the boundary towards x by bisection, and leave them beyond it."""
+    low, high = torch.zeros(len(x), 1), torch.ones(len(x), 1)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        over = crossed(x + middle * (beyond - x))[:, None]
+        low, high = torch.where(over, low, middle), torch.where(over, middle, high)
+    return x + high * (beyond - x)
 
 
 def adversarial_distance(evidence):

@@ -326,6 +326,8 @@ FAMILIES: dict[str, Family] = {
     "rmia": _leave_one_out(rmia, "Zarifzadeh et al. 2024", needs=("losses_out",)),
     "label_only": _walker(boundary_attacks.label_only, "Choquette-Choo et al. 2021", "labels",
                           queries=boundary_attacks.NOISE_DRAWS * len(boundary_attacks.NOISE_SCALES)),
+    "label_only_boundary": _walker(boundary_attacks.label_only_boundary, "Choquette-Choo et al. 2021", "labels",
+                                   needs=("models", "x", "y", "x_out"), queries=boundary_attacks.HOP_QUERIES),
     "adversarial_distance": _walker(boundary_attacks.adversarial_distance, "Del Grosso et al. 2022", "weights",
                                     queries=boundary_attacks.WALK_STARTS * boundary_attacks.WALK_STEPS + 21),
     "weight_regression": _by_weights(weight_regression, "ridge regression on weights, ours", needs=("models",)),

@@ -157,6 +157,7 @@ def test_the_catalogue_states_threat_models_and_costs():
     assert budget["trajectory"] == ("scores", 21, 1)  # ten shadows, their ten students and the target's
     assert budget["quantile"] == ("scores", 1, 1)
     assert budget["label_only"] == ("labels", 0, 40)
+    assert budget["label_only_boundary"] == ("labels", 0, 597)  # own answer, first bisection, eight rounds of 73
     assert budget["adversarial_distance"] == ("weights", 0, 61)  # a value, the walk, a bisection
     assert budget["weight_regression"] == ("weights", 20, 0)
     for family in families.FAMILIES.values():
