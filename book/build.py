@@ -28,6 +28,13 @@ SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
 
 def main(out):
     """Build the book in a folder, the slides with it, and return Sphinx's exit status."""
+    if stale := run.stale_figures(run.ROOT / "figures", _notebook.find_notebooks(run.NOTEBOOKS).values()):
+        print(
+            f"figures/ is not what the notebooks make by themselves: {stale[0]}, and {len(stale) - 1} more; "
+            "`git checkout figures` brings the committed ones back, `make figures` makes them anew",
+            file=sys.stderr,
+        )
+        return 1
     source = ROOT / "build" / "book_source"
     for folder in (source, out):
         shutil.rmtree(folder, ignore_errors=True)

@@ -157,7 +157,8 @@ def read_table(path, stems):
         raise ValueError(f"--params {path}: write `notebook_stem: {{name: value}}`")
     unknown = [str(stem) for stem in table if stem not in stems]
     if unknown:
-        raise ValueError(f"--params {path}: no notebook {', '.join(unknown)}; there are {', '.join(sorted(stems))}")
+        valid = ", ".join(sorted(stems))
+        raise ValueError(f"--params {path}: no notebook {', '.join(unknown)}; write whole names, there are {valid}")
     return table
 
 

@@ -6,6 +6,7 @@ different halves of the data. So `audit` says more when it may train. Models pas
 
 import hashlib
 import inspect
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,9 @@ OVERLAP = 0.1  # share of held-out records found among the members from which on
 def _records(data, role):
     """Return checked (inputs, labels) tensors; floating numbers become float32."""
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(f"{role} must be a pair (inputs, labels)")
+        raise ValueError(
+            f"{role} must be a pair (inputs, labels), arrays or tensors of all records; got {type(data).__name__}"
+        )
     try:
         x, y = (a.detach() if isinstance(a, torch.Tensor) else torch.as_tensor(np.asarray(a)) for a in data)
     except (TypeError, ValueError) as error:
@@ -90,20 +93,20 @@ def _models(model, members, n_shadows, trained_on, seed):
     if n_shadows < 2:
         raise ValueError(f"n_shadows must be at least 2; got {n_shadows}")
     halves = ensemble.random_halves(n_shadows, len(members[0]), np.random.default_rng(seed))
+    return _trained(model, members, halves, seed), halves
 
-    def trained():
-        """Train the models one after the other, each on its half."""
-        last, weights = None, None
-        for place, half in enumerate(torch.from_numpy(halves)):
-            module = _train(model, members[0][half], members[1][half], seed + place)
-            if module is last:
-                raise ValueError("the training function returned the same model twice: build a new one inside it")
-            last, before, weights = module, weights, _digest(module)
-            if weights == before:
-                raise ValueError("the training function gave equal weights on other members: does it use its inputs?")
-            yield module
 
-    return trained(), halves
+def _trained(function, members, halves, seed):
+    """Train the models one after the other, each on its half of the members."""
+    last, weights = None, None
+    for place, half in enumerate(torch.from_numpy(halves)):
+        module = _train(function, members[0][half], members[1][half], seed + place)
+        if module is last:
+            raise ValueError("the training function returned the same model twice: build a new one inside it")
+        last, before, weights = module, weights, _digest(module)
+        if weights == before:
+            raise ValueError("the training function gave equal weights on other members: does it use its inputs?")
+        yield module
 
 
 def _train(function, inputs, labels, seed):
@@ -220,13 +223,7 @@ def _attacked(stacked, names, rhos, labels, task, trained_on, draws, seed):
     variance = attacks.signal(stacked["fp32"]["heldout"], labels[1], task).var(axis=0).mean()
     variant = "online" if n_models >= 64 else "online_fixed"
 
-    def measure(signal, metric=attacks.auc):
-        """Attack leave-one-out; return the mean of a metric over targets, its interval and its draws."""
-        values = metric(attacks.lira(signal, trained_on, variant), trained_on)
-        samples = attacks.bootstrap(values, np.random.default_rng(seed), draws)
-        samples = values.mean() + attacks.MUTUAL**0.5 * (samples - values.mean())  # targets are each other's shadows
-        return values.mean(), *attacks.interval(samples), samples
-
+    measure = partial(_measured, trained_on=trained_on, variant=variant, draws=draws, seed=seed)
     full, *_, samples = measure(signals[0])  # full precision comes first
     rows = []
     for signal, rho in zip(signals, rhos, strict=True):
@@ -245,6 +242,14 @@ def _attacked(stacked, names, rhos, labels, task, trained_on, draws, seed):
             | _cell("auc_simulated", *(measure(end)[at] for at, end in enumerate(ends)))
         )
     return rows, float(usable.mean())
+
+
+def _measured(signal, metric=attacks.auc, *, trained_on, variant, draws, seed):
+    """Attack leave-one-out; return the mean of a metric over targets, its interval and its draws."""
+    values = metric(attacks.lira(signal, trained_on, variant), trained_on)
+    samples = attacks.bootstrap(values, np.random.default_rng(seed), draws)
+    samples = values.mean() + attacks.MUTUAL**0.5 * (samples - values.mean())  # targets are each other's shadows
+    return values.mean(), *attacks.interval(samples), samples
 
 
 def _described(rows, about, names):

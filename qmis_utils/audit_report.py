@@ -47,8 +47,9 @@ PANELS = {  # column -> title of its panel, and which way is private
 }
 FEW = 8  # models below which a bootstrap over models is too short
 MORE = (
-    "For more, pass train(inputs, labels, seed), or several models trained on random halves and trained_on: survival "
-    "correlations need 2 models (16 are good), the attack about 12, a strong attack 64 or more."
+    "For more, pass in place of the model a function that trains one, train(inputs, labels, seed), with n_shadows=, or "
+    "a list of models trained on random halves of the members, with trained_on=: survival correlations need 2 models "
+    "(16 are good), the attack about 12, a strong attack 64 or more."
 )
 ONE_MODEL = (
     "One model: what membership moves cannot be seen. The function error ranks quantizers less well than the survival "

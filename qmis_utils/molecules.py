@@ -56,9 +56,10 @@ def load_task(
         kind: Only for "csv:"; "classification", "regression", or None: two distinct labels mean classification.
 
     Returns:
-        A frame with one row a molecule: `smiles` (canonical, largest fragment) and `y` (0 or 1, or a float). Its
-        `attrs` hold `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two
-        labels that became 0 and 1).
+        A frame with one row a molecule: `smiles` (canonical, largest fragment), `y` (0 or 1, or a float) and `row`, the
+        first row of the table that holds it, as a spreadsheet numbers rows (the header is row 1). Its `attrs` hold
+        `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two labels that
+        became 0 and 1).
 
     Raises:
         ValueError: Unknown task, unreadable table, missing column, or labels that define no task.
@@ -227,10 +228,12 @@ def _labels(labels: pd.Series, column: str, kind: str | None) -> tuple[str, np.n
         return kind, (labels == distinct[1]).to_numpy(int), distinct
     numbers = pd.to_numeric(labels, errors="coerce")
     if numbers.isna().any():
-        wrong = numbers.isna()
+        wrong = labels[numbers.isna()]
+        rarest = wrong.map(wrong.value_counts()).idxmin()  # among two classes the stray word, not the first class
         raise ValueError(
-            f"column {column!r} holds {len(distinct)} distinct labels that are not all numbers, "
-            f"such as {labels[wrong].iloc[0]!r} in row {_spreadsheet_rows(wrong)[0]}"
+            f"column {column!r} holds {len(distinct)} distinct labels that are not all numbers, such as "
+            f"{wrong[rarest]!r} in row {rarest + 2}: leave cells without a class or number empty, and write decimals "
+            "with a point"
         )
     return kind, numbers.to_numpy(float), []
 
@@ -244,8 +247,8 @@ def _require_two(labels: pd.Series, column: str) -> list:
 
 def _merge_duplicates(rows: pd.DataFrame, kind: str, report: dict) -> pd.DataFrame:
     """Keep one row a canonical SMILES, and count in `report` what went."""
-    groups = rows.groupby("smiles", sort=False)["y"]
-    frame = groups.agg(["mean", "nunique"]).reset_index()
+    groups = rows.assign(row=rows.index + 2).groupby("smiles", sort=False)
+    frame = groups["y"].agg(["mean", "nunique"]).assign(row=groups["row"].first()).reset_index()
     conflict = frame["nunique"] > 1
     report["duplicate_rows"] = len(rows) - len(frame)
     report["molecules_with_conflicting_labels"] = int(conflict.sum())
@@ -254,7 +257,7 @@ def _merge_duplicates(rows: pd.DataFrame, kind: str, report: dict) -> pd.DataFra
     if frame.empty:
         raise ValueError(f"no usable row: {report}")
     y = frame["mean"].astype(int if kind == "classification" else float)
-    return pd.DataFrame({"smiles": frame["smiles"], "y": y}).reset_index(drop=True)
+    return pd.DataFrame({"smiles": frame["smiles"], "y": y, "row": frame["row"]}).reset_index(drop=True)
 
 
 # ----------------------------------------------------------------------------------------------------------- splits

@@ -323,6 +323,7 @@ def test_bad_records_are_named(world, role):
     x, y = world[0] if role == "members" else world[1]
     for bad, message in [
         (x, "pair"),
+        (torch.utils.data.DataLoader(list(zip(x, y, strict=True))), "pair .*; got DataLoader"),
         ((x, y[:-1]), "inputs .* and labels"),
         ((x[:0], y[:0]), "two records"),
         ((x.astype(str), y), "numbers"),

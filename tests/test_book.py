@@ -36,6 +36,20 @@ class Page(html.parser.HTMLParser):
             self.loads.append(given.get("src") or given["href"])
 
 
+def test_a_book_is_not_made_of_figures_that_other_parameters_made(tmp_path):
+    kept = tmp_path / "index.html"
+    kept.write_text("an earlier book")
+    code = (
+        "import sys; sys.path.insert(0, 'book'); import pathlib, build\n"
+        "build.run.stale_figures = lambda *_: ['02_ranking: made with n_models = 16', '02_roc: too']\n"
+        "sys.exit(build.main(pathlib.Path(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=run.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "02_ranking: made with n_models = 16, and 1 more; `git checkout figures`" in done.stderr
+    assert kept.exists()
+
+
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     """The book, built with every connection refused once the two JavaScript wheels are in the cache."""

@@ -279,6 +279,14 @@ def test_single_class_names_column_and_class():
 def test_labels_that_are_no_numbers_are_named():
     with pytest.raises(ValueError, match=r"3 distinct labels that are not all numbers, such as 'n.d.' in row 4"):
         molecules.clean(table(GOOD[:3], ["1.5", "2.5", "n.d."]), "smiles", "y")
+    words = ["active", "active", "inactive", "inactive", "unknown", "active"]
+    with pytest.raises(ValueError, match="'unknown' in row 6: leave cells without a class or number empty"):
+        molecules.clean(table(GOOD[:6], words), "smiles", "y")
+
+
+def test_a_molecule_keeps_the_first_row_that_it_has_in_the_table():
+    frame = molecules.clean(table(["C(", "CCO", "CCN", "OCC", "CCC"], [0.0, 1.0, 2.0, 3.0, 4.0]), "smiles", "y")
+    assert dict(zip(frame["smiles"], frame["row"], strict=True)) == {"CCO": 3, "CCN": 4, "CCC": 6}
 
 
 def test_infinite_labels_are_missing():

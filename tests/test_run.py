@@ -212,7 +212,7 @@ def test_a_parameter_must_be_declared_by_every_notebook_chosen(library, capsys):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("03_three: {n: 1}", "no notebook 03_three; there are 01_one, 02_two, 02b_deep"),
+        ("03_three: {n: 1}", "no notebook 03_three; write whole names, there are 01_one, 02_two, 02b_deep"),
         ("01_one: 3", "write `notebook_stem: {name: value}`"),
         ("- n", "write `notebook_stem: {name: value}`"),
         ("01_one: {m: 3}", "01_one declares no parameter m"),
