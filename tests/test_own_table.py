@@ -53,14 +53,22 @@ def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
     exposed = pd.read_csv(tmp_path / "03_exposed.csv")
     assert len(exposed) == exposed.smiles.nunique() > 100  # the pool: every molecule, not the ten that are drawn
     assert exposed.advantage.between(-1, 1).all()
+    assert exposed.advantage.is_monotonic_decreasing
+    given = table.iloc[exposed.row - 2]  # the header is row 1
+    assert exposed.label.tolist() == given.active.tolist()
+    assert exposed.smiles.tolist() == given.SMILES.tolist()
     verdicts = pd.read_csv(tmp_path / "03_verdicts.csv")
     assert list(verdicts.columns) == ["claim", "verdict", "estimate", "low", "high", "bar"]
     assert not verdicts.claim.str.contains("regression").any()
+    on_groups = verdicts[verdicts.claim.str.contains("leaks|tau|law")]
+    assert len(on_groups) >= 6
+    assert set(on_groups.verdict) == {"not at this scale"}  # two groups settle nothing, however narrow the interval
     notebook = nbformat.read(tmp_path / "out" / "03_molecular_privacy_utility.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = json.dumps(outputs)
     assert "5: 5, 52, 79, 122, 142" in text  # the rows of the broken SMILES, as a spreadsheet numbers them
     assert "2: 11, 92" in text
+    assert "rank quantizers by rho_pool from" not in text  # advice that two groups cannot bear
     assert not [output for output in outputs if output.get("name") == "stderr"]
 
 

@@ -1047,8 +1047,10 @@ exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).uns
 
 # %% [markdown]
 # These are quantiles of the advantage over molecules, in full precision: compare the median molecule with the last hundredth,
-# which an attacker finds nearly at will. The most exposed of each task, with the advantage against them; labels of a regression are in
-# standard deviations from the mean of the pool. With a table of your own, `03_exposed.csv` lists all of its molecules.
+# which an attacker finds nearly at will. The most exposed of each task, with the advantage against them; labels `y` of a
+# regression are in standard deviations from the mean of the pool. With a table of your own, `03_exposed.csv` lists all
+# molecules of its pool, the most exposed first: `row` and `label` are those of your table (its header is row 1), `judged` is
+# the exposure in the groups that did not pick.
 
 # %%
 cast = exposed[exposed.task.isin(DRAWN)].sort_values("picked", ascending=False)
@@ -1057,9 +1059,18 @@ cast = cast.sort_values("task", key=lambda c: c.map(list(origin).index), kind="s
 cast = cast.assign(advantage=heads.advantage(cast.judged)).drop(columns=["picked", "zeros", "exposure"])
 cast[["task", "smiles", "y", "family", "similarity", "gap", "advantage"]].round(2)
 
+
 # %%
+def as_given(frame):
+    """Return the molecules of a table with the row and the label that they have there."""
+    label = frame.y.map(dict(enumerate(frame.attrs["classes"]))) if frame.attrs["classes"] else frame.y
+    return pd.DataFrame({"task": frame.attrs["name"], "row": frame.row, "label": label, "smiles": frame.smiles})
+
+
 everyone = exposed.assign(advantage=heads.advantage(exposed.judged)).drop(columns=["picked", "zeros", "exposure"])
+everyone = everyone.sort_values(["task", "advantage"], ascending=[True, False])
 listed = everyone if any(task.startswith("csv:") for task in tasks) else cast
+listed = pd.concat([as_given(frame) for frame in frames.values()]).merge(listed, on=["task", "smiles"], how="right")
 
 
 # %%
@@ -1169,10 +1180,14 @@ figures.save_figure(
 
 
 # %%
-def judge(claim, estimate, interval, each=(), bar=0.0):
+FEWEST = 4  # groups: a t interval over fewer has an erratic length, now and then none, and settles nothing
+
+
+def judge(claim, estimate, interval, each=(), bar=0.0, settled=True):
     """Return a row of the verdict table; `each` are the estimates of single settings."""
     low, high = interval
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
+    word = word if settled else "not at this scale"
     each = np.asarray(each, float)
     holds = f"{(each > bar).sum()} of {np.isfinite(each).sum()}" if each.size else ""
     row = {"claim": claim, "verdict": word, "estimate": estimate, "low": low, "high": high}
@@ -1182,8 +1197,8 @@ def judge(claim, estimate, interval, each=(), bar=0.0):
 # %%
 def judge_groups(claim, values, bar=0.0):
     """Judge a column indexed by setting and group: its mean over settings, the interval over groups."""
-    mean, *interval = attacks.mean_interval(values.groupby("seed").mean(), most=1 if bar else np.inf)
-    return judge(claim, mean, interval, values.groupby(KEY).mean(), bar)
+    mean, *interval = attacks.mean_interval(values.groupby("seed").mean(), most=1)
+    return judge(claim, mean, interval, values.groupby(KEY).mean(), bar, settled=n_groups >= FEWEST)
 
 
 # %% [markdown]
@@ -1235,13 +1250,13 @@ verdicts.round(3)
 
 # %% [markdown]
 # Verdicts on utility rest on the test molecules, the others on groups. A bootstrap over fewer than about a hundred molecules
-# promises too much; an interval over two or three groups has an erratic length; and a share of nothing is nothing. So distrust
-# verdicts and findings if the next lines say so.
+# promises too much; an interval over two or three groups has an erratic length, so that fewer than four groups settle nothing
+# here; and a share of nothing is nothing. So distrust verdicts and findings if the next lines say so.
 
 # %%
 small = {f"{s.name}: {len(s.x_test)}" for s in settings.values() if len(s.x_test) < 100}
 print("test sets under 100 molecules:", "; ".join(sorted(small)) or "none")
-print("groups:", n_groups, "(few: intervals over groups are erratic)" if n_groups < 4 else "")
+print("groups:", n_groups, "(few: what rests on groups is called not settled)" if n_groups < FEWEST else "")
 chance = [
     k for k in kinds if above[k]["fp32"].quantile(0.025) <= 0 or attacks.mean_interval(auc.loc[k]["fp32"])[1] <= 0
 ]
@@ -1279,21 +1294,23 @@ figures.save_figure(
 findings = []
 
 
-def find(finding, estimate, interval, above, below, bar=0.0, margin=0.0):
-    """Add a finding, and the advice that its interval allows."""
+UNSETTLED = "not settled by this run: measure it on the model you ship"
+
+
+def find(finding, estimate, interval, above, below, bar=0.0, margin=0.0, settled=True):
+    """Add a finding, and the advice that its interval allows; none if the run cannot settle it."""
     low, high = interval
-    advice = (
-        above if low > bar else below if high < bar else "not settled by this run: measure it on the model you ship"
-    )
+    advice = above if low > bar else below if high < bar else UNSETTLED
     if bar - margin < low and high < bar + margin:
         advice = "no difference that matters here"
+    advice = advice if settled else UNSETTLED
     findings.append({"finding": finding, "estimate": estimate, "low": low, "high": high, "bar": bar, "advice": advice})
 
 
-def find_mean(finding, values, above, below, **how):
-    """Add a finding on the mean over groups."""
-    mean, *interval = attacks.mean_interval(values)
-    find(finding, mean, interval, above, below, **how)
+def find_mean(finding, values, above, below, most=1, **how):
+    """Add a finding on the mean over groups of numbers not beyond `most` in size."""
+    mean, *interval = attacks.mean_interval(values, most)
+    find(finding, mean, interval, above, below, settled=n_groups >= FEWEST, **how)
 
 
 # %% [markdown]
@@ -1311,7 +1328,8 @@ for kind in kinds:
     lost = np.mean([boot[k]["ternary_33"] - boot[k]["ternary_90"] for k in boot if settings[k].kind == kind], axis=0)
     find(f"{kind}: utility of ternary_33 less that of ternary_90", np.median(lost), spread(lost),
          "more zeros cost utility: judge the head on a test set of your own first",
-         "more zeros are more useful here: find out why before you rely on it", margin=0.01)  # fmt: skip
+         "more zeros are more useful here: find out why before you rely on it", margin=0.01,
+         settled=kind not in chance)  # fmt: skip
 
 # %% [markdown]
 # Is a plain grid of two or three bits on the front more often than a ternary head? The front of the means of each setting, with
@@ -1333,7 +1351,8 @@ for kind in kinds:
     often = pd.DataFrame(often, columns=NAMES)
     ahead = often[["uniform_2", "uniform_3"]].mean(axis=1) - often.filter(like="ternary_").mean(axis=1)
     find(f"{kind}: how much more often a grid of 2 or 3 bits is on the front than a ternary head", ahead.mean(), spread(ahead),
-         "try a plain grid of few bits before you pay for a ternary head", "start from the ternary heads", margin=0.05)  # fmt: skip
+         "try a plain grid of few bits before you pay for a ternary head", "start from the ternary heads", margin=0.05,
+         settled=kind not in chance and n_groups >= FEWEST)  # fmt: skip
 
 # %% [markdown]
 # Regression, and the numbers that need no attack. Tau is over the pairs that the attack resolves.
@@ -1347,10 +1366,10 @@ if regressions:
 group_tau = taus.groupby(["indicator", "seed"], sort=False).tau.mean()
 n_resolved = sum(int(np.abs(np.triu(s)).sum()) for s in signs.values())
 find_mean(f"tau of rho_pool with the attack, over {n_resolved} pairs", group_tau["rho_pool"],
-          "rank quantizers by rho_pool from 16 spare heads; mistrust it where a sparse grid meets many inputs",
+          f"rank quantizers by rho_pool from {n_indicator} spare heads; mistrust it where a sparse grid meets many inputs",
           "do not rank by rho_pool here: run the attack", bar=0.8)  # fmt: skip
 find_mean("tau of rho_pool less that of r over all pairs", group_tau["rho_pool"] - group_tau["r, all_pairs"],
-          "prefer rho_pool to r for networks", "prefer r here", margin=0.05)  # fmt: skip
+          "prefer rho_pool to r for networks", "prefer r here", most=2, margin=0.05)  # fmt: skip
 
 # %% [markdown]
 # Can the predicted AUC be relied on? The miss that nine of ten predictions stay below, where there is a leak to predict: in
