@@ -95,14 +95,14 @@ def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
     for tensor in moving:
         tensor.grad = torch.zeros_like(tensor)
     grads = [tensor.grad for tensor in moving]
-    step = ensemble.optimizer_step("adam", [tensor.detach() for tensor in moving], grads, lr=1e-2)
+    optimizer = ensemble.make_optimizer("adam", [tensor.detach() for tensor in moving], grads, lr=1e-2)
     population, path = torch.as_tensor(x_out, device=device).expand(len(models), -1, -1), []
     teacher = ensemble.outputs(models, population)
     for stop in np.diff(np.linspace(0, steps, checkpoints + 1).astype(int)):
         for _ in range(stop):
             torch._foreach_zero_(grads)
             _distillation_loss(ensemble.outputs(student, population), teacher, models.task).backward()
-            step()
+            ensemble.optimizer_step(optimizer)
         with torch.no_grad():
             path.append(attacks.signal_loss(attacks.signal(student.logits(x), y, models.task), models.task))
     return np.stack(path, axis=-1)

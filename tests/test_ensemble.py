@@ -55,8 +55,8 @@ def test_equals_a_plain_module_loop(task, hidden, optimizer, batch_size, init):
     for model in range(5):
         index = torch.from_numpy(np.nonzero(MEMBERS[model])[0][None])
         batches, order = ensemble._batches(index, 12, batch_size, 3, model), []
-        for batch in batches:
-            order.append(batch[0].numpy() if batch is not None else order[-1])
+        for batch, repeats in batches:
+            order += [batch[0].numpy()] * repeats
         theirs = plain_loop(start, model, y, task, hidden, order, optimizer, **options)
         np.testing.assert_allclose(ours[model], theirs if task == "multiclass" else theirs[:, 0], atol=2e-5)
 
@@ -77,7 +77,8 @@ def test_a_gpu_trains_what_the_processor_trains(task):
 
 def test_minibatches_visit_every_member_once_an_epoch():
     index = torch.from_numpy(np.nonzero(MEMBERS)[1].reshape(5, -1))
-    epoch = torch.cat(list(ensemble._batches(index, 4, 6, 0, 0)), dim=1)  # 20 members in batches of 6, 6, 6, 2
+    batches = [batch for batch, _ in ensemble._batches(index, 4, 6, 0, 0)]
+    epoch = torch.cat(batches, dim=1)  # 20 members in batches of 6, 6, 6, 2
     assert torch.equal(epoch.sort(dim=1).values, index)
     assert not torch.equal(epoch[0].argsort(), epoch[1].argsort())
 
