@@ -17,7 +17,7 @@ import slides
 from pybtex.database import parse_file
 from sphinx.cmd.build import build_main
 
-from qmis_utils import _notebook, downloads, figures, run
+from qmis_utils import _notebook, downloads, figure_files, run
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
@@ -108,7 +108,7 @@ def notebook_link(name, here):
     """Return the link to a notebook or a figure by its name."""
     if name != here and (run.NOTEBOOKS / f"{name}.ipynb").exists():
         return f"[`{name}`]({name}.ipynb)"
-    return f"[`{name}`](#figure-{name})" if name in figures.read_manifest(ROOT / "figures") else f"`{name}`"
+    return f"[`{name}`](#figure-{name})" if name in figure_files.read_manifest(ROOT / "figures") else f"`{name}`"
 
 
 def citations():
@@ -200,7 +200,7 @@ def tests_page(notebooks):
 def figures_page():
     """Return the page that leads from each figure to its notebook, the command that makes it, and its numbers."""
     table, gallery = ["| figure | notebook | command |", "|---|---|---|"], []
-    for stem, entry in figures.read_manifest(ROOT / "figures").items():
+    for stem, entry in figure_files.read_manifest(ROOT / "figures").items():
         notebook, command = entry["notebook"], f"`.venv/bin/python -m qmis_utils.run {stem.split('_')[0]}`"
         table.append(f"| [`{stem}`](#figure-{stem}) | [{notebook}](notebooks/{notebook}.ipynb) | {command} |")
         alt = entry["alt"].replace("\n", " ").replace("[", "(").replace("]", ")")

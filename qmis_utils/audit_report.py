@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from qmis_utils import figures
+from qmis_utils import figure_files, figures
 
 # Column of the table -> what it says; a quantity comes with its 95 % interval, *_low and *_high.
 COLUMNS = {
@@ -149,7 +149,7 @@ class Report:
 
     def save(self, path):
         """Write the HTML page to a path, whole or not at all; return the report."""
-        figures.write_atomic(path, self.html())
+        figure_files.write_atomic(path, self.html())
         return self
 
     def __repr__(self):

@@ -5,14 +5,11 @@ A figure is four things with one stem: ``02_ranking.png``, ``.svg``, ``.csv`` (t
 be met again. Two runs on one machine give equal bytes; between machines the CSV is compared within its tolerance.
 """
 
-import fcntl
 import hashlib
 import io
 import json
 import os
 import re
-import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
@@ -22,13 +19,13 @@ import PIL.Image
 from IPython.display import Image, display
 from matplotlib import pyplot as plt
 
-ROOT = Path(__file__).resolve().parents[1]
+from .figure_files import ROOT, locked, read_manifest, write_atomic, write_manifest
+
 STYLE = Path(__file__).with_name("qmis.mplstyle")
 COLORS = mpl.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
 COLUMN, PAGE = 3.25, 6.75  # widths in inches: one column, and the whole page, of a two-column paper
 MAX_BYTES = 150_000  # of a picture; and of whatever is committed, a test sees to that
 MAX_TABLE_BYTES = 10_000_000  # a table of the reader's own may list fifty thousand molecules
-SUFFIXES = (".png", ".svg", ".csv")
 DISPLAY_PIXELS_PER_INCH = 150  # the PNG has 200, so that it stays sharp on a dense screen
 
 
@@ -138,118 +135,3 @@ def _with_palette(png):
     palette = PIL.Image.open(png).convert("RGB").quantize(256, dither=PIL.Image.Dither.NONE)
     palette.save(small, format="png")
     return small.getvalue()
-
-
-def write_atomic(path, content):
-    """Write bytes or text so that a reader sees the old file or the new one, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(directory):
-    """Hold a directory alone: two runs that write figures take turns, and a killed run leaves no lock behind."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def read_manifest(directory):
-    """Return the manifest of a figure directory, stem -> entry; empty if there is none."""
-    path = Path(directory) / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def write_manifest(directory, manifest):
-    """Write the manifest of a figure directory at once, keys sorted."""
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomic(Path(directory) / "manifest.json", text)
-
-
-def adopt_figures(scratch, directory, notebook):
-    """Move the figures that a notebook made into a figure directory, and remove those it no longer makes.
-
-    Everything is copied beside its goal before anything is replaced, so that a full disk leaves the old figures intact.
-
-    Returns:
-        list of the stems adopted.
-    """
-    scratch, directory = Path(scratch), Path(directory)
-    new = read_manifest(scratch)
-    directory.mkdir(parents=True, exist_ok=True)
-    incoming = directory / ".incoming"
-    with locked(directory):
-        shutil.rmtree(incoming, ignore_errors=True)
-        try:
-            shutil.copytree(scratch, incoming)
-            manifest = read_manifest(directory)
-            gone = [stem for stem, entry in manifest.items() if entry["notebook"] == notebook and stem not in new]
-            for path in sorted(incoming.iterdir()):
-                if path.name != "manifest.json":
-                    os.replace(path, directory / path.name)
-            kept = {stem: entry for stem, entry in manifest.items() if stem not in gone}
-            if kept | new != manifest:
-                write_manifest(directory, kept | new)
-            for stem in gone:
-                for suffix in SUFFIXES:
-                    (directory / f"{stem}{suffix}").unlink(missing_ok=True)
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
-    return sorted(new)
-
-
-def compare_figures(new, committed, notebooks):
-    """Compare the figures of some notebooks with the committed ones, within the committed tolerances.
-
-    Args:
-        new, committed: figure directories.
-        notebooks: stems of the notebooks that were run.
-
-    Returns:
-        list of differences in words, empty if all agree.
-    """
-    old, fresh = (
-        {stem: entry for stem, entry in read_manifest(directory).items() if entry["notebook"] in notebooks}
-        for directory in (committed, new)
-    )
-    differences = [f"{stem}: committed, but the run did not make it" for stem in sorted(old.keys() - fresh.keys())]
-    differences += [f"{stem}: made by the run, but not committed" for stem in sorted(fresh.keys() - old.keys())]
-    for stem in sorted(old.keys() & fresh.keys()):
-        paths = [Path(directory) / f"{stem}.csv" for directory in (new, committed)]
-        if not paths[1].exists():
-            differences.append(f"{stem}.csv: in the manifest, but the file is missing")
-        else:
-            frames = (pd.read_csv(path) for path in paths)
-            differences += [f"{stem}.csv: {text}" for text in _compare_frames(*frames, old[stem])]
-    return differences
-
-
-def _compare_frames(new, old, entry):
-    if list(new.columns) != list(old.columns):
-        return [f"columns {list(new.columns)}, committed {list(old.columns)}"]
-    if len(new) != len(old):
-        return [f"{len(new)} rows, committed {len(old)}"]
-    differences = []
-    for column in old.columns:
-        rtol, atol = (entry[name].get(column, entry[name]["*"]) for name in ("rtol", "atol"))
-        a, b = new[column], old[column]
-        if all(pd.api.types.is_numeric_dtype(x) and not pd.api.types.is_bool_dtype(x) for x in (a, b)):
-            wrong = ~np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
-            allowed = f" (allowed {atol:g} + {rtol:g} x |committed|)"
-        else:
-            wrong = (a.astype(object).fillna("").astype(str) != b.astype(object).fillna("").astype(str)).to_numpy()
-            allowed = ""
-        rows = np.flatnonzero(wrong)
-        differences += [f"{column}, row {row}: {a[row]!s}, committed {b[row]!s}{allowed}" for row in rows[:3]]
-        if len(rows) > 3:
-            differences.append(f"{column}: {len(rows) - 3} more rows differ")
-    return differences

@@ -30,10 +30,10 @@ from jupyter_client import AsyncKernelManager
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
 
-from . import _notebook, figures
+from . import _notebook, figure_files
 from .sweeps import sweep as sweep  # offered to notebooks as `run.sweep`
 
-ROOT = figures.ROOT
+ROOT = figure_files.ROOT
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
 
@@ -141,10 +141,10 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
         except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
             failure = NotebookFailed(_explain(job.stem, error, scratch / "executed.ipynb", executed))
         written = _notebook.read_notebook(scratch / "executed.ipynb")
-        figures.write_atomic(executed, _notebook.write_text(_notebook.clean(written, hidden)))
+        figure_files.write_atomic(executed, _notebook.write_text(_notebook.clean(written, hidden)))
         if failure:
             raise failure
-        return figures.adopt_figures(scratch / "figures", figure_directory, job.stem)
+        return figure_files.adopt_figures(scratch / "figures", figure_directory, job.stem)
 
 
 class _WritesOnce(NBClientEngine):
@@ -259,12 +259,12 @@ def run(jobs, out, figure_directory, threads=2, cache=BUILD / "cache"):
 def _discard_figures(directory, notebooks):
     """Remove what earlier runs left of some notebooks' figures, lest one of another table is taken for new."""
     numbers = {stem.split("_")[0] for stem in notebooks}
-    with figures.locked(directory):
-        manifest = figures.read_manifest(directory)
+    with figure_files.locked(directory):
+        manifest = figure_files.read_manifest(directory)
         kept = {stem: entry for stem, entry in manifest.items() if stem.split("_")[0] not in numbers}
-        figures.write_manifest(directory, kept)
+        figure_files.write_manifest(directory, kept)
         for stem in manifest.keys() - kept.keys():
-            for suffix in figures.SUFFIXES:
+            for suffix in figure_files.SUFFIXES:
                 (directory / f"{stem}{suffix}").unlink(missing_ok=True)
 
 
@@ -277,7 +277,7 @@ def check(jobs, out, committed, threads=2):
     with tempfile.TemporaryDirectory(prefix="qmis-") as fresh_cache:  # a cached result would check nothing
         failed = run(jobs, out, out / "new_figures", threads, fresh_cache)
     notebooks = {job.stem for job in jobs} - set(failed)
-    differences = figures.compare_figures(out / "new_figures", committed, notebooks)
+    differences = figure_files.compare_figures(out / "new_figures", committed, notebooks)
     if not differences:
         print(f"figures of {', '.join(sorted(notebooks)) or 'no notebook'} agree with {_hide(committed)}")
     return [f"failed: {stem}" for stem in failed] + differences
@@ -295,7 +295,7 @@ def stale_figures(figure_directory, notebooks):
     """
     jobs = {Path(path).stem: _job(Path(path), {}) for path in notebooks}
     complaints = []
-    for stem, entry in figures.read_manifest(figure_directory).items():
+    for stem, entry in figure_files.read_manifest(figure_directory).items():
         job = jobs.get(entry["notebook"])
         if job is None:
             complaints.append(f"{stem}: no notebook {entry['notebook']} makes it")

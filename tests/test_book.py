@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from qmis_utils import _notebook, downloads, figures, run
+from qmis_utils import _notebook, downloads, figure_files, run
 
 NOTEBOOKS = _notebook.find_notebooks(run.NOTEBOOKS)
 NO_NETWORK = """import socket
@@ -100,14 +100,14 @@ def test_all_that_a_page_loads_is_on_the_site(book, pages):
 def test_every_figure_of_a_notebook_is_shown_with_its_alt_text(book, pages):
     for stem in NOTEBOOKS:
         alts = {" ".join(alt.split()) for alt in pages[book / "notebooks" / f"{stem}.html"].alts.values()}
-        entries = figures.read_manifest(run.ROOT / "figures").values()
+        entries = figure_files.read_manifest(run.ROOT / "figures").values()
         assert alts == {" ".join(entry["alt"].split()) for entry in entries if entry["notebook"] == stem}
 
 
 def test_every_figure_has_its_notebook_and_command(book, pages):
     page = pages[book / "figures.html"]
     text = re.sub(r"<[^>]+>", "", (book / "figures.html").read_text(encoding="utf-8"))
-    for stem, entry in figures.read_manifest(run.ROOT / "figures").items():
+    for stem, entry in figure_files.read_manifest(run.ROOT / "figures").items():
         assert f"notebooks/{entry['notebook']}.html" in page.links
         assert f"-m qmis_utils.run {stem.split('_')[0]}" in text
         assert any(src.endswith(f"/{stem}.png") for src in page.alts)
@@ -128,7 +128,9 @@ def test_every_public_helper_module_has_its_page(book):
 
 def test_slides_are_there_with_their_pictures_and_notes(book, pages):
     page = pages[book / "slides" / "01_theory_derivation.html"]
-    made = [e for e in figures.read_manifest(run.ROOT / "figures").values() if e["notebook"] == "01_theory_derivation"]
+    made = [
+        e for e in figure_files.read_manifest(run.ROOT / "figures").values() if e["notebook"] == "01_theory_derivation"
+    ]
     assert sorted(page.alts.values()) == sorted(" ".join(entry["alt"].split()) for entry in made)
     text = (book / "slides" / "01_theory_derivation.html").read_text(encoding="utf-8")
     assert text.count('class="notes"') >= 10

@@ -26,7 +26,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from qmis_utils import _notebook, figures, run
+from qmis_utils import _notebook, figure_files, run
 
 pytestmark = pytest.mark.browser
 BOOK = run.BUILD / "book"
@@ -46,7 +46,7 @@ def notebook(stem):
 
 def entries(stem):
     """Return the manifest entries of the figures of a notebook."""
-    return [entry for entry in figures.read_manifest(run.ROOT / "figures").values() if entry["notebook"] == stem]
+    return [entry for entry in figure_files.read_manifest(run.ROOT / "figures").values() if entry["notebook"] == stem]
 
 
 SLIDE_SIZE = """const slide = Reveal.getCurrentSlide(), formulas = slide.querySelectorAll("mjx-container[display]");

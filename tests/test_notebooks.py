@@ -10,7 +10,7 @@ import jupytext
 import pytest
 import yaml
 
-from qmis_utils import _notebook, figures, run
+from qmis_utils import _notebook, figure_files, figures, run
 
 TESTS = Path(__file__).parent
 FIGURES = run.ROOT / "figures"
@@ -41,14 +41,16 @@ def code_lines(cell):
 
 
 def entries(path):
-    return {stem: entry for stem, entry in figures.read_manifest(FIGURES).items() if entry["notebook"] == path.stem}
+    return {
+        stem: entry for stem, entry in figure_files.read_manifest(FIGURES).items() if entry["notebook"] == path.stem
+    }
 
 
 @each_notebook
 def test_runs_with_its_quick_parameters(path, tmp_path):
     arguments = ["--params", str(TESTS / "params.yaml"), "--out", str(tmp_path / "out"), "--figures", str(tmp_path)]
     assert run.main([str(path), *arguments]) == 0
-    assert set(figures.read_manifest(tmp_path)) == set(entries(path))
+    assert set(figure_files.read_manifest(tmp_path)) == set(entries(path))
 
 
 @each_notebook
@@ -127,14 +129,14 @@ def test_committed_figures_are_fresh():
 
 
 def test_the_figure_folder_holds_the_figures_of_its_manifest_and_nothing_else():
-    manifest = figures.read_manifest(FIGURES)
+    manifest = figure_files.read_manifest(FIGURES)
     assert len(manifest) >= 8
-    names = {f"{stem}{suffix}" for stem in manifest for suffix in figures.SUFFIXES} | {"manifest.json"}
+    names = {f"{stem}{suffix}" for stem in manifest for suffix in figure_files.SUFFIXES} | {"manifest.json"}
     assert {path.name for path in FIGURES.iterdir()} == names
     assert all(path.stat().st_size <= figures.MAX_BYTES for path in FIGURES.iterdir())
 
 
 def test_the_manifest_matches_the_tables():
-    for stem, entry in figures.read_manifest(FIGURES).items():
+    for stem, entry in figure_files.read_manifest(FIGURES).items():
         assert hashlib.sha256((FIGURES / f"{stem}.csv").read_bytes()).hexdigest() == entry["csv_sha256"]
         assert len(entry["alt"].split()) >= 5

@@ -7,7 +7,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from qmis_utils import figures, molecules, run
+from qmis_utils import figure_files, molecules, run
 
 PARAMS = str(Path(__file__).parent / "params.yaml")
 STEMS = ["agreement", "blind_baseline", "exposed", "exposure", "front", "regression", "seeds", "tradeoff", "verdicts"]
@@ -45,7 +45,7 @@ def report(frame, label, folder):
 
 def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
     assert report(table, "active", tmp_path) == 0
-    assert sorted(figures.read_manifest(tmp_path)) == [f"03_{stem}" for stem in STEMS]
+    assert sorted(figure_files.read_manifest(tmp_path)) == [f"03_{stem}" for stem in STEMS]
     tradeoff = pd.read_csv(tmp_path / "03_tradeoff.csv")
     assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "tpr_at_1pct"]
     assert set(tradeoff.task) == {"mine"}

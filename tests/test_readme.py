@@ -2,13 +2,13 @@
 
 import re
 
-from qmis_utils import _notebook, figures, run
+from qmis_utils import _notebook, figure_files, run
 
 README = (run.ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_figure_has_its_row():
-    for stem, entry in figures.read_manifest(run.ROOT / "figures").items():
+    for stem, entry in figure_files.read_manifest(run.ROOT / "figures").items():
         (row,) = [line for line in README.splitlines() if line.startswith("|") and f"`{stem}`" in line]
         assert f"notebooks/{entry['notebook']}.ipynb" in row
         assert f"`{stem.split('_')[0]}`" in row

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import FIGURE
 
-from qmis_utils import _notebook, figures, run, sweeps
+from qmis_utils import _notebook, figure_files, run, sweeps
 
 DECLARED = "n: int, scale: float, label: str | None, tables: list[str]"
 
@@ -71,7 +71,7 @@ def test_what_is_written_has_no_machine_path_timing_or_papermill(finished):
 
 def test_the_manifest_says_what_made_the_figure(finished):
     path, _, committed = finished
-    entry = figures.read_manifest(committed)["90_line"]
+    entry = figure_files.read_manifest(committed)["90_line"]
     assert entry["notebook"] == "90_tiny"
     assert entry["code_sha256"] == _notebook.code_sha256(_notebook.read_notebook(path))
     assert entry["parameters"] == {"n": 3, "scale": 1.0, "label": None, "tables": []}
@@ -88,9 +88,11 @@ def test_check_passes_and_leaves_the_committed_figures(finished, tmp_path, capsy
 
 def test_check_fails_on_a_table_outside_its_tolerance(finished, tmp_path, capsys, monkeypatch):
     path, _, committed = finished
-    monkeypatch.setattr(run, "execute", lambda job, out, goal, *_: figures.adopt_figures(committed, goal, job.stem))
+    monkeypatch.setattr(
+        run, "execute", lambda job, out, goal, *_: figure_files.adopt_figures(committed, goal, job.stem)
+    )
     other = tmp_path / "committed"
-    figures.adopt_figures(committed, other, "90_tiny")
+    figure_files.adopt_figures(committed, other, "90_tiny")
     arguments = [str(path), "--check", "--out", str(tmp_path / "out"), "--figures", str(other)]
     (other / "90_line.csv").write_text("x,y\n0,0\n1,1.0005\n2,2\n")
     assert run.main(arguments) == 0
@@ -101,7 +103,7 @@ def test_check_fails_on_a_table_outside_its_tolerance(finished, tmp_path, capsys
 
 def test_a_failing_cell_is_named_and_the_old_figures_stay(make_notebook, finished, tmp_path, capfd):
     committed = tmp_path / "figures"
-    figures.adopt_figures(finished[2], committed, "90_tiny")
+    figure_files.adopt_figures(finished[2], committed, "90_tiny")
     before = contents(committed)
     path = make_notebook(tmp_path, FIGURE, "scale = 1\n'text' + scale", "print('never')")
     assert run.main([str(path), "-p", "n", "5", "--out", str(tmp_path / "out"), "--figures", str(committed)]) == 1
@@ -135,15 +137,15 @@ def test_figures_of_another_table_leave_the_build_folder_even_if_the_run_fails(
 ):
     monkeypatch.setattr(run, "BUILD", tmp_path / "build")
     goal = tmp_path / "build" / "figures"
-    figures.adopt_figures(finished[2], goal, "90_tiny")
-    (entry,) = figures.read_manifest(goal).values()
+    figure_files.adopt_figures(finished[2], goal, "90_tiny")
+    (entry,) = figure_files.read_manifest(goal).values()
     by_hand = entry | {"notebook": None}  # what JupyterLab leaves there
-    figures.write_manifest(goal, {"90_line": by_hand, "90b_line": entry})
+    figure_files.write_manifest(goal, {"90_line": by_hand, "90b_line": entry})
     (goal / "90b_line.csv").write_text("x\n")
     path = make_notebook(tmp_path, FIGURE, "1 / 0")
     assert run.main([str(path), "-p", "n", "5"]) == 1
     assert set(contents(goal)) == {"90b_line.csv", "manifest.json"}
-    assert figures.read_manifest(goal) == {"90b_line": entry}
+    assert figure_files.read_manifest(goal) == {"90b_line": entry}
 
 
 def test_csv_paths_start_at_the_callers_directory_and_stay_relative_in_what_is_written(
@@ -160,7 +162,7 @@ def test_csv_paths_start_at_the_callers_directory_and_stay_relative_in_what_is_w
     assert executed.cells[3].outputs[0].text.startswith("['smiles,y\\n', 'smiles,y\\n'] ['csv:")
     text = (tmp_path / "out" / path.name).read_text() + (tmp_path / "figures" / "manifest.json").read_text()
     assert str(tmp_path) not in text
-    parameters = figures.read_manifest(tmp_path / "figures")["90_line"]["parameters"]
+    parameters = figure_files.read_manifest(tmp_path / "figures")["90_line"]["parameters"]
     assert parameters == {"n": 3, "scale": 2.0, "label": None, "tables": ["csv:mine.csv", "csv:./mine.csv"]}
 
 
@@ -354,9 +356,9 @@ def test_a_figure_is_stale_when_code_or_parameters_changed(finished, make_notebo
     assert run.stale_figures(committed, [path]) == []
     edited = make_notebook(tmp_path, "print('other')", FIGURE)
     assert run.stale_figures(committed, [edited]) == ["90_line: the code of 90_tiny has changed since"]
-    manifest = figures.read_manifest(committed)
+    manifest = figure_files.read_manifest(committed)
     manifest["90_line"]["parameters"]["n"] = 2
-    figures.write_manifest(tmp_path, manifest | {"91_lost": {"notebook": "91_gone"}})
+    figure_files.write_manifest(tmp_path, manifest | {"91_lost": {"notebook": "91_gone"}})
     assert run.stale_figures(tmp_path, [path]) == [
         "90_line: made with n = 2, the notebook says 3",
         "91_lost: no notebook 91_gone makes it",

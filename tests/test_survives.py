@@ -14,7 +14,7 @@ from conftest import FIGURE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from qmis_utils import _notebook, downloads, figures, molecules, run
+from qmis_utils import _notebook, downloads, figure_files, molecules, run
 
 COMMAND = [sys.executable, "-m", "qmis_utils.run"]
 
@@ -52,7 +52,7 @@ def test_a_run_killed_at_any_moment_loses_nothing(reference, tmp_path):
         time.sleep(moments.uniform(0.2, 1.1 * seconds))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        figures.read_manifest(tmp_path / "figures")  # whole, old or new
+        figure_files.read_manifest(tmp_path / "figures")  # whole, old or new
         for name in whole.keys() & contents(tmp_path / "figures").keys() - {"manifest.json"}:
             assert (tmp_path / "figures" / name).read_bytes() == whole[name]
     assert run.main([str(path), *folders(tmp_path)]) == 0
