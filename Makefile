@@ -38,7 +38,7 @@ LAB_OPTIONS = --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --
 	--LabApp.extension_manager=readonly
 
 lab: env data  ## open JupyterLab on the notebooks
-	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks $(LAB_OPTIONS)
+	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS)
 
 book: env data  ## build the HTML book, with the slides, into build/book; it works offline
 	@.venv/bin/python book/build.py

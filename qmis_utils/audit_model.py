@@ -4,6 +4,7 @@ Tensor by tensor the original goes to disk and its quantized version takes its p
 """
 
 import difflib
+import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ NEIGHBOURS = 16  # codewords one level away from a single model
 
 def did_you_mean(name, names):
     """Return "; did you mean ...?" with the names nearest to a wrong one, or nothing."""
-    close = difflib.get_close_matches(name, [n for n in names if n], 3, 0.4)
+    names, digits = [n for n in names if n], re.findall(r"\d+", name)
+    alike = [n for n in names if digits and re.findall(r"\d+", n) == digits]  # "int8" means eight bits
+    nearest = difflib.get_close_matches(name, names, 3, 0.4)
+    close = difflib.get_close_matches(name, names, 3) or alike or nearest
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
@@ -211,7 +215,7 @@ def _evaluate(model, loss, x, y):
     z = z[:, 0] if z.ndim == 2 and z.shape[1] == 1 else z
     if z.ndim not in (1, 2) or len(z) != len(x):
         raise ValueError(f"outputs must be (n,), (n, 1) or (n, C) for n records; got {tuple(z.shape)} for {len(x)}")
-    y = y.to(first.device, z.dtype if z.ndim == 1 else y.dtype)  # class numbers stay integers
+    y = y.to(first.device, z.dtype if z.ndim == 1 else torch.int64)  # tables often hold class numbers as floats
     return z.cpu(), loss(z, y).cpu()
 
 

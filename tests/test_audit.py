@@ -4,6 +4,7 @@ import copy
 import html.parser
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -270,6 +271,9 @@ def test_classes_and_regression_are_read_off_the_data(world):
     report = run(world, model=many, loss=nn.CrossEntropyLoss(reduction="none"),
                  members=(x, labels[0]), heldout=(x_new, labels[1]))  # fmt: skip
     assert report.facts["task"] == "multiclass"
+    as_floats = run(world, model=many, loss=nn.CrossEntropyLoss(reduction="none"),
+                    members=(x, labels[0].astype(np.float32)), heldout=(x_new, labels[1].astype(float)))  # fmt: skip
+    pd.testing.assert_frame_equal(as_floats.table, report.table)
     values = rng.normal(size=N), rng.normal(size=80)
     report = run(
         world, model=mlp(), loss=nn.MSELoss(reduction="none"), members=(x, values[0]), heldout=(x_new, values[1])
@@ -297,6 +301,7 @@ BAD = {
     "loss fails": ({"loss": lambda z, y: z.missing}, "failed on held-out records"),
     "loss is nan": ({"loss": lambda z, y: BCE(z, y) * float("nan")}, "NaN or infinite for 60 records, first"),
     "unknown quantizer": ({"quantizers": ["unifrom_4"]}, "did you mean 'uniform_4'"),
+    "name used elsewhere": ({"quantizers": ["int8"]}, "did you mean 'uniform_8'"),
     "no draws": ({"draws": 1}, "draws must be"),
     "granularity": ({"granularity": 4}, "granularity"),
     "no quantizer": ({"quantizers": []}, "at least one rule"),
