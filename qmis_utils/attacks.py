@@ -342,21 +342,28 @@ def epsilon_lower_bound(true_positives, n_members, false_positives, n_nonmembers
     return float(np.log(max(1.0, *ratios)))
 
 
-def exposure(scores, members, level=0.95, comparisons=1):
-    """Return each record's mean score IN minus its mean score OUT with Welch's interval: (value, low, high), each (N,).
+def exposure(signals, members, level=0.95, comparisons=1):
+    """Return how far each record's signal moves when a model trains on it, d'^2 in nats: (value, low, high), each (N,).
 
-    Parameters: ``scores`` and ``members`` (M, N), at least two IN and two OUT models a record; ``comparisons`` = N
-    makes the intervals hold for all records at once. Of log-likelihood ratios it is d'^2 in nats (``heads.exposure``).
+    Parameters: ``signals`` (M, N) of independent models, ``members`` (M, N), at least two IN and two OUT a record;
+    ``comparisons`` = N makes the intervals hold for all records at once. d' is the distance of the mean IN from the
+    mean OUT over the standard deviation within both. Its interval takes Student's t with Welch's error of the
+    difference and, for normal signals, the error of the standard deviation (Hedges and Olkin 1985); ``low`` is 0 where
+    a distance of 0 is within it. For normal signals d'^2 is the mean log-likelihood ratio IN minus that OUT. Raises ValueError for
+    fewer models.
     """
     counts = np.stack([members.sum(axis=0), (~members).sum(axis=0)])
     if counts.min() < 2:
         raise ValueError("every record needs at least two IN and two OUT models")
-    groups = np.stack([np.where(members, scores, 0), np.where(members, 0, scores)])
+    groups = np.stack([np.where(members, signals, 0), np.where(members, 0, signals)])
     means = groups.sum(axis=1) / counts
-    squares = np.square(groups).sum(axis=1) - counts * means**2
-    variances = np.maximum(squares, 1e-100) / (counts - 1) / counts  # constant scores: no NaN
-    degrees = variances.sum(axis=0) ** 2 / (variances**2 / (counts - 1)).sum(axis=0)
-    return _student(means[0] - means[1], np.sqrt(variances.sum(axis=0)), degrees, level, comparisons)
+    apart = np.stack([np.where(members, signals - means[0], 0), np.where(members, 0, signals - means[1])])
+    variances = np.maximum(np.square(apart).sum(axis=1) / (counts - 1), 1e-100)  # constant signals: no NaN
+    within, squares = variances.mean(axis=0), variances**2 / (counts - 1)
+    d_prime = abs(means[0] - means[1]) / np.sqrt(within)
+    error = np.sqrt((variances / counts).sum(axis=0) / within + d_prime**2 * squares.sum(axis=0) / (8 * within**2))
+    degrees = variances.sum(axis=0) ** 2 / squares.sum(axis=0)
+    return tuple(np.square(np.maximum(bound, 0)) for bound in _student(d_prime, error, degrees, level, comparisons))
 
 
 def stability(found, level=0.95):

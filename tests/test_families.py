@@ -337,18 +337,26 @@ def test_the_bound_on_epsilon_by_hand():
     assert attacks.epsilon_lower_bound(50, 100, 50, 100) == 0.0
 
 
-def test_exposure_equals_welch_and_survives_constant_scores():
+@pytest.mark.parametrize("distance", [0.0, 0.5, 2.0, 6.0])
+def test_exposure_covers_the_squared_distance(distance):
     rng = np.random.default_rng(0)
-    members = ensemble.random_halves(30, 6, rng)
-    scores = rng.normal(size=members.shape) * (1 + members) + 2 * members
-    value, low, high = attacks.exposure(scores, members)
-    for record in range(6):
-        inside, outside = scores[members[:, record], record], scores[~members[:, record], record]
-        oracle = stats.ttest_ind(inside, outside, equal_var=False).confidence_interval(0.95)
-        assert (low[record], high[record]) == pytest.approx(tuple(oracle))
-        assert value[record] == pytest.approx(inside.mean() - outside.mean())
-    assert (attacks.exposure(scores, members, comparisons=6)[1] < low).all()
-    assert np.isfinite(attacks.exposure(np.ones(members.shape), members)).all()
+    members = ensemble.random_halves(64, 4000, rng)
+    signals = rng.normal(size=members.shape) * np.where(members, 1.4, 0.2) + distance * members
+    value, low, high = attacks.exposure(signals, members)
+    covered = (low <= distance**2) & (distance**2 <= high)
+    assert 0.94 < covered.mean() < 0.98  # more than 0.95 near 0, where an interval of the wrong sign covers as well
+    assert np.median(value) == pytest.approx(distance**2, abs=0.05 + 0.05 * distance**2)
+    everywhere = attacks.exposure(signals[:, :200], members[:, :200], comparisons=200)
+    assert ((everywhere[1] <= distance**2) & (distance**2 <= everywhere[2])).all()
+
+
+def test_exposure_by_hand_and_of_constant_signals():
+    members = np.array([[1, 1, 0, 0]], bool).T
+    value, low, high = attacks.exposure(np.array([[3.0, 5.0, 0.0, 2.0]]).T, members)  # 4 against 1, variances 2
+    reach = stats.t.ppf(0.975, 2) * np.sqrt((2 / 2 + 2 / 2) / 2 + 4.5 / (2 * 2))
+    assert (value[0], low[0], high[0]) == pytest.approx((4.5, 0.0, (np.sqrt(4.5) + reach) ** 2))
+    assert attacks.exposure(np.array([[0.0, 2.0, 3.0, 5.0]]).T, members)[0] == pytest.approx(4.5)  # either direction
+    assert np.isfinite(attacks.exposure(np.ones((4, 1)), members)).all()
 
 
 def test_stability_by_hand():
