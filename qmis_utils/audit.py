@@ -15,53 +15,14 @@ from scipy.stats import rankdata
 from torch import nn
 
 from qmis_utils import attacks, ensemble, indicator, study
-from qmis_utils.audit_model import MOST, Plan, did_you_mean, find_weights, measure_all, quantized
+from qmis_utils.audit_checks import check_module, check_options, copies, memberships, quantizer_names, records, texts
+from qmis_utils.audit_model import MOST, Plan, find_weights, measure_all, quantized
 from qmis_utils.audit_report import Report, advise, distrust, flag
 from qmis_utils.quantizers import QUANTIZERS
 
 __all__ = ["audit", "find_weights", "function_error", "quantized", "threshold_auc"]
 VARIANT = {"rho_pool": "rho_shape"}  # without a model's own offset and gain; the others compare all that deviates
 NULLS = 20  # permuted memberships, at most, on which the attack must find nothing
-OVERLAP = 0.1  # share of held-out records found among the members from which on nothing is reported
-
-
-def _records(data, role):
-    """Return checked (inputs, labels) tensors; floating numbers become float32."""
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(
-            f"{role} must be a pair (inputs, labels), arrays or tensors of all records; got {type(data).__name__}"
-        )
-    try:
-        x, y = (a.detach() if isinstance(a, torch.Tensor) else torch.as_tensor(np.asarray(a)) for a in data)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{role} must hold arrays of numbers: {error}") from None
-    x, y = (a.float() if a.is_floating_point() or a.dtype == torch.bool else a for a in (x, y))
-    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if x.ndim < 1 or y.ndim != 1 or len(x) != len(y) or len(x) < 2:
-        shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
-        raise ValueError(f"{role}: give at least two records, inputs (n, ...) and labels (n,); got {shapes}")
-    if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
-        raise ValueError(f"{role} hold NaN or infinity")
-    return x, y
-
-
-def _hashes(x):
-    rows = x.reshape(len(x), -1).contiguous().view(torch.uint8).cpu().numpy()
-    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
-
-
-def _copies(members, heldout):
-    """Return the number of held-out records, and of members, that are exact copies of a (previous) member."""
-    kinds = [f"{tuple(x.shape[1:])} of {x.dtype}" for x in (members, heldout)]
-    if kinds[0] != kinds[1]:
-        raise ValueError(f"a member's inputs are {kinds[0]}, a held-out record's {kinds[1]}: they must agree")
-    inside = set(_hashes(members))
-    leaked = sum(digest in inside for digest in _hashes(heldout))
-    if leaked > OVERLAP * len(heldout):
-        raise ValueError(
-            f"{leaked} of {len(heldout)} held-out records are exact copies of members: give data that no model saw"
-        )
-    return leaked, len(members) - len(inside)
 
 
 def _digest(module):
@@ -75,23 +36,21 @@ def _digest(module):
 def _models(model, members, n_shadows, trained_on, seed):
     """Return the models to audit, one after the other, and which members each was trained on (or None)."""
     if isinstance(model, nn.Module):
+        check_module(model)
         return [model], None
     if isinstance(model, list | tuple):
+        for module in (m for m in model if isinstance(m, nn.Module)):
+            check_module(module)
         if len({_digest(m) for m in model if isinstance(m, nn.Module)}) != max(len(model), 2):
             raise ValueError("model as a list must hold at least two different torch modules")
-        shape = (len(model), len(members[0]))
-        if trained_on is not None and np.shape(trained_on) != shape:
-            raise ValueError(
-                f"trained_on must have a row per model and a column per member, {shape}; got {np.shape(trained_on)}"
-            )
-        return model, None if trained_on is None else np.asarray(trained_on, bool)
+        return model, trained_on
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise ValueError(f"model must be a torch module; {model.__name__} is a class, so build and train one of it")
     if not callable(model):
         raise ValueError(
             "model must be a torch module, a list of them, or a function train(inputs, labels, seed); "
             f"got {type(model).__name__}"
         )
-    if n_shadows < 2:
-        raise ValueError(f"n_shadows must be at least 2; got {n_shadows}")
     halves = ensemble.random_halves(n_shadows, len(members[0]), np.random.default_rng(seed))
     return _trained(model, members, halves, seed), halves
 
@@ -118,6 +77,7 @@ def _train(function, inputs, labels, seed):
     module = function(inputs, labels, seed)
     if not isinstance(module, nn.Module):
         raise ValueError(f"the training function must return a torch module; got {type(module).__name__}")
+    check_module(module)
     return module
 
 
@@ -286,18 +246,6 @@ def _utility(outputs, y, task, draws, seed):
     return _cell("utility", study.utility(outputs, y, task).mean(), *attacks.interval(samples))
 
 
-def _names(given):
-    names = [given] if isinstance(given, str) else list(given)
-    for name in names:
-        if name not in QUANTIZERS:
-            raise ValueError(
-                f"unknown quantizer {name!r}{did_you_mean(str(name), QUANTIZERS)}; valid: {', '.join(QUANTIZERS)}"
-            )
-    if set(names) <= {"fp32"}:
-        raise ValueError("quantizers must name at least one rule besides fp32")
-    return list(dict.fromkeys(["fp32", *names]))
-
-
 def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16, trained_on=None, skip=(),
           embeddings=False, granularity="tensor", batch_size=256, tolerance=0.02, draws=200, seed=0,
           title="Audit"):  # fmt: skip
@@ -333,7 +281,7 @@ def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16,
     Raises
     ------
     ValueError
-        For anything that cannot be audited, with what is wrong: layers, quantizers, shapes, losses, copied records.
+        For anything that cannot be audited, with what is wrong: options, layers, shapes, losses, records of both sides.
 
     Notes
     -----
@@ -344,18 +292,21 @@ def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16,
     --------
     >>> audit(train, nn.BCEWithLogitsLoss(reduction="none"), (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")
     """
-    if draws < 20 or batch_size < 1 or granularity not in ("tensor", "row"):
-        raise ValueError("draws must be at least 20, batch_size at least 1, and granularity 'tensor' or 'row'")
-    members, heldout = _records(members, "members"), _records(heldout, "heldout")
-    skip = [skip] if isinstance(skip, str) else list(skip)
+    check_options({
+        "loss": loss, "task": task, "n_shadows": n_shadows, "embeddings": embeddings, "granularity": granularity,
+        "batch_size": batch_size, "tolerance": tolerance, "draws": draws, "seed": seed, "title": title,
+    })  # fmt: skip
+    names, skip = quantizer_names(quantizers), texts(skip, "skip", ["lm_head", "*.norm"])
+    members, heldout = records(members, "members"), records(heldout, "heldout")
+    trained_on = memberships(trained_on, model, len(members[0]))
     how = {"skip": skip, "embeddings": embeddings, "granularity": granularity}
-    plan = Plan(loss, members, heldout, _names(quantizers), how, task, batch_size, seed)
-    copies = _copies(members[0], heldout[0])
+    plan = Plan(loss, members, heldout, names, how, task, batch_size, seed)
+    copied = copies(members[0], heldout[0])
     modules, trained_on = _models(model, members, n_shadows, trained_on, seed)
     measured, rows, about = measure_all(modules, plan, alone=isinstance(model, nn.Module))
     columns, facts = _columns(measured, plan, trained_on, about["task"], draws)
     described, layers = _described(rows, about, plan.names)
-    facts |= _stated(about, tolerance, copies)
+    facts |= _stated(about, tolerance, copied)
     table = _ranked([a | b for a, b in zip(described, columns, strict=True)], plan.names, facts)
     return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from qmis_utils import attacks, audit, ensemble, indicator, quantizers, study
+from qmis_utils import attacks, audit, audit_checks, ensemble, indicator, quantizers, study
 from qmis_utils.audit_model import Plan, neighbours, quantized
 
 BCE = nn.BCEWithLogitsLoss(reduction="none")
@@ -305,6 +305,28 @@ BAD = {
     "no draws": ({"draws": 1}, "draws must be"),
     "granularity": ({"granularity": 4}, "granularity"),
     "no quantizer": ({"quantizers": []}, "at least one rule"),
+    "quantizers as a number": ({"quantizers": 4}, "quantizers must be a list of texts, such as"),
+    "quantizers as None": ({"quantizers": None}, "quantizers must be a list of texts"),
+    "quantizers in a list of lists": ({"quantizers": [["sign"]]}, "quantizers must be a list of texts"),
+    "skip as a number": ({"skip": 3}, "skip must be a list of texts"),
+    "skip as None": ({"skip": None}, "skip must be a list of texts"),
+    "draws not whole": ({"draws": 20.5}, "draws must be at least 20, a whole number; got 20.5"),
+    "batch size not whole": ({"batch_size": 2.5}, "batch_size must be at least 1, a whole number; got 2.5"),
+    "shadows as text": ({"n_shadows": "4"}, "n_shadows must be at least 2, a whole number; got '4'"),
+    "shadows not whole": ({"n_shadows": 2.5}, "n_shadows must be at least 2, a whole number; got 2.5"),
+    "seed as text": ({"seed": "a"}, "seed must be at least 0, a whole number; got 'a'"),
+    "seed below zero": ({"seed": -1}, "seed must be at least 0"),
+    "tolerance as text": ({"tolerance": "x"}, "tolerance must be a finite number"),
+    "embeddings as text": ({"embeddings": "no"}, "embeddings must be True or False"),
+    "title as a number": ({"title": 5}, "title must be text"),
+    "loss as text": ({"loss": "bce"}, "loss must be a function"),
+    "trained_on for one model": ({"trained_on": np.ones((1, N), bool)}, "trained_on belongs to a list of models"),
+    "trained_on of probabilities": (
+        {"model": [mlp(), mlp()], "trained_on": np.linspace(0, 1, 2 * N).reshape(2, N)}, "must hold True and False"
+    ),
+    "trained_on of uneven rows": ({"model": [mlp(), mlp()], "trained_on": [[1], [1, 0]]}, "a row per model"),
+    "a class": ({"model": nn.Linear}, "Linear is a class, so build and train one of it"),
+    "a lazy layer": ({"model": nn.LazyLinear(1)}, "'weight' has no shape yet: pass one batch"),
     "unknown task": ({"task": "ranking"}, "task must be one of"),
     "wrong task": ({"task": "multiclass"}, "task must be one of"),
     "not a model": ({"model": 3}, "model must be a torch module"),
@@ -347,6 +369,28 @@ def test_outputs_that_may_be_probabilities_are_warned_of(world):
 def test_members_given_as_held_out_data_are_detected(world):
     with pytest.raises(ValueError, match="60 of 60 held-out records are exact copies of members"):
         run(world, heldout=world[0])
+
+
+@pytest.mark.parametrize("shape", [(DIM,), (5, 2), (60,)])
+def test_near_copies_of_members_are_detected_and_fresh_records_are_not(shape):
+    """A thousand fresh records, near each other in one dimension, fingerprints with one bit more: none is a copy."""
+    rng = np.random.default_rng(3)
+    x, x_new = (torch.as_tensor(rng.normal(size=(1000, *shape)) * 1e3 + 7, dtype=torch.float32) for _ in range(2))
+    assert audit_checks.copies(x, x_new) == (0, 0)
+    for copied in (x + 1e-3, x.half().float(), x * (1 + 1e-6)):
+        with pytest.raises(ValueError, match=r"(9\d\d|1000) of 1000 .* copies, exact or but for rounding, of"):
+            audit_checks.copies(x, copied)
+    few = torch.cat([x[:50] + 1e-3, x_new[50:]])
+    assert audit_checks.copies(x, few) == (50, 0)
+    bits = (torch.rand(1000, 200, generator=torch.Generator().manual_seed(0)) < 0.03).float()
+    longer = bits.clone()
+    longer[range(1000), [int((row == 0).nonzero()[0]) for row in bits]] = 1  # one bit more is another molecule
+    known = {tuple(row) for row in bits.tolist()}
+    fresh = longer[[tuple(row) not in known for row in longer.tolist()]]
+    assert audit_checks.copies(bits.unique(dim=0), fresh)[0] == 0
+    line = torch.as_tensor(rng.normal(size=(2, 1000, 1)), dtype=torch.float32)
+    assert audit_checks.copies(*line)[0] <= 10
+    assert audit_checks.copies(torch.arange(1000)[:, None], torch.arange(1000, 2000)[:, None]) == (0, 0)
 
 
 def test_weights_that_are_not_finite_name_their_layer(world):
@@ -414,7 +458,7 @@ def test_training_functions_that_cannot_serve_are_named(world):
         run(world, model=lambda x, y: mlp())
     with pytest.raises(ValueError, match="got OrderedDict"):
         run(world, model=mlp().state_dict())
-    with pytest.raises(ValueError, match="n_shadows must be at least 2; got 1"):
+    with pytest.raises(ValueError, match="n_shadows must be at least 2, a whole number; got 1"):
         run(world, model=lambda x, y, seed: mlp(), n_shadows=1)
 
 
