@@ -12,12 +12,11 @@ build/figures. Figures reach their folder only after their notebook has succeede
 
 import argparse
 import json
-import os
-import re
 import signal
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +25,9 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 import nbformat
 import papermill
-from jupyter_client import AsyncKernelManager
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
+from papermill.exceptions import PapermillException
 
-from . import _notebook, figure_files
+from . import _kernel, _notebook, figure_files
 from .sweeps import sweep as sweep  # offered to notebooks as `run.sweep`
 
 ROOT = figure_files.ROOT
@@ -118,7 +115,7 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
     Raises:
         NotebookFailed: naming notebook, cell and error.
     """
-    with tempfile.TemporaryDirectory(prefix="qmis-", dir=_short_temporary_directory()) as scratch:
+    with tempfile.TemporaryDirectory(prefix="qmis-", dir=_kernel.short_temporary_directory()) as scratch:
         scratch, executed = Path(scratch), Path(out) / f"{job.stem}.ipynb"
         (scratch / "figures").mkdir()
         hidden = _notebook.machine_paths() | {str(scratch): "<scratch>"}
@@ -130,7 +127,7 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
                 scratch / "executed.ipynb",
                 overrides,
                 kernel_name="python3",
-                kernel_manager_class=_kernel_manager(scratch, _environment(job, scratch, threads, cache)),
+                kernel_manager_class=_kernel.kernel_manager(scratch, _kernel.environment(job, scratch, threads, cache)),
                 cwd=job.path.parent,
                 progress_bar={"desc": f"  {job.stem}", "leave": False} if sys.stderr.isatty() else False,
                 extra_arguments=["--log-level=CRITICAL"],  # stopping an idle kernel is no error to report
@@ -139,68 +136,12 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
                 coalesce_streams=True,
             )
         except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
-            failure = NotebookFailed(_explain(job.stem, error, scratch / "executed.ipynb", executed))
+            failure = NotebookFailed(_kernel.explain(job.stem, error, scratch / "executed.ipynb", executed))
         written = _notebook.read_notebook(scratch / "executed.ipynb")
         figure_files.write_atomic(executed, _notebook.write_text(_notebook.clean(written, hidden)))
         if failure:
             raise failure
         return figure_files.adopt_figures(scratch / "figures", figure_directory, job.stem)
-
-
-class _WritesOnce(NBClientEngine):
-    """Write the notebook when it has ended, well or badly: twice a cell, as papermill does, costs half a minute."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, **options):
-        """Run the notebook as papermill does, without saving in between."""
-        nb_man.save = lambda: None
-        try:
-            super().execute_managed_notebook(nb_man, kernel_name, **options)
-        finally:
-            del nb_man.save
-
-
-papermill_engines.register("once", _WritesOnce)
-
-
-def _short_temporary_directory():
-    """Return a directory whose path leaves room for the kernel's sockets, of at most 107 characters."""
-    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 70 else "/tmp"
-
-
-def _kernel_manager(scratch, environment):
-    """Return a kernel manager class that talks over sockets in `scratch`: no ports to race for."""
-
-    class IpcKernelManager(AsyncKernelManager):
-        def __init__(self, **kwargs):
-            connection = {"transport": "ipc", "ip": str(scratch / "k"), "connection_file": str(scratch / "kernel.json")}
-            super().__init__(**connection, **kwargs)
-
-        async def start_kernel(self, **kwargs):
-            await super().start_kernel(env=environment, **kwargs)
-
-    return IpcKernelManager
-
-
-def _environment(job, scratch, threads, cache):
-    """Return the environment of a kernel: everything fixed that could change a figure or an output."""
-    provenance = {
-        "figures": str(scratch / "figures"),
-        "notebook": job.stem,
-        "code_sha256": _notebook.code_sha256(job.notebook),
-        "parameters": job.parameters,
-        "threads": threads,
-    }
-    return os.environ | {
-        "QMIS_RUN": json.dumps(provenance),
-        "QMIS_CACHE": str(cache),
-        "IPYTHONDIR": str(scratch / "ipython"),  # no start-up files of the user
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONHASHSEED": "0",
-        "PYTHONUTF8": "1",
-        "TQDM_DISABLE": "1",  # a bar in an output is a timing
-        **{f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")},
-    }
 
 
 def _absolute(value, hidden):
@@ -223,36 +164,23 @@ def _hide(path):
     return _notebook.hide(str(path), _notebook.machine_paths())
 
 
-def _explain(stem, error, written, kept):
-    """Say in a few lines which cell of a notebook failed, at which line, and why."""
-    if isinstance(error, PapermillExecutionError):
-        where = f"cell In [{error.exec_count}]"
-        what = f"{error.ename}: {strip_color(error.evalue)}"
-        lines = re.findall(rf"Cell In\[{error.exec_count}\], line (\d+)", strip_color("\n".join(error.traceback)))
-        code = f"\n    {error.source.splitlines()[int(lines[-1]) - 1].strip()}" if lines else ""
-    else:
-        started = [cell for cell in _notebook.read_notebook(written).cells if cell.metadata.papermill.get("start_time")]
-        number = sum(cell.cell_type == "code" for cell in started)
-        where, what, code = f"cell In [{number}]", "the kernel died", ""
-    return f"{stem} failed in {where}: {what}{code}\n    executed notebook: {_hide(kept)}"
-
-
-def run(jobs, out, figure_directory, threads=2, cache=BUILD / "cache"):
+def run(jobs, out, figure_directory, threads=2, cache=None):
     """Run jobs in turn, saying what is done and what comes next; return the stems of those that failed."""
     failed = []
-    for number, job in enumerate(jobs, start=1):
-        following = f", next {jobs[number].stem}" if number < len(jobs) else ""
-        minutes = _notebook.run_minutes(job.notebook)
-        stated = f" (full run {_duration(minutes[0])})" if minutes and not job.overrides else ""
-        print(f"[{number}/{len(jobs)}] {job.stem}{stated}{following}", flush=True)
-        start = time.monotonic()
-        try:
-            stems = execute(job, out, figure_directory, threads, cache)
-            print(f"  {_duration((time.monotonic() - start) / 60)}, figures: {', '.join(stems) or 'none'}")
-            print(f"  executed notebook: {_hide(Path(out) / job.path.name)}", flush=True)
-        except NotebookFailed as failure:
-            failed.append(job.stem)
-            print(f"  {failure}", file=sys.stderr, flush=True)
+    with nullcontext(cache) if cache else _kernel.cache_directory(BUILD / "cache") as cache:
+        for number, job in enumerate(jobs, start=1):
+            following = f", next {jobs[number].stem}" if number < len(jobs) else ""
+            minutes = _notebook.run_minutes(job.notebook)
+            stated = f" (full run {_duration(minutes[0])})" if minutes and not job.overrides else ""
+            print(f"[{number}/{len(jobs)}] {job.stem}{stated}{following}", flush=True)
+            start = time.monotonic()
+            try:
+                stems = execute(job, out, figure_directory, threads, cache)
+                print(f"  {_duration((time.monotonic() - start) / 60)}, figures: {', '.join(stems) or 'none'}")
+                print(f"  executed notebook: {_hide(Path(out) / job.path.name)}", flush=True)
+            except NotebookFailed as failure:
+                failed.append(job.stem)
+                print(f"  {failure}", file=sys.stderr, flush=True)
     return failed
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import FIGURE
 
-from qmis_utils import _notebook, figure_files, run, sweeps
+from qmis_utils import _kernel, _notebook, figure_files, run, sweeps
 
 DECLARED = "n: int, scale: float, label: str | None, tables: list[str]"
 
@@ -402,9 +402,37 @@ def test_a_parameter_written_with_an_equals_sign_is_answered_with_the_right_form
 
 def test_provenance_reaches_the_kernel(library, monkeypatch):
     (job,) = run.plan(["01"], [("n", "4")])
-    environment = run._environment(job, library, threads=1, cache=library / "cache")
+    environment = _kernel.environment(job, library, threads=1, cache=library / "cache")
     assert (
         environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
     )
     assert json.loads(environment["QMIS_RUN"])["parameters"]["n"] == 4
     assert "inline" in environment["MPLBACKEND"]
+
+
+def test_the_cache_is_the_callers_or_build_or_where_that_cannot_be_written_a_passing_one(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("QMIS_CACHE", raising=False)
+    with _kernel.cache_directory(tmp_path / "build" / "cache") as usual:
+        assert usual == tmp_path / "build" / "cache"
+    assert capsys.readouterr().out == ""
+    with _kernel.cache_directory(tmp_path / "file" / "cache") as passing:
+        (passing / "result").touch()
+    assert not passing.exists()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "cannot be written (Not a directory)" in line
+    assert "set QMIS_CACHE" in line
+    monkeypatch.setenv("QMIS_CACHE", "mine")
+    monkeypatch.chdir(tmp_path)
+    with _kernel.cache_directory(tmp_path / "file" / "cache") as given:
+        assert given == tmp_path / "mine"
+
+
+def test_a_check_never_reads_the_callers_cache(finished, tmp_path, monkeypatch):
+    path, _, committed = finished
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path / "mine"))
+    caches = []
+    monkeypatch.setattr(run, "execute", lambda job, out, goal, threads, cache: caches.append(Path(cache)) or [])
+    run.main([str(path), "--check", "--out", str(tmp_path), "--figures", str(committed)])
+    run.main([str(path), "--out", str(tmp_path), "--figures", str(tmp_path)])
+    assert caches[0] != caches[1] == tmp_path / "mine"

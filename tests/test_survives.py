@@ -38,6 +38,13 @@ def reference(make_notebook, tmp_path_factory):
     return path, contents(directory / "figures"), time.monotonic() - start
 
 
+SWEEP = """\
+from qmis_utils import run
+def square(x):
+    return x * x
+print(run.sweep(square, [{"x": n}]))"""
+
+
 def start(path, directory, **options):
     return subprocess.Popen([*COMMAND, str(path), *folders(directory)], start_new_session=True, cwd=run.ROOT, **options)
 
@@ -101,12 +108,21 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_figures(reference, tmp_pa
 
 
 @pytest.mark.mounts
-def test_a_read_only_checkout_runs_and_says_where_it_cannot_write(reference, tmp_path):
+def test_a_read_only_checkout_runs_sweeps_and_says_where_it_cannot_write(
+    reference, make_notebook, tmp_path, monkeypatch
+):
     path, whole, _ = reference
+    sweeping = make_notebook(tmp_path, SWEEP, stem="91_sweep")
     frozen = f"mount --bind '{run.ROOT}' '{run.ROOT}' && mount -o remount,ro,bind '{run.ROOT}' && cd '{run.ROOT}'"
-    process = under(frozen, path, *folders(tmp_path))
+    monkeypatch.delenv("QMIS_CACHE", raising=False)
+    process = under(frozen, path, sweeping, *folders(tmp_path))
     assert process.returncode == 0, process.stderr
+    assert process.stdout.count("build/cache cannot be written (Read-only file system)") == 1
     assert contents(tmp_path / "figures") == whole
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path / "mine"))
+    process = under(frozen, sweeping, *folders(tmp_path))
+    assert (process.returncode, "cannot be written" in process.stdout) == (0, False), process.stderr
+    assert contents(tmp_path / "mine")
     process = under(frozen, path, "--out", tmp_path / "out")
     assert process.returncode == 1
     assert "Read-only file system" in process.stderr
