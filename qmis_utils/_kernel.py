@@ -96,8 +96,8 @@ def _unwritable(directory):
     return None
 
 
-def explain(stem, error, written, kept):
-    """Say in a few lines which cell of a notebook failed, at which line, and why."""
+def explain(job, error, written, kept):
+    """Say in a few lines which cell of a notebook failed, at which line, why, and with which parameters."""
     if isinstance(error, PapermillExecutionError):
         where = f"cell In [{error.exec_count}]"
         what = f"{error.ename}: {strip_color(error.evalue)}"
@@ -108,4 +108,17 @@ def explain(stem, error, written, kept):
         number = sum(cell.cell_type == "code" for cell in started)
         where, what, code = f"cell In [{number}]", "the kernel died", ""
     shown = _notebook.hide(str(kept), _notebook.machine_paths())
-    return f"{stem} failed in {where}: {what}{code}\n    executed notebook: {shown}"
+    return f"{job.stem} failed in {where}: {what}{code}{_what_was_set(job)}\n    executed notebook: {shown}"
+
+
+def _what_was_set(job, most=5):
+    """Return a line of the parameters that the reader has changed, for a failure may be due to them, or nothing."""
+    declared, values = _notebook.read_parameters(job.notebook, job.stem), job.parameters
+    said = [f"{name} = {_short(values[name])} (default {_short(declared[name].default)})" for name in job.overrides]
+    more = [f"{len(said) - most} more"] if len(said) > most else []
+    return f"\n    with {', '.join(said[:most] + more)}" if said else ""
+
+
+def _short(value, most=60):
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."

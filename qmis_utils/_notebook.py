@@ -97,10 +97,10 @@ def _parse_parameters(source):
 
 
 def convert(parameter, value, stem):
-    """Return a value given for a parameter, checked against the declared type; an int given for a float is converted.
+    """Return a value given for a parameter, checked against type and default; an int given for a float is converted.
 
     Raises:
-        ValueError: naming the declared type and what was given.
+        ValueError: naming notebook, parameter, what is valid and what was given.
     """
     if "float" in parameter.kind:
         value = _as_floats(value)  # YAML 1.1 reads 1e-3 as text
@@ -108,7 +108,29 @@ def convert(parameter, value, stem):
         raise ValueError(
             f"{stem}: {parameter.name} is declared {parameter.kind}, got {value!r} ({type(value).__name__})"
         )
+    if value != parameter.default and (wanted := _out_of_range(parameter, value)):
+        raise ValueError(f"{stem}: {parameter.name} must be {wanted} (default {parameter.default!r}), got {value!r}")
     return float(value) if parameter.kind == "float" else value
+
+
+def _out_of_range(parameter, value):
+    """Return what a value should be and is not, in words, or None.
+
+    A count whose default is positive must be. A lone float need not: a mean or a record may lie anywhere.
+    """
+    given, usual = (list(v.values()) if isinstance(v, dict) else v for v in (value, parameter.default))
+    many = isinstance(given, list) and isinstance(usual, list)
+    numbers = [v for v in (given if isinstance(given, list) else [given]) if type(v) in (int, float)]
+    if not all(abs(v) <= sys.float_info.max for v in numbers):
+        return "finite"
+    if many and usual and not given:
+        return "a list of at least one item" if isinstance(value, list) else "a mapping of at least one item"
+    if parameter.name == "seed" and any(v < 0 for v in numbers):
+        return "at least 0"
+    defaults = usual if many else [usual] if type(usual) is int else []
+    if defaults and all(type(v) in (int, float) and v > 0 for v in defaults) and any(v <= 0 for v in numbers):
+        return "numbers above 0" if many else "above 0"
+    return None
 
 
 def _as_floats(value):

@@ -68,7 +68,7 @@ def plan(names=(), given=(), from_file=None):
         from_file: YAML file, notebook stem -> parameters.
 
     Raises:
-        ValueError: for an unknown notebook or parameter, or a value of another type than declared.
+        ValueError: for an unknown notebook or parameter, or a value of another type than declared, or out of range.
     """
     known = _notebook.find_notebooks(NOTEBOOKS)
     paths = [_find(name, known) for name in names] or list(known.values())
@@ -136,7 +136,7 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
                 coalesce_streams=True,
             )
         except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
-            failure = NotebookFailed(_kernel.explain(job.stem, error, scratch / "executed.ipynb", executed))
+            failure = NotebookFailed(_kernel.explain(job, error, scratch / "executed.ipynb", executed))
         written = _notebook.read_notebook(scratch / "executed.ipynb")
         figure_files.write_atomic(executed, _notebook.write_text(_notebook.clean(written, hidden)))
         if failure:

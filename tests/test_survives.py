@@ -1,5 +1,6 @@
 """The runner outlives what happens to real runs: kills, company, odd places, full disks, and tables of any content."""
 
+import math
 import os
 import random
 import shutil
@@ -132,7 +133,8 @@ def test_a_read_only_checkout_runs_sweeps_and_says_where_it_cannot_write(
 # Any parameter, any table --------------------------------------------------------------------------------------------
 
 NOTEBOOKS = _notebook.find_notebooks(run.NOTEBOOKS)
-DECLARED = {stem: list(_notebook.read_parameters(_notebook.read_notebook(p), stem)) for stem, p in NOTEBOOKS.items()}
+DECLARED = {stem: _notebook.read_parameters(_notebook.read_notebook(p), stem) for stem, p in NOTEBOOKS.items()}
+NUMBERS = st.integers(-3, 3) | st.floats()
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
@@ -151,13 +153,20 @@ def outcome(function, *arguments):
 @given(data=st.data())
 def test_any_value_of_any_parameter_is_taken_or_named(data):
     stem = data.draw(st.sampled_from(sorted(DECLARED)))
-    name = data.draw(st.sampled_from(DECLARED[stem]) | st.text(string.ascii_letters, min_size=1, max_size=6))
-    value = data.draw(VALUES.map(str) | st.text(max_size=12))
+    name = data.draw(st.sampled_from(list(DECLARED[stem])) | st.text(string.ascii_letters, min_size=1, max_size=6))
+    value = data.draw((NUMBERS | st.lists(NUMBERS, max_size=3) | VALUES).map(str) | st.text(max_size=12))
     planned = outcome(run.plan, [stem], [(name, value)])
     if isinstance(planned, str):
         assert name in planned
     else:
         assert set(planned[0].overrides) <= {name}
+        for given in planned[0].overrides.values():
+            default = DECLARED[stem][name].default
+            assert given or not isinstance(default, list | dict) or not default
+            numbers = [v for v in (given if isinstance(given, list) else [given]) if type(v) in (int, float)]
+            assert all(map(math.isfinite, numbers))
+            assert all(v > 0 for v in numbers) or type(default) is not int or default <= 0
+            assert all(v >= 0 for v in numbers) or name != "seed"
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters='\r\n,"'), max_size=6)
