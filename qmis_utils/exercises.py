@@ -62,7 +62,7 @@ class Property:
 
 
 def seal(key, text):
-    """Return the salted hash of an answer; slow on purpose, so that trying all numbers costs more than solving."""
+    """Return the salted hash of an answer: no number can be read off it, though who wants to can try them all."""
     return hashlib.pbkdf2_hmac("sha256", text.encode(), f"qmis {key}".encode(), 40_000).hex()[:16]
 
 
@@ -292,7 +292,7 @@ EXERCISES = {
     ),
     "02b.4": Property(
         _only_shape_survives,
-        "let each quantized model be its full-precision one times a gain of its own plus an offset of its own.",
+        "which changes of outputs does `rho_shape` ignore, and how large must they be to fool `rho`?",
         "a pair of arrays (models, inputs), quantized and full",
     ),
     "03.1": Property(
@@ -331,7 +331,7 @@ EXERCISES = {
     "04.3": Number("85bd4dffd08aefbd", 0.25, "`attacks.clopper_pearson(0, n)` returns both ends; search over n."),
     "04.4": Property(
         _hides_the_few,
-        "let half of the members score above all others, and the other half below them.",
+        "AUC averages over all pairs: where must the members be who are not found, to undo those who are?",
         "a pair of lists with at least ten scores each",
     ),
     "05.1": Number(
@@ -342,7 +342,7 @@ EXERCISES = {
     "05.2": Number("8b5bf4704fbc1145", 0.001, "put the upper end of the interval into the survival law."),
     "05.3": Property(
         _is_per_record,
-        'the mean over records is not a loss per record; torch\'s losses take `reduction="none"`.',
+        "how many numbers does your function return for n records? And what do torch's losses do with them by default?",
         "a function of outputs (n,) and labels (n,)",
     ),
 }

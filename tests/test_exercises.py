@@ -117,6 +117,17 @@ def test_numbers_are_sealed_and_hints_do_not_say_them(stem):
         assert f"{float(value):.3g}" not in exercise.hint
 
 
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in NUMBERS])
+def test_the_hint_of_a_construction_holds_no_code(key):
+    assert not re.search(r"[=(){}]", exercises.EXERCISES[key].hint)
+
+
+@pytest.mark.parametrize("key", ["02b.4", "04.4", "05.3"])
+def test_a_hint_that_could_be_the_solution_is_a_question(key):
+    """These were once the solution in words, an instruction to follow."""
+    assert exercises.EXERCISES[key].hint.endswith("?")
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     out = tmp_path_factory.mktemp("sets")
