@@ -1,5 +1,6 @@
 """Tests of a reader's own table in notebook 03: one command gives the whole report, or one clear error."""
 
+import html.parser
 import json
 from pathlib import Path
 
@@ -77,3 +78,44 @@ def test_a_column_that_is_not_there_is_one_clear_error(table, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "label_column 'activity' is not in the table; its columns: ID, SMILES, active" in error
     assert not list(tmp_path.glob("03_*"))
+
+
+class Markup(html.parser.HTMLParser):
+    """Collect the start tags of a page, the names of their attributes, and its text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), set(), ""
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_markup_in_names_and_molecules_of_a_table_is_shown_as_text(table, tmp_path):
+    """A file, columns and valid molecules with names behind them: whatever a page shows of them is text."""
+    column = "<img src=x onerror=alert(1)>"
+    table["SMILES"] += " <script>alert(2)</script>"  # rdkit reads what follows the molecule as its name
+    table = table.rename(columns={"SMILES": column, "active": f"label {column}"}).drop(columns="ID").head(90)
+    mine = tmp_path / "my $x$ <b> table.csv"
+    table.to_csv(mine, index=False)
+    given = {
+        "tasks": json.dumps([f"csv:{mine}"]), "smiles_column": json.dumps(column),
+        "label_column": json.dumps(f"label {column}"),
+    }  # fmt: skip
+    options = [word for name, value in given.items() for word in ("-p", name, value)]
+    folders = ["--out", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]
+    assert run.main(["03", "--params", PARAMS, *folders, *options]) == 0
+    notebook = nbformat.read(tmp_path / "out" / "03_molecular_privacy_utility.ipynb", as_version=4)
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    pages = [data[kind] for data in shown for kind in ("text/html", "text/markdown", "image/svg+xml") if kind in data]
+    page = Markup()
+    page.feed("\n".join(pages))
+    assert {"table", "td"} <= page.tags
+    assert "alert(2)" in (tmp_path / "figures" / "03_exposed.csv").read_text()  # pages show rdkit's own SMILES
+    assert "<b> table" in page.text
+    assert not page.tags & {"script", "img", "b"}
+    assert "onerror" not in page.attributes
