@@ -96,7 +96,7 @@ class Markup(html.parser.HTMLParser):
 
 
 def test_markup_in_names_and_molecules_of_a_table_is_shown_as_text(table, tmp_path):
-    """A file, columns and valid molecules with names behind them: whatever a page shows of them is text."""
+    """A file, its columns, and names behind valid molecules: whatever a page shows of them is text."""
     column = "<img src=x onerror=alert(1)>"
     table["SMILES"] += " <script>alert(2)</script>"  # rdkit reads what follows the molecule as its name
     table = table.rename(columns={"SMILES": column, "active": f"label {column}"}).drop(columns="ID").head(90)
@@ -115,7 +115,6 @@ def test_markup_in_names_and_molecules_of_a_table_is_shown_as_text(table, tmp_pa
     page = Markup()
     page.feed("\n".join(pages))
     assert {"table", "td"} <= page.tags
-    assert "alert(2)" in (tmp_path / "figures" / "03_exposed.csv").read_text()  # pages show rdkit's own SMILES
     assert "<b> table" in page.text
     assert not page.tags & {"script", "img", "b"}
     assert "onerror" not in page.attributes
