@@ -68,8 +68,8 @@ def quantized(model, name, skip=(), embeddings=False, granularity="tensor"):
 
     Parameters: ``name`` of the quantizer ("fp32" changes nothing); ``granularity`` "tensor" or "row" (a scale for each
     output channel); the rest as in `find_weights`. Yields a dict for each tensor: layer, shape, weights, scales, error,
-    norm, entropy, zeros. The originals wait in a temporary folder (see TMPDIR): memory holds one extra tensor, not an
-    extra model.
+    norm, entropy, zeros. The originals wait in a temporary folder (see TMPDIR): memory never holds an extra model, but
+    while a tensor is quantized up to five times that tensor in float32, and nothing extra within the block.
     """
     weights = find_weights(model, skip, embeddings) if name != "fp32" else {}
     with tempfile.TemporaryDirectory(prefix="qmis-audit-") as folder:
@@ -104,12 +104,14 @@ def _quantize_tensor(label, weight, name, granularity):
         released = quantizers.quantize(matrix, name, granularity)
     except ValueError as error:
         raise ValueError(f"layer {label!r}: {error}") from None
-    norms = [float(np.linalg.norm(a)) for a in (released.values - matrix, matrix)]
-    with torch.no_grad():  # from here on the matrix, a view of the weight, is gone
+    norm = float(np.linalg.norm(matrix))
+    matrix -= released.values  # in place: the weight, of which this may be a view, is overwritten next
+    error = float(np.linalg.norm(matrix))
+    with torch.no_grad():
         weight.copy_(torch.from_numpy(released.values).view(weight.shape))
     return {
         "shape": " x ".join(map(str, weight.shape)), "weights": weight.numel(), "scales": released.scale.size,
-        "error": norms[0] / max(norms[1], 1e-300), "norm": norms[1],
+        "error": error / max(norm, 1e-300), "norm": norm,
         "entropy": float(quantizers.code_entropy(released)[0]), "zeros": float(quantizers.sparsity(released)[0]),
     }  # fmt: skip
 

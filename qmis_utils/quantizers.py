@@ -114,6 +114,7 @@ def round_uniform(w, bits, clip=1.0):
 
 
 MSE_BLOCK = 2**16  # weights
+CODE_BLOCK = 2**20
 
 
 def round_uniform_mse(w, bits):
@@ -153,7 +154,8 @@ def _fp8_e4m3(w):
 def _lloyd_levels(row, k):
     """Run one-dimensional k-means on a sorted vector; prefix sums make a round cost K log P."""
     levels = np.linspace(row[0], row[-1], k)
-    sums = np.concatenate([[0.0], np.cumsum(row)])
+    sums = np.zeros(len(row) + 1)
+    np.cumsum(row, out=sums[1:])
     for _ in range(50):
         edges = np.concatenate([[0], np.searchsorted(row, (levels[1:] + levels[:-1]) / 2, side="right"), [len(row)]])
         count = np.diff(edges)
@@ -165,10 +167,14 @@ def _lloyd_levels(row, k):
 
 
 def _lloyd(w, bits):
-    levels = np.stack([_lloyd_levels(row, 2**bits) for row in np.sort(w.astype(np.float64), axis=1)])
-    codes = np.stack([np.searchsorted((c[1:] + c[:-1]) / 2, row) for c, row in zip(levels, w, strict=True)])
+    ordered = w.astype(np.float64)
+    ordered.sort(axis=1)
+    levels = np.stack([_lloyd_levels(row, 2**bits) for row in ordered])
+    del ordered  # twice the weights
+    pairs = zip(levels, w, strict=True)
+    codes = np.stack([np.searchsorted((c[1:] + c[:-1]) / 2, row).astype(np.int16) for c, row in pairs])
     levels = levels.astype(np.float32)
-    return codes.astype(np.int16), levels, np.take_along_axis(levels, codes, axis=1)
+    return codes, levels, np.take_along_axis(levels, codes, axis=1)
 
 
 def _build():
@@ -278,6 +284,12 @@ def sparsity(quantized):
     return (values == 0).reshape(len(values), -1).mean(axis=1)
 
 
+def _counts(row, low, length):
+    """Count the codes of a row, part by part: numpy counts in a copy of 64 bits a code."""
+    parts = np.array_split(row, -(-row.size // CODE_BLOCK))
+    return sum(np.bincount(part - low, minlength=length) for part in parts)
+
+
 def code_entropy(quantized):
     """Return the empirical entropy of the codes in bits per weight, one value per model, (models,).
 
@@ -288,7 +300,7 @@ def code_entropy(quantized):
     if np.asarray(quantized.scale).shape[-1] == 0:
         return np.full(len(codes), np.nan)
     low = int(codes.min())
-    counts = np.stack([np.bincount(row - low, minlength=int(codes.max()) - low + 1) for row in codes])
+    counts = np.stack([_counts(row, low, int(codes.max()) - low + 1) for row in codes])
     p = counts / codes.shape[1]
     return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=1)
 

@@ -2,6 +2,8 @@
 
 import copy
 import html.parser
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -233,6 +235,34 @@ def test_a_full_disk_is_one_clear_error_and_changes_nothing(world, monkeypatch):
     with pytest.raises(OSError, match=r"no room for the original of layer '2.weight' .* TMPDIR"):
         run(world, model=module)
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+MEMORY = """
+from pathlib import Path
+from torch import nn
+from qmis_utils.audit_model import quantized
+
+def status(name):  # the kernel's own record: getrusage of a child remembers its parent's memory
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
+    return int(line.split()[1]) * 1024
+
+model, small = nn.Linear(4096, 2560, bias=False), nn.Linear(8, 8)
+for name in ("uniform_8", "lloyd_2"):
+    with quantized(small, name):  # what is imported on first use is no tensor
+        pass
+before = status("VmRSS")
+for name in ("uniform_8", "lloyd_2"):
+    with quantized(model, name):
+        pass
+    print((status("VmHWM") - before) / model.weight.nbytes)
+"""
+
+
+def test_quantizing_in_place_takes_at_most_five_times_the_tensor():
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    uniform, lloyd = map(float, done.stdout.split())
+    assert uniform < 2.5
+    assert lloyd < 5
 
 
 def full_disk():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from qmis_utils import quantizers
 from qmis_utils.quantizers import (
     NF4_LEVELS,
     PAPER_SET,
@@ -258,3 +259,11 @@ def test_bad_weights_are_named(bad, match):
 def test_unknown_name_lists_the_valid_ones():
     with pytest.raises(ValueError, match=r"unknown quantizer 'tenary_90'; valid names: .*ternary_90"):
         quantize(np.ones((1, 4)), "tenary_90")
+
+
+def test_entropy_counts_part_by_part_what_it_counts_at_once(monkeypatch):
+    weights = np.random.default_rng(0).normal(size=(2, 1001)).astype(np.float32)
+    released = quantize(weights, "uniform_4")
+    whole = code_entropy(released)
+    monkeypatch.setattr(quantizers, "CODE_BLOCK", 100)
+    assert code_entropy(released).tolist() == whole.tolist()
