@@ -1,8 +1,10 @@
 """A sweep, here and on a Dask cluster: it resumes, gives the same numbers though a worker is killed; clear errors."""
 
 import os
+import random
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -122,3 +124,48 @@ def test_an_address_where_nobody_answers_is_one_clear_error_within_seconds(tmp_p
 def test_what_is_no_address_is_one_clear_error(address, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=f"cluster: an address looks like 'tcp://host:8786'; got {address!r}"):
         sweep([1], tmp_path, monkeypatch, address)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from qmis_utils import sweeps
+
+def slow_square(x, folder):
+    time.sleep(0.1)
+    with (Path(folder) / "log").open("a") as file:
+        file.write(f"{x}\\n")
+    return np.full(100_000, x * x)
+
+if __name__ == "__main__":
+    results = sweeps.sweep(slow_square, [{"x": x, "folder": sys.argv[1]} for x in range(int(sys.argv[2]))])
+    np.save(Path(sys.argv[1]) / "results.npy", results)
+"""
+
+
+@pytest.mark.parametrize("n_points", [6, 24], ids=["one process", "two processes"])
+def test_a_sweep_killed_at_any_moment_resumes_to_the_same_numbers(n_points, tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+    log = tmp_path / "log"
+    log.touch()
+    command = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path), str(n_points)]
+    variables = os.environ | {
+        "QMIS_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parents[1]),
+    }  # fmt: skip
+    options = {"env": variables, "start_new_session": True, "stderr": subprocess.DEVNULL}
+    moments = random.Random(n_points)
+    for _ in range(4):
+        done = len(log.read_text().splitlines())
+        with subprocess.Popen(command, **options) as process:
+            while len(log.read_text().splitlines()) == done and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 0.15))  # somewhere in a point, or while its result is written
+            os.killpg(process.pid, signal.SIGKILL)
+    killed = len(log.read_text().splitlines())
+    assert 0 < killed < 2 * n_points
+    assert subprocess.run(command, **options, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "results.npy"), [np.full(100_000, x * x) for x in range(n_points)])
+    computed = Counter(map(int, log.read_text().split()))
+    assert set(computed) == set(range(n_points))
+    assert computed.total() <= n_points + 4 * 2  # a kill costs at most what each process had in hand
