@@ -60,18 +60,22 @@ clean:  ## remove what was built and cached; .venv and data/cache stay
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
 	find qmis_utils tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
-# The stamp comes last, so that an interrupted installation starts again.
+# The stamp comes last, so that an interrupted installation starts again. Of two makes at once the second waits for the
+# first, and then finds the stamp; where there is no flock (macOS), do not start two.
 .venv/.stamp: requirements.txt requirements-nodeps.txt pyproject.toml
 	@mkdir -p build
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "QMIS needs Python 3.11 or newer, and '$(PYTHON)' is missing or older: make PYTHON=/path/to/python3.11" >&2; \
 		exit 1; }
-	@echo "making .venv from requirements.txt, some minutes; log in build/env.log"
-	@{ "$(PYTHON)" -m venv --clear .venv && \
+	@exec 9>build/env.lock; \
+	if command -v flock >/dev/null && ! flock -n 9; then echo "waiting for another make that makes .venv"; flock 9; fi; \
+	if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi; \
+	echo "making .venv from requirements.txt, some minutes; log in build/env.log"; \
+	{ "$(PYTHON)" -m venv --clear .venv && \
 		.venv/bin/python -m pip install $(PIP_ARGS) -r requirements.txt && \
 		.venv/bin/python -m pip install $(PIP_ARGS) --no-deps --require-hashes -r requirements-nodeps.txt && \
 		.venv/bin/python -m pip install --no-deps --no-build-isolation --editable . ; } >build/env.log 2>&1 || { \
 		echo "The packages could not be installed: is the network there, and does PIP_ARGS name an index that has them?" >&2; \
 		echo "Last words of build/env.log: $$(grep -iE 'error|not' build/env.log | tail -n 1)" >&2; \
-		exit 1; }
-	@touch $@
+		exit 1; }; \
+	touch $@

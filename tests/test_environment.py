@@ -201,3 +201,26 @@ def test_a_current_environment_is_left_alone_and_a_changed_lock_is_not(checkout)
     assert make(checkout, "env", "PYTHON=nowhere").returncode == 0
     os.utime(checkout / "requirements.txt", (2**31, 2**31))
     assert make(checkout, "env", "PYTHON=nowhere").returncode != 0
+
+
+STUB = """\
+#!/bin/sh
+case "$*" in
+*venv*) echo "$*" >> made; sleep 1; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+esac
+"""
+
+
+def test_of_two_first_makes_at_once_one_makes_the_environment(checkout):
+    python = checkout / "python"
+    python.write_text(STUB)
+    python.chmod(0o755)
+    command = ["make", "env", f"PYTHON={python}"]
+    both = [subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = "".join(process.communicate(timeout=60)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert (checkout / "made").read_text().splitlines() == ["-m venv --clear .venv"]
+    assert said.count("making .venv from") == 1
+    os.utime(checkout / "requirements.txt", (2**31, 2**31))
+    assert make(checkout, "env", f"PYTHON={python}").returncode == 0
+    assert len((checkout / "made").read_text().splitlines()) == 2
