@@ -20,8 +20,8 @@
 #
 # The paper promises a cheap number that ranks quantizers by privacy as an expensive attack would. This notebook
 # repeats its synthetic experiment in one setting, in depth: we train hundreds of small networks on random halves of
-# one pool, quantize them in nine ways, attack each of them with the strongest black-box attack we can afford, and
-# then ask whether numbers that need no attack give the same order.
+# one pool, quantize them in nine ways, attack each of them with the strongest black-box attack we can afford, with weaker
+# ones, and with one that reads the weights, and then ask whether numbers that need no attack give the same order.
 #
 # **In the paper.** Section 4, synthetic study of Aubinais et al. (AISTATS 2026, arXiv 2502.06567).
 # **Figures made.** `02_roc`, `02_ranking`, `02_privacy_utility`, `02_survival_law`, `02_tau`.
@@ -31,24 +31,25 @@
 # 1. how to set up a membership inference experiment in which a coin is the honest baseline;
 # 2. how the likelihood-ratio attack (LiRA) works when every model is a target in turn;
 # 3. how to estimate the paper's rate $r$ from a handful of models, and when it sinks below its own noise;
-# 4. what the survival correlation is, and how it predicts an attack's AUC without attacking;
+# 4. what the survival correlation is, how it fails, how `rho_pool` mends it, and how it predicts an attack's AUC;
 # 5. how to compare two rankings without counting coin flips as evidence.
 #
 # **Prerequisites.** `00_start_here` for the vocabulary; `01_theory_derivation` for where $r$ comes from.
 #
-# **Run time** (2 cores): full 1 min, quick 15 s.
+# **Run time** (2 cores): full 1.5 min, quick 20 s.
 
 # %% [markdown]
-# We need the numerical stack, and five helper modules of the companion. Each is one short file; open it whenever its
+# We need the numerical stack, and seven helper modules of the companion. Each is one short file; open it whenever its
 # name does not say enough. Tables show their text whole.
 
 # %%
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import pyplot as plt
+from scipy.special import expit
+from scipy.stats import norm
 
-from qmis_utils import attacks, ensemble, figures, indicator, quantizers
+from qmis_utils import attacks, calibrated, ensemble, figures, indicator, quantizers, weight_attacks
 
 figures.use_style()
 pd.set_option("display.max_colwidth", None)
@@ -178,7 +179,7 @@ print(f"{len(x_pool)} records in the pool, {y_pool.mean():.2f} of them with labe
 
 # %%
 models, members = train_halves(x_pool, y_pool, n_models, rng)
-spare, _ = train_halves(x_pool, y_pool, n_indicator, rng)
+spare, spare_members = train_halves(x_pool, y_pool, n_indicator, rng)
 
 # %% [markdown]
 # Accuracy on members and on held-out records, as mean over models with its bootstrap interval over models:
@@ -196,67 +197,180 @@ for label, values in [("members", train_accuracy), ("held out", test_accuracy)]:
 # price is an easy task. Quantizers have little accuracy to lose on it, so section 10 adds a hard one. That accuracy
 # shows no gap does not mean that nothing leaks: the attack reads the log-odds, not the decisions.
 #
-# ## 4 · The nine quantizers
+# ## 4 · The quantizers
 #
-# A quantizer $Q$ maps each weight matrix to integer *codes* times a *scale*; biases stay in full precision. The set
-# is the paper's: uniform grids of 8 to 2 bits, the sign of each weight, and ternary weights whose 33, 50 or 90 %
-# smallest are set to zero ("1.58b p%"). Nominal bits mislead: on trained weights the 2-bit grid sets most weights to
-# zero. So we print beside each name what is really released: the entropy of the codes, the share of zeros, and the
-# relative weight error.
+# A quantizer $Q$ maps each weight matrix to integer *codes* times a *scale*; biases stay in full precision. The paper's
+# set has nine: full precision, uniform grids of 8 to 2 bits, the sign of each weight, and ternary weights whose 33, 50 or
+# 90 % smallest are set to zero ("1.58b p%"). The companion knows many more; notebook 02b studies them. Before the
+# paper's nine meet the attack, we describe all rules on trained weights: the first layer of the `n_indicator` spare models.
+
+
+# %%
+def describe(name, out, levels, bits, scale, needs_data):
+    """Return a row of the table: what a rule may release, and what it releases of trained weights (means over models)."""
+    return {
+        "quantizer": name, "in paper": name in quantizers.PAPER_SET, "levels": levels, "bits": bits,
+        "code entropy": quantizers.code_entropy(out).mean(), "zeros": quantizers.sparsity(out).mean(),
+        "weight error": quantizers.relative_error(spare.weights[0], out).mean(), "needs data": needs_data, "scale": scale,
+    }  # fmt: skip
+
+
+# %% [markdown]
+# `levels` counts the codes that a rule may use, `bits` is what its name promises. Full precision has no codes.
 
 # %%
 rows = []
-for name in quantizers.PAPER_SET:
-    first = quantizers.quantize(spare.weights[0], name)
-    rule, error = quantizers.QUANTIZERS[name], quantizers.relative_error(spare.weights[0], first).mean()
-    rows.append({
-        "quantizer": name, "bits": rule.bits, "code entropy": quantizers.code_entropy(first).mean(),
-        "zeros": quantizers.sparsity(first).mean(), "weight error": error, "scale": rule.scale_rule,
-    })  # fmt: skip
-described = pd.DataFrame(rows).set_index("quantizer")
+for name, rule in quantizers.QUANTIZERS.items():
+    levels = len(rule.codes) if rule.codes else pd.NA
+    out = quantizers.quantize(spare.weights[0], name)
+    rows.append(describe(name, out, levels, rule.bits, rule.scale_rule, rule.reads_data))
+
+# %% [markdown]
+# All of these read nothing but the weights. Two further rules need calibration data: the inputs of the layer, here each
+# model's own members. Post-processing (statement 2) protects the former; it says nothing about the latter, which may
+# leak what the weights did not.
+
+# %%
+inputs = np.stack([x_pool[m] for m in spare_members])
+clip = calibrated.quantize_activation_clip(spare.weights[0], 4, inputs)
+gptq = calibrated.quantize_gptq(spare.weights[0], 4, inputs)
+rows.append(describe("activation_clip_4", clip, 15, 4, "clip with least error of the layer's outputs", True))
+rows.append(describe("gptq_4", gptq, 15, 4, "as uniform_mse_4; errors made good column by column", True))
+
+# %% [markdown]
+# The whole list, by the entropy of the codes:
+
+# %%
+described = pd.DataFrame(rows).astype({"levels": "Int64"}).set_index("quantizer")
+described = described.sort_values("code entropy", ascending=False, na_position="first", kind="stable")
 described.round(3)
 
 # %% [markdown]
-# ## 5 · What the attack finds
+# Nominal bits mislead. The 2-bit grid `uniform_2` sets two thirds of the trained weights to zero and releases 1.25 bits each;
+# `ternary_90`, 1.58 bits by name, releases 0.57, less than the one bit of `sign`. The weight error is not the whole truth
+# either: `gptq_4` strays further from the weights than `uniform_mse_4` on the same grid, to stay nearer to the outputs.
 #
-# Attack all models under every quantizer. The score matrix is (models, records); its AUC is taken per target model
-# and then averaged, because records of one model share its weights: the *model* is the unit that we resample.
+# ## 5 · What the attacks find
+#
+# LiRA is the reference, but one attack is one opinion. Four others join it, on the same targets. `loss` takes records of
+# small loss for members and needs no shadows. `lira_offline` is LiRA for an attacker whose shadows never trained on the
+# record. `rmia` compares the record's likelihood with that of 1,000 held-out records. `regression` is the **white-box** attack: it
+# reads the weights, and predicts the membership of each record by ridge regression fitted on the other models.
+
 
 # %%
-scores = {name: attack(models, name, x_pool, y_pool, members) for name in quantizers.PAPER_SET}
-auc = pd.DataFrame({name: attacks.auc(s, members) for name, s in scores.items()})
-auc.mean().round(4)
+def all_attacks(name, members):
+    """Quantize all models, run five attacks on each with the others as shadows; return attack -> scores (M, N)."""
+    small = models.quantize(name)
+    pool = attacks.signal(small.logits(x_pool), y_pool, "binary")  # ordered as minus the loss
+    held = attacks.signal(small.logits(x_held[:1000]), y_held[:1000], "binary")
+    return {
+        "loss": pool,
+        "lira_offline": attacks.lira(pool, members, "offline"),
+        "rmia": attacks.rmia(expit(pool), expit(held), members),
+        "lira": attacks.lira(pool, members),
+        "regression": weight_attacks.weight_regression(small.vectors(), members),
+    }
+
 
 # %% [markdown]
+# A score matrix is (models, records); its AUC is taken per target model and then averaged, because records of one model
+# share its weights: the *model* is the unit that we resample.
+
+# %%
+scores = {name: all_attacks(name, members) for name in quantizers.PAPER_SET}
+ATTACKS = list(scores["fp32"])
+aucs = {a: pd.DataFrame({name: attacks.auc(s[a], members) for name, s in scores.items()}) for a in ATTACKS}
+auc = aucs["lira"]
+order = list(auc.mean().sort_values(ascending=False, kind="stable").index)  # from here on, rows sorted by LiRA's AUC
+
+# %% [markdown]
+# Every number gets an interval over targets. Targets that are each other's shadows are not quite independent: where little
+# leaks the variance of a mean over them is up to 3 times the naive one (`attacks.MUTUAL`, simulated in notebook 04). The
+# helper therefore widens bootstrap intervals by $\sqrt 3$, for every attack but `loss`, which uses no shadows.
+
+
+# %%
+def with_interval(value, draws, attack="lira"):
+    """Return a value and its 95 % interval from bootstrap draws over targets."""
+    half = 1.96 * draws.std(axis=0) * np.sqrt(1 if attack == "loss" else attacks.MUTUAL)
+    return value, value - half, value + half
+
+
+def shown(value, low, high):
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+# %% [markdown]
+# The AUC of every attack under every quantizer:
+
+# %%
+intervals = {a: with_interval(t.mean(), attacks.bootstrap(t, rng), a) for a, t in aucs.items()}
+pd.DataFrame({a: [shown(*row) for row in zip(*v, strict=True)] for a, v in intervals.items()}, index=auc.columns).loc[
+    order
+]
+
+# %% [markdown]
+# Of the four black-box attacks LiRA finds the most in full precision, though `lira_offline` finds nearly as much, and the loss
+# alone finds little. No attack is best everywhere: on `ternary_33`, `uniform_2` and `ternary_50` the offline variant finds a
+# little more than LiRA online, which stays the reference because notebook 02b takes it, too. The attacker who
+# reads the weights finds far more than any of them, and ranks the quantizers differently: `sign` falls below
+# `ternary_33` and `ternary_50`. What looks nearly private from outside, `ternary_90`, is not private to him: he finds more there than
+# LiRA does in full precision.
+#
 # Every attack deserves a **null control**: deal each model the membership list of another model and attack again. An
-# honest pipeline then finds nothing, AUC 0.5 within its interval.
+# honest pipeline then finds nothing, AUC 0.5 within its interval. Three quantizers span the range.
 
 # %%
 null_members = attacks.permuted(members, rng)
-null = {name: attacks.auc(attack(models, name, x_pool, y_pool, null_members), null_members) for name in scores}
-null = pd.DataFrame(null)
-null_low, null_high = attacks.interval(attacks.bootstrap(null, rng))
-pd.DataFrame({"AUC under the null": null.mean(), "low": null_low, "high": null_high}).round(4)
+null = {}
+for name in ("fp32", "sign", "ternary_90"):
+    for kind, score in all_attacks(name, null_members).items():
+        t = attacks.auc(score, null_members)
+        null[name, kind] = with_interval(t.mean(), attacks.bootstrap(t, rng), kind)
 
 # %% [markdown]
-# Averages hide the records that are found with near certainty. The field therefore reads the true-positive rate at a
-# low false-positive rate, on logarithmic axes. We pool the scores of all targets, which gives enough non-members for
-# 0.1 %. The band is the 95 % bootstrap interval over target models.
+# The nulls with their intervals. About one in twenty may miss one half by chance.
+
+# %%
+missed = sum(not low <= 0.5 <= high for _, low, high in null.values())
+print(f"{missed} of {len(null)} intervals miss 0.5")
+pd.Series({key: shown(*v) for key, v in null.items()}).unstack()[ATTACKS]
+
+# %% [markdown]
+# ### Low false-positive rates
+#
+# Averages hide the records that are found with near certainty. The field therefore reads the true-positive rate (TPR) at a
+# low false-positive rate (FPR), on logarithmic axes. We pool the scores of all targets, which gives enough non-members for
+# 0.1 %. To resample targets we sort the scores once and let each target count as often as it is drawn.
 
 # %%
 fpr_grid = np.geomspace(1e-3, 1, 40)
 
 
-def roc_band(name, draws=50):
-    """Return TPR on the grid and its bootstrap interval over targets."""
+def resampled_tpr(scores, draws=200):
+    """Return the TPR on the grid of FPRs for bootstrap draws of the targets, (draws, grid)."""
+    best_first = np.argsort(-scores, axis=None)
+    inside, target = members.ravel()[best_first], best_first // n_pool
+    curves = []
+    for counts in rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws):
+        fpr, tpr = np.cumsum(counts[target] * ~inside), np.cumsum(counts[target] * inside)
+        curves.append(np.interp(fpr_grid, fpr / fpr[-1], tpr / tpr[-1]))
+    return np.array(curves)
 
-    def tpr(rows):
-        fpr, hits = attacks.roc(scores[name][rows], members[rows])
-        return np.interp(fpr_grid, fpr, hits)
 
-    resampled = [tpr(rng.integers(n_models, size=n_models)) for _ in range(draws)]
-    return tpr(slice(None)), *attacks.interval(np.array(resampled))
+# %% [markdown]
+# The curve of all targets, with its widened band:
 
+
+# %%
+def roc_band(scores):
+    """Return the TPR on the grid, its low and its high."""
+    curve = np.interp(fpr_grid, *attacks.roc(scores, members))
+    return [np.clip(edge, 1e-4, 1) for edge in with_interval(curve, resampled_tpr(scores))]
+
+
+bands = {name: roc_band(s["lira"]) for name, s in scores.items()}
 
 # %% [markdown]
 # Three quantizers are enough to see the range: full precision, the sign of the weights, and the sparsest ternary. The
@@ -266,7 +380,7 @@ def roc_band(name, draws=50):
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.9))
 curves = []
 for name, color, style in zip(["fp32", "sign", "ternary_90"], figures.COLORS, ["-", "--", "-."], strict=False):
-    tpr, low, high = roc_band(name)
+    tpr, low, high = bands[name]
     ax.fill_between(fpr_grid, low, high, color=color, alpha=0.25, lw=0)
     ax.loglog(fpr_grid, tpr, style, color=color, label=f"{name} (AUC {auc[name].mean():.2f})")
     curves.append(pd.DataFrame({"quantizer": name, "fpr": fpr_grid, "tpr": tpr, "low": low, "high": high}))
@@ -279,12 +393,39 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# Numbers at the low end, for every quantizer. With this many pooled non-members a rate of 1 % is well supported; the
-# helper refuses rates that are not.
+# ### One row per quantizer
+#
+# Five numbers are customary: the AUC; the balanced accuracy, at a threshold that each half of the targets takes from the
+# other half (`attacks.advantage_held_out`); and the TPR at 10 %, 1 % and 0.1 % FPR. A rate whose threshold fewer than ten
+# false positives would fix is left out: `attacks.tpr_at_fpr` refuses it.
 
 # %%
-low_fpr = pd.Series({name: attacks.tpr_at_fpr(s, members, 0.01) for name, s in scores.items()})
-low_fpr.rename("TPR at 1 % FPR").round(3)
+rates = {f: int(np.argmin(abs(fpr_grid - f))) for f in (0.1, 0.01, 0.001) if f * (~members).sum() >= 10}
+best = {
+    name: {a: attacks.advantage_held_out(s, members, a != "loss") for a, s in row.items()}
+    for name, row in scores.items()
+}
+print("supported:", ", ".join(f"TPR at {100 * f:g} % FPR" for f in rates))
+
+
+# %% [markdown]
+# LiRA on every quantizer, each number with its interval over targets. A coin has 0.5, 0.5, and the TPR equal to the FPR.
+
+
+# %%
+def metrics(name):
+    """Return LiRA's numbers against one quantizer."""
+    found = best[name]["lira"]
+    row = {"AUC": [v[name] for v in intervals["lira"]], "balanced accuracy": [(1 + v) / 2 for v in found[:3]]}
+    return row | {f"TPR at {100 * f:g} %": [edge[at] for edge in bands[name]] for f, at in rates.items()}
+
+
+measured = {name: metrics(name) for name in order}
+pd.DataFrame({name: {key: shown(*v) for key, v in row.items()} for name, row in measured.items()}).T
+
+# %% [markdown]
+# The columns tell one story, but for neighbours in the order. Full precision has the largest share of records that are found with few
+# false alarms; under `ternary_90` LiRA is little better than the coin at every rate.
 
 # %% [markdown]
 # ## 6 · The paper's rate r, estimated
@@ -336,72 +477,149 @@ print(", ".join(f"{kind}: {count} of {len(table)}" for kind, count in regime.ite
 # mean over models. Quantization lets part of that deviation through. With $d_f$ the full-precision deviations
 # (`full`) and $d_q$ the quantized ones (`quantized`), the **survival correlation** is $\rho = \mathrm{corr}(d_q,
 # d_f)$, over models and held-out inputs. It needs no label, no membership and no attack. In weight space the same
-# formula gives $\rho_w$, which speaks of an attacker who reads the weights. `rho_pc1` first removes the main
-# direction in which all outputs move together (a model that is more confident everywhere): that shared mode says
-# little about single records.
+# formula gives $\rho_w$, which speaks of an attacker who reads the weights.
+#
+# ### What $\rho$ gets wrong, and `rho_pool`
+#
+# Part of a deviation belongs to no record: a model that is more confident everywhere, or leans to one label everywhere. This
+# *shared mode* says little about who was a member, yet $\rho$ counts it in full. How large is it? We project a model's
+# deviations on the constant (its *offset*) and on the mean output (its *gain*), and print the share of their variance that
+# these two explain, before and after quantizing. Beside it the most that *any* single direction explains (the first
+# principal component of the same deviations).
 
 # %%
-full_logits, full_weights = spare.logits(x_held), spare.vectors()
-rho = [indicator.survival(spare.quantize(name).logits(x_held), full_logits) for name in scores]
-rho_pc1 = [indicator.survival(spare.quantize(name).logits(x_held), full_logits, "rho_pc1") for name in scores]
-rho_w = [indicator.survival(spare.quantize(name).vectors(), full_weights) for name in scores]
-pd.DataFrame({
-    "rho": [e.value for e in rho], "low": [e.low for e in rho], "high": [e.high for e in rho],
-    "rho_pc1": [e.value for e in rho_pc1], "rho_w": [e.value for e in rho_w],
-}, index=list(scores)).round(3)  # fmt: skip
+full_held, full_pool = spare.logits(x_held), spare.logits(x_pool)
+basis, _ = np.linalg.qr(np.stack([np.ones(n_heldout), full_held.mean(axis=0)], axis=1))
+
+
+def shared_mode(logits):
+    """Return the shares of the variance of deviations that offset and gain, and the best single direction, explain."""
+    deviation = logits - logits.mean(axis=0)
+    total = np.square(deviation).sum()
+    return np.square(deviation @ basis).sum() / total, np.linalg.norm(deviation, 2) ** 2 / total
+
+
+mode = pd.DataFrame({name: shared_mode(spare.quantize(name).logits(x_held)) for name in order}).T
+mode.set_axis(["offset and gain", "best direction"], axis=1).round(3)
+
+# %% [markdown]
+# The share differs between quantizers, so it moves $\rho$ for a reason that has nothing to do with records. `rho_shape` is
+# $\rho$ without these two directions. **`rho_pool`** is `rho_shape` on the inputs of the training pool instead of held-out
+# ones: still without labels or membership, but on the records that the models did or did not see, so that what membership
+# moves is part of what is compared. It is the number that notebook 02b recommends, by its choosing half, for attackers who
+# see outputs. (`rho_pc1` takes out the first principal component of $d_f$ instead.) The ratio `indicator_cost_ratio` of
+# `make bench` times this statistic, `rho_pool`, against LiRA on 512 models.
+
+
+# %%
+def survivals(name, draws=200):
+    """Return the survival correlations of one quantizer, name -> Estimate."""
+    small = spare.quantize(name)
+    held, pool = small.logits(x_held), small.logits(x_pool)
+    return {
+        "rho": indicator.survival(held, full_held, draws=draws),
+        "rho_shape": indicator.survival(held, full_held, "rho_shape", draws),
+        "rho_pool": indicator.survival(pool, full_pool, "rho_shape", draws),
+        "rho_pc1": indicator.survival(held, full_held, "rho_pc1", draws),
+        "rho_w": indicator.survival(small.vectors(), spare.vectors(), draws=draws),
+    }
+
+
+survived = {name: survivals(name) for name in scores}
+rho, rho_pool, rho_pc1, rho_w = ([s[k] for s in survived.values()] for k in ("rho", "rho_pool", "rho_pc1", "rho_w"))
+pd.DataFrame({name: {k: shown(e.value, e.low, e.high) for k, e in s.items()} for name, s in survived.items()}).T.loc[
+    order
+]
+
+# %% [markdown]
+# What should these numbers be? If LiRA keeps the share $\rho$ of its $d'$, its measured AUCs say which:
+# $\Phi^{-1}(\mathrm{AUC}_q) / \Phi^{-1}(\mathrm{AUC}_{fp})$.
+
+# %%
+kept = pd.Series(norm.ppf(auc.mean()) / norm.ppf(auc["fp32"].mean()), index=auc.columns)
+values = {k: pd.Series({name: s[k].value for name, s in survived.items()}) for k in ("rho", "rho_pool")}
+pd.DataFrame(values | {"kept by LiRA": kept}).loc[order].round(3)
+
+# %% [markdown]
+# Where quantizing enlarges the shared mode, as in `uniform_3`, `uniform_2` and `ternary_50`, taking it out raises the number.
+# `uniform_3` thereby moves from below `sign` to above it, where LiRA has it. `ternary_33` gains nothing from it.
+#
+# `ternary_90` is another matter. Its $\rho$ is below zero although LiRA still finds a little. We expected the shared mode to
+# be the cause and `rho_pool` to mend it; here that does not come true. Offset and gain explain no more of its deviations
+# than in full precision, and `rho_pool` stays below zero, with an interval that reaches just above it. The table of shared modes
+# shows one reason: the best single direction explains nearly twice as much as offset and gain do, so these broken models
+# share a mode of their own that the full-precision mean output does not contain. And sixteen models cannot resolve so
+# small a share. The order survives, because `ternary_90` is last by either number; its predicted AUC does not (section 9).
 
 # %% [markdown]
 # ### Side by side
 #
-# One row per quantizer, sorted by what the attack found; the four panels share the rows. A good indicator decreases
-# (or, for $r$, increases) steadily from top to bottom. All intervals are 95 %.
+# One row per quantizer, sorted by LiRA's AUC; the four panels share the rows. The first shows what attacks find, as their
+# **advantage**: twice the balanced accuracy minus one, a lower bound on the insecurity $\Delta_n$ given the pool. A good indicator
+# decreases (or, for $r$, increases) steadily from top to bottom. All intervals are 95 %; where none is seen, it is shorter than
+# the mark.
 
 # %%
-order = auc.mean().sort_values(ascending=False, kind="stable").index
-auc_low, auc_high = attacks.interval(attacks.bootstrap(auc, rng))
-place = {name: i for i, name in enumerate(order)}
-list(order)
+PANELS = {
+    "attack advantage": ["loss", "rmia", "lira", "regression"],
+    "survival correlation": ["rho", "rho_pool"],
+    "r, all pairs": ["all_pairs"],
+    "r, median": ["median"],
+}
 
 # %% [markdown]
-# Each panel becomes a tidy table: value, low and high for every quantizer.
+# Each mark becomes a row of a tidy table: value, low and high for every quantizer.
+
 
 # %%
-panels = {"LiRA AUC": None, "rho": rho, "r, all pairs": r["all_pairs"], "r, median": r["median"]}
+def three_numbers(series, i, name):
+    """Return value, low and high of one mark; quantizer number i is called name."""
+    if series in ATTACKS:
+        return best[name][series][:3]
+    e = r[series][i] if series in r else survived[name][series]
+    return e.value, e.low, e.high
 
 
-def panel_frame(title, estimates):
-    if estimates is None:
-        values = np.column_stack([auc.mean(), auc_low, auc_high])
-    else:
-        values = [(e.value, e.low, e.high) for e in estimates]
-    frame = pd.DataFrame(values, index=list(scores), columns=["value", "low", "high"])
-    return frame.loc[order].assign(panel=title).reset_index(names="quantizer")
-
-
-ranking = pd.concat([panel_frame(*item) for item in panels.items()], ignore_index=True)
-ranking.pivot(index="quantizer", columns="panel", values="value").loc[order, list(panels)]
+ranking = pd.DataFrame([
+    (panel, series, name, *three_numbers(series, i, name))
+    for panel, members_of in PANELS.items() for series in members_of for i, name in enumerate(scores)
+], columns=["panel", "series", "quantizer", "value", "low", "high"])  # fmt: skip
+ranking.pivot(index="quantizer", columns=["panel", "series"], values="value").loc[order].round(4)
 
 # %% [markdown]
 # The dashed line in the panels of $r$ is the noise floor; a symmetric logarithmic axis keeps estimates that the bias
-# correction pushes below zero visible.
+# correction pushes below zero visible. Where two series share a panel their marks differ in shape and colour.
 
 # %%
-fig, axes = plt.subplots(1, 4, figsize=(figures.PAGE, 2.7), sharey=True)
-for ax, color, (title, part) in zip(axes, figures.COLORS, ranking.groupby("panel", sort=False), strict=False):
-    rows = part.quantizer.map(place)
-    ax.hlines(rows, part.low, part.high, color=color)
-    ax.plot(part.value, rows, "o", color=color)
+BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = figures.COLORS[:6]
+MARK = {"loss": (SKY, "v", "loss"), "rmia": (YELLOW, "^", "RMIA"), "lira": (BLUE, "o", "LiRA"),
+        "regression": ("k", "D", "weights (white box)"), "rho": (ORANGE, "o", r"$\rho$"),
+        "rho_pool": (GREEN, "s", "rho_pool"), "all_pairs": (PINK, "o", None), "median": (PINK, "o", None)}  # fmt: skip
+SHIFT = {"rho": -0.15, "rho_pool": 0.15}  # so that neither hides the other
+
+# %%
+fig, axes = plt.subplots(1, 4, figsize=(figures.PAGE, 3.1), sharey=True, width_ratios=[1.6, 1.2, 1, 1])
+for ax, (title, part) in zip(axes, ranking.groupby("panel", sort=False), strict=True):
+    for series, line in part.groupby("series", sort=False):
+        color, marker, label = MARK[series]
+        rows = line.quantizer.map(order.index) + SHIFT.get(series, 0)
+        ax.hlines(rows, line.low, line.high, color=color)
+        ax.plot(line.value, rows, marker, color=color, ms=3.5, label=label)
     ax.set_title(title)
     if title.startswith("r,"):
         ax.axvline(floor, color="0.4", ls="--", lw=0.8)
         ax.set_xscale("symlog", linthresh=1e-4)
         ax.set_xticks([0, 1e-3, 1e-1])
+    else:
+        ax.axvline(0, color="0.4", ls=":", lw=0.8)
     ax.grid(axis="y")
 axes[0].set_yticks(range(len(order)), order)
 axes[0].invert_yaxis()
+fig.legend(loc="outside lower left", ncols=6)
 figures.save_figure(
-    fig, "02_ranking", data=ranking, atol=2e-4, rtol=0.05,
-    alt="Four panels over nine quantizers sorted by attack AUC: AUC, rho, and two estimates of r, with intervals.",
+    fig, "02_ranking", data=ranking, atol=1e-3, rtol=0.05,
+    alt="Four panels over nine quantizers sorted by LiRA's AUC: the advantage of loss, RMIA, LiRA and a white-box attack, "
+    "far right of the others; rho and rho_pool; and two estimates of r; all with intervals.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -413,22 +631,29 @@ figures.save_figure(
 # from the bootstrap draws of the estimates, paired across quantizers.
 
 # %%
-signs = indicator.resolved_pairs(auc.to_numpy(), rng)
+signs = {a: indicator.resolved_pairs(t.to_numpy(), rng) for a, t in aucs.items()}
 n_pairs = len(scores) * (len(scores) - 1) // 2
-print(f"{int(np.abs(signs).sum()) // 2} of {n_pairs} pairs are resolved")
+print(f"of {n_pairs} pairs are resolved:", {a: int(np.abs(s).sum()) // 2 for a, s in signs.items()})
 
 
 # %%
 def tau_row(label, estimates, larger_leaks):
-    tau = indicator.kendall_interval(estimates, signs, larger_leaks)
-    direction = 1 if larger_leaks else -1
-    tau_b = indicator.kendall_b([direction * e.value for e in estimates], auc.mean())
-    return {"estimator": label, "tau": tau.value, "low": tau.low, "high": tau.high, "tau_b": tau_b}
+    tau = indicator.kendall_interval(estimates, signs["lira"], larger_leaks)
+    values = [e.value if larger_leaks else -e.value for e in estimates]
+    others = {a: indicator.kendall_resolved(values, s) for a, s in signs.items() if a != "lira"}
+    tau_b = indicator.kendall_b(values, auc.mean())
+    return {"estimator": label, "tau": tau.value, "low": tau.low, "high": tau.high, "tau_b": tau_b} | others
 
 
-taus = [tau_row("rho", rho, True), tau_row("rho_pc1", rho_pc1, True), tau_row("rho_w", rho_w, True)]
-taus += [tau_row(f"r, {kind}", r[kind], False) for kind in r]
-pd.DataFrame(taus).set_index("estimator").round(3)
+taus = [tau_row("rho", rho, True), tau_row("rho_pool", rho_pool, True), tau_row("rho_pc1", rho_pc1, True)]
+taus += [tau_row("rho_w", rho_w, True)] + [tau_row(f"r, {kind}", r[kind], False) for kind in r]
+taus = pd.DataFrame(taus).set_index("estimator")
+taus.round(3)
+
+# %% [markdown]
+# The first columns speak of LiRA; the last four are $\tau$ with the other attacks. Here `rho_pool` is
+# nearer than $\rho$ to every attack, and $\rho_w$ orders the quantizers as the white-box attack does. That is one pool;
+# section 10 asks again on fresh ones.
 
 # %% [markdown]
 # ## 9 · From rank to number: the survival law
@@ -440,21 +665,30 @@ pd.DataFrame(taus).set_index("estimator").round(3)
 # once, and no attack on any quantized model.
 
 # %%
+_, auc_low, auc_high = (v.to_numpy() for v in intervals["lira"])
 law = pd.DataFrame({"quantizer": list(scores), "measured": auc.mean().to_numpy(), "low": auc_low, "high": auc_high})
 law["predicted"] = attacks.survival_law([e.value for e in rho], auc["fp32"].mean())
 law["pred_low"] = attacks.survival_law([e.low for e in rho], auc["fp32"].mean())
 law["pred_high"] = attacks.survival_law([e.high for e in rho], auc["fp32"].mean())
 miss = (law.predicted - law.measured)[1:]
-print(f"median miss {miss.abs().median():.4f}, largest {miss.loc[miss.abs().idxmax()]:+.4f}")
+print(
+    f"rho:      median miss {miss.abs().median():.4f}, largest {miss.loc[miss.abs().idxmax()]:+.4f} ({law.quantizer[miss.abs().idxmax()]})"
+)
+by_pool = attacks.survival_law([e.value for e in rho_pool], auc["fp32"].mean())[1:] - law.measured[1:]
+print(
+    f"rho_pool: median miss {by_pool.abs().median():.4f}, largest {by_pool.loc[by_pool.abs().idxmax()]:+.4f} ({law.quantizer[by_pool.abs().idxmax()]})"
+)
 
 # %% [markdown]
+# With `rho_pool` the law misses less here; over the settings of notebook 02b it misses more, so the figure keeps $\rho$. For
+# either the largest miss is `ternary_90`, on the unsafe side.
+#
 # Points on the diagonal are predicted exactly. Above it the law errs on the safe side: it warns of more leakage than
 # the attack finds. Below it the law promises more privacy than there is; a negative $\rho$ even predicts an AUC below
 # one half, which no attacker who knows the sign would suffer. Colours tell the families of quantizers apart, markers
 # the members; full precision is hollow, because `uniform_8` lies on top of it.
 
 # %%
-BLUE, ORANGE, GREEN = figures.COLORS[:3]
 LOOK = dict(zip(scores, [("k", "o"), (BLUE, "s"), (BLUE, "D"), (BLUE, "^"), (BLUE, "v"), (GREEN, "P"), (ORANGE, "<"),
                          (ORANGE, ">"), (ORANGE, "*")], strict=True))  # fmt: skip
 
@@ -506,7 +740,7 @@ def study_pool(separation, pool_seed):
     spare, _ = train_halves(x, y, n_indicator, rng)
     pool_auc = np.stack([attacks.auc(attack(models, name, x, y, members), members) for name in scores], axis=1)
     accuracy = [((spare.quantize(name).logits(x_new) > 0) == y_new).mean() for name in scores]
-    return pool_auc, accuracy, estimators(spare, x_new, y_new)
+    return pool_auc, accuracy, estimators(spare, x_new, y_new, x)
 
 
 # %% [markdown]
@@ -515,17 +749,21 @@ def study_pool(separation, pool_seed):
 
 
 # %%
-def estimators(spare, x, y):
-    values = {"rho": [], "rho_pc1": [], "rho_w": [], **{f"r, {kind}": [] for kind in indicator.AGGREGATIONS}}
-    full = spare.logits(x)
+def estimators(spare, x, y, pool):
+    values = {
+        k: [] for k in ("rho", "rho_pool", "rho_pc1", "rho_w", *(f"r, {kind}" for kind in indicator.AGGREGATIONS))
+    }
+    full, full_pool = spare.logits(x), spare.logits(pool)
     for name in scores:
         small, losses = spare.quantize(name), losses_of(spare, name, x, y)
         for variant in ("rho", "rho_pc1"):
             values[variant].append(indicator.survival(small.logits(x), full, variant, draws=1).value)
+        values["rho_pool"].append(indicator.survival(small.logits(pool), full_pool, "rho_shape", draws=1).value)
         values["rho_w"].append(indicator.survival(small.vectors(), spare.vectors(), draws=1).value)
         for kind in indicator.AGGREGATIONS:
             values[f"r, {kind}"].append(-indicator.estimate(losses, kind, draws=1).value)
-    return values | {"sparsity": -described["zeros"], "bits": described["bits"]}
+    names = list(scores)
+    return values | {"sparsity": -described.loc[names, "zeros"], "bits": described.loc[names, "bits"]}
 
 
 # %% [markdown]
@@ -598,19 +836,44 @@ tau_summary = pd.DataFrame([
 tau_summary.pivot(index="estimator", columns="difficulty", values="tau").loc[list(pool_tau["easy"])].round(3)
 
 # %% [markdown]
-# The same as a picture: small dots are pools, bars the interval of the mean.
+# What do $\rho$ and `rho_pool` say of `ternary_90` on fresh pools? Means over pools with their intervals, beside the share of
+# its $d'$ that LiRA keeps there:
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.6), sharey=True)
+at = list(scores).index("ternary_90")
+kept_there = {label: norm.ppf(frame["ternary_90"]) / norm.ppf(frame["fp32"]) for label, frame in pool_auc.items()}
+pd.DataFrame({label: {
+    "rho": shown(*attacks.mean_interval([v["rho"][at] for *_, v in pools[label]], most=1)),
+    "rho_pool": shown(*attacks.mean_interval([v["rho_pool"][at] for *_, v in pools[label]], most=1)),
+    "share kept by LiRA": shown(*attacks.mean_interval(kept_there[label], most=1)),
+} for label in pools})  # fmt: skip
+
+# %% [markdown]
+# On easy pools both are zero within their intervals, and these hold the small share that LiRA keeps; on hard ones both are
+# above it, on the safe side, and `rho_pool` is not the nearer one. `rho_pool` is no cure for `ternary_90`. What it gains is
+# elsewhere: on hard pools it orders every resolved pair as LiRA does, while on easy ones its $\tau$ equals that of $\rho$.
+#
+# The $\tau$ as a picture: small dots are pools, just below the mean and the bar of its interval. The axis covers the data.
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.9), sharey=True, sharex=True)
 for ax, (label, part) in zip(axes, tau_summary.groupby("difficulty", sort=False), strict=True):
-    sns.stripplot(pool_tau[label], orient="h", color="0.6", size=3, jitter=False, ax=ax)
-    ax.hlines(part.estimator, part.low, part.high, color=figures.COLORS[0], lw=2)
-    ax.plot(part.tau, part.estimator, "o", color=figures.COLORS[0])
-    ax.axvline(0, color="0.4", ls=":", lw=0.8)
-    ax.set(xlabel=r"Kendall $\tau$ with LiRA, resolved pairs", xlim=(-1.1, 1.1), title=label)
+    rows = np.arange(len(part))
+    for row, name in zip(rows, part.estimator, strict=True):
+        pool = pool_tau[label][name]
+        ax.plot(pool, np.full(len(pool), row + 0.27), "o", color="0.6", ms=2, zorder=1)
+    ax.hlines(rows, part.low, part.high, color=BLUE, lw=2, zorder=2)
+    ax.plot(part.tau, rows, "o", color=BLUE, mec="white", mew=0.5, ms=5, zorder=3)
+    ax.set(xlabel=r"Kendall $\tau$ with LiRA, resolved pairs", title=label)
+    ax.grid(axis="x")
+axes[0].set_yticks(rows, part.estimator)
+axes[0].invert_yaxis()
+lowest = min(tau_summary.low.min(), *(frame.min().min() for frame in pool_tau.values()))
+axes[0].set_xlim(np.floor(10 * lowest) / 10 - 0.02, 1.02)
 figures.save_figure(
     fig, "02_tau", data=tau_summary, atol=0.05,
-    alt="Kendall tau with the attack for each estimator over fresh pools, at two difficulties, with intervals.",
+    alt="Kendall tau with the attack for each estimator over fresh pools, at two difficulties, with intervals: rho and "
+    "rho_pool are near one, the estimates of r far below.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -630,14 +893,14 @@ def verdict(claim, difficulty, values, bar=0.0):
 
 verdicts = []
 for label in pools:
-    aucs, tau = pool_auc[label], pool_tau[label]
-    margin = aucs.drop(columns="ternary_90").min(axis=1) - aucs["ternary_90"]
+    table, tau = pool_auc[label], pool_tau[label]
+    margin = table.drop(columns="ternary_90").min(axis=1) - table["ternary_90"]
     verdicts += [
         verdict("ternary_90 is the most private (AUC margin)", label, margin),
-        verdict("sign is less private than ternary_33 (AUC difference)", label, aucs["sign"] - aucs["ternary_33"]),
+        verdict("sign is less private than ternary_33 (AUC difference)", label, table["sign"] - table["ternary_33"]),
         verdict("sparsity ranks better than bits (tau difference)", label, tau["sparsity"] - tau["bits"]),
     ]
-    verdicts += [verdict(f"{k} ranks as the attack (tau > 0.8)", label, tau[k], 0.8) for k in tau.columns[:6]]
+    verdicts += [verdict(f"{k} ranks as the attack (tau > 0.8)", label, tau[k], 0.8) for k in tau.columns[:7]]
 verdicts = pd.DataFrame(verdicts).sort_values(["claim", "difficulty"], kind="stable").set_index(["claim", "difficulty"])
 verdicts.round(3)
 
@@ -650,7 +913,11 @@ verdicts.round(3)
 #   that changes sign with the data set is not a property of the quantizer.
 # - None of our three estimators of $r$ from end points of trainings ranks the quantizers as the attack does. Theory does
 #   not ask them to: most values of $n r$ are far below 3.
-# - The survival correlation ranks them with a handful of models and no attack, at both difficulties.
+# - The survival correlation ranks them with a handful of models and no attack, at both difficulties. `rho_pool`, which leaves
+#   out offset and gain and looks at the pool, ranks a little better than $\rho$ on the main pool and on hard ones, equally on easy ones.
+#   It was meant to mend `ternary_90` as well, and did not: neither number predicts its AUC on the main pool.
+# - Who reads the weights finds far more, more in `ternary_90` than LiRA finds in full precision, and he finds `sign` more
+#   private than `ternary_33`, against the claim and against LiRA on the same pool. Ask $\rho_w$ about him.
 #
 # The next cell keeps these sentences honest: with the parameters that they speak of, a rerun that contradicts them fails.
 
@@ -664,18 +931,41 @@ if as_written:
     assert trade.set_index("quantizer").groupby("difficulty").accuracy.idxmin().eq("ternary_90").all()
     assert word["sign is less private than ternary_33 (AUC difference)"].nunique() > 1
     assert (word.filter(like="r, ") != "reproduced").all()
-    assert (word["rho ranks as the attack (tau > 0.8)"] == "reproduced").all()
+    assert (
+        word[["rho ranks as the attack (tau > 0.8)", "rho_pool ranks as the attack (tau > 0.8)"]] == "reproduced"
+    ).all()
+    assert pool_tau["hard"].rho_pool.mean() > max(0.99, pool_tau["hard"].rho.mean())
+    assert abs(pool_tau["easy"].rho_pool.mean() - pool_tau["easy"].rho.mean()) < 0.03
+
+# %% [markdown]
+# The sentences about the main pool, in the same way:
+
+# %%
+if as_written and (n_models, n_heldout) == (512, 4000):
+    white, tau = aucs["regression"].mean(), taus.drop(columns=["low", "high", "tau_b"])
+    assert white["ternary_90"] > auc["fp32"].mean() + 0.01
+    assert white["sign"] < white["ternary_33"] - 0.02
+    assert auc["sign"].mean() > auc["ternary_33"].mean() + 0.01
+    assert missed <= 3
+    assert (tau.loc["rho_pool"] > tau.loc["rho"]).all()
+    assert tau.loc["rho_w", "regression"] > 0.95
+    assert abs(mode.loc["ternary_90", 0] - mode.loc["fp32", 0]) < 0.05
+    assert mode.loc["ternary_90", 1] > 0.35
+    assert values["rho"]["uniform_3"] < values["rho"]["sign"] < values["rho_pool"]["uniform_3"]
+    assert max(v["ternary_90"] for v in values.values()) < 0 < 0.1 < kept["ternary_90"]
+    assert by_pool.abs().median() < miss.abs().median()
+    assert {miss.idxmin(), by_pool.idxmin()} == {len(law) - 1}
+
 
 # %% [markdown]
 # ## Limits
 #
-# One architecture, one size of pool, one training length, a shared initialisation. The attacker here sees outputs;
-# one who reads the weights may find more, and `ternary_90` is the place to look, because its $\rho_w$ is far above
-# its $\rho$. LiRA bounds from below what the best attacker finds who knows the pool, which can exceed $\Delta_n$ by a factor
-# of about 1.4 (notebook 04). The easy task is nearly solved, so its utility says little;
-# the hard one leaks more than the design asked for. Both are shown for that reason.
-# Intervals over targets take the targets for independent, but two targets that are each other's shadows share noise: where
-# little leaks the true interval is up to 1.7 times as wide (notebook 04). The repeats with fresh pools are not touched.
+# One architecture, one size of pool, one training length, a shared initialisation. The white-box attack met one pool only, and
+# it gains from the shared initialisation, which makes weights comparable one by one. An attack bounds from below what the best
+# attacker finds who knows the pool, which can exceed $\Delta_n$ by a factor of about 1.4 (notebook 04). The easy task is
+# nearly solved, so its utility says little; the hard one leaks more than the design asked for. Both are shown for that reason.
+# Intervals over targets are widened for shared shadows by the most that simulations asked for; the choice of resolved pairs is
+# not, and takes the targets for independent. The repeats with fresh pools need no such care.
 
 # %% [markdown]
 # ## Exercises
