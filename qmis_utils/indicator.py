@@ -144,7 +144,7 @@ def estimate(losses, aggregation="all_pairs", rate="gaussian", draws=200, seed=0
     n_models, m = losses.shape
     floor = 1 / (2 * m)
     if rate == "cramer" and aggregation != "all_pairs":
-        return _cramer_estimate(losses, aggregation, floor, draws, seed)
+        return cramer_estimates(losses, draws, seed)[aggregation]
     if rate != "gaussian":
         raise ValueError(f"rate must be 'gaussian', or 'cramer' with aggregation 'min' or 'median'; got {rate!r}")
     samples, models = _multiplicities((m, n_models), draws, seed)
@@ -154,19 +154,38 @@ def estimate(losses, aggregation="all_pairs", rate="gaussian", draws=200, seed=0
     return _estimate(values[0], values[1:], floor)
 
 
-def _cramer_estimate(losses, aggregation, floor, draws, seed):
-    """Estimate Cramer's rate against the best codeword; the bootstrap resamples held-out samples."""
-    m = losses.shape[1]
+def cramer_estimates(losses, draws=200, seed=0):
+    """Estimate Cramer's rate against the best codeword: aggregation ("min" and "median") -> Estimate.
 
-    def reduce(weights):
-        """Return the rate under weights of the samples."""
-        best = np.argmin(losses @ weights)
-        gaps = np.delete(losses - losses[best], best, axis=0)
+    As ``estimate`` with rate "cramer", but both aggregations share the rates of the gaps, which are what costs.
+    """
+    losses = _check_losses(losses, "min")
+    n_models, m = losses.shape
+
+    def reduce(weights, chosen):
+        """Return the least and the median rate of the chosen codewords under weights of the samples."""
+        few = losses[chosen]
+        best = np.argmin(few @ weights)
+        gaps = np.delete(few - few[best], best, axis=0)
         values = [rates.cramer_rate(gap, weights) for gap in gaps if np.any(gap != 0)]
-        return (np.min(values) if aggregation == "min" else np.median(values)) if values else np.inf
+        empty = np.inf if len(gaps) else np.nan
+        return (np.min(values), np.median(values)) if values else (empty, empty)
 
-    (samples,) = _multiplicities((m,), draws, seed)
-    return _estimate(reduce(np.full(m, 1 / m)), np.array([reduce(w) for w in samples / m]), floor)
+    samples, models = _multiplicities((m, n_models), draws, seed)
+    value = reduce(np.full(m, 1 / m), np.ones(n_models, bool))
+    drawn = np.array([reduce(*pair) for pair in zip(samples / m, models > 0, strict=True)])
+    return {a: _estimate(value[i], drawn[:, i], 1 / (2 * m)) for i, a in enumerate(("min", "median"))}
+
+
+def function_error(quantized, full):
+    """Return minus the relative error of quantized outputs after the best gain, of each model, (B,).
+
+    Parameters: ``quantized``, ``full`` (B, m) or (B, m, C) outputs of the same B models. Larger = leaks more.
+    """
+    a, b = (np.asarray(z).reshape(len(z), -1).astype(float) for z in (quantized, full))
+    gain = (a * b).sum(axis=1) / np.maximum((b * b).sum(axis=1), 1e-300)
+    error = np.square(a - gain[:, None] * b).mean(axis=1)
+    return -np.sqrt(error / np.maximum(np.square(a).mean(axis=1), 1e-300))
 
 
 def _correlation(q, f, models, samples):
@@ -294,12 +313,13 @@ def simulated_signals(full_signals, rho, variance, rng):
     return full_signals + noise * rng.standard_normal(np.shape(full_signals))
 
 
-def resolved_pairs(per_target, rng, least=0.002, draws=1000):
+def resolved_pairs(per_target, rng, least=0.002, draws=1000, widen=1.0):
     """Find the pairs of quantizers whose attack AUC differs beyond doubt.
 
     Parameters: ``per_target`` (M, Q) AUC of each target under each quantizer (same targets: paired); ``least`` the
-    smallest difference that matters. Returns a (Q, Q) antisymmetric array with the sign of AUC_i - AUC_j where the
-    95 % paired bootstrap interval over targets excludes 0 and the difference is at least ``least``, 0 elsewhere.
+    smallest difference that matters; ``widen`` times as wide intervals, for targets that are not independent. Returns
+    a (Q, Q) antisymmetric array with the sign of AUC_i - AUC_j where the 95 % paired bootstrap interval over targets
+    excludes 0 and the difference is at least ``least``, 0 elsewhere.
     """
     per_target = np.asarray(per_target, np.float64)
     counts = rng.multinomial(len(per_target), np.full(len(per_target), 1 / len(per_target)), size=draws)
@@ -307,6 +327,8 @@ def resolved_pairs(per_target, rng, least=0.002, draws=1000):
     difference = means[:, :, None] - means[:, None, :]
     low, high = np.quantile(difference, [0.025, 0.975], axis=0)
     observed = per_target.mean(axis=0)[:, None] - per_target.mean(axis=0)[None, :]
+    if widen != 1:
+        low, high = observed + widen * (low - observed), observed + widen * (high - observed)
     return np.sign(observed) * ((low > 0) | (high < 0)) * (np.abs(observed) >= least)
 
 

@@ -156,8 +156,8 @@ def rate_estimates(codebooks, x, y, task, draws, seed):
         loss = losses(codebook.logits(x), y, task)
         for kind in indicator.AGGREGATIONS:
             result[f"r {source} {kind}"] = indicator.estimate(loss, kind, draws=draws, seed=seed)
-        for kind in ("min", "median"):
-            result[f"r {source} {kind} cramer"] = indicator.estimate(loss, kind, "cramer", max(draws // 20, 1), seed)
+        for kind, found in indicator.cramer_estimates(loss, max(2 * draws // 5, 1), seed).items():
+            result[f"r {source} {kind} cramer"] = found
     return result
 
 
@@ -199,13 +199,11 @@ def rivals(setting, name, small, full, data, outputs):
     quantized, pool, full_logits = outputs
     train = np.average(losses(pool, y, setting.task), axis=1, weights=members)
     test = losses(quantized, y_out, setting.task).mean(axis=1)
-    a, b = (z.reshape(len(z), -1).astype(float) for z in (quantized, full_logits))
-    gain = (a * b).sum(axis=1) / np.maximum((b * b).sum(axis=1), 1e-300)
     w, v = small.vectors(), full.vectors()
     first = quantizers.quantize(full.weights[0], name, setting.granularity)
     entropy = 32.0 if name == "fp32" else quantizers.code_entropy(first).reshape(len(full), -1).mean(axis=1)
     return {
-        "function error": -np.sqrt(_mean_square(a - gain[:, None] * b) / np.maximum(_mean_square(a), 1e-300)),
+        "function error": indicator.function_error(quantized, full_logits),
         "weight error": -np.linalg.norm(w - v, axis=1) / np.linalg.norm(v, axis=1),
         "code entropy": np.broadcast_to(entropy, len(full)),
         "sparsity": -np.mean(w == 0, axis=1),
@@ -215,10 +213,6 @@ def rivals(setting, name, small, full, data, outputs):
         "test accuracy": utility(quantized, y_out, setting.task),
         "generalisation gap": test - train,
     }
-
-
-def _mean_square(a):
-    return np.square(a).mean(axis=1)
 
 
 def utility(logits, y, task):
@@ -376,11 +370,11 @@ def _predict(value, auc, full_signals, members, variance, rng):
 def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000, 3000, 10_000, 20_000), n_default=16):
     """Return cheap numbers at other budgets: a list of (kind, budget, estimator, values (Q,)).
 
-    The survival correlations at each number of models and of held-out records, and, as the shadow budget of the attack,
-    LiRA's AUC when each model has only the others of that number as shadows.
+    The survival correlations, r of the ensemble and the function error at each number of models and held-out records,
+    and, as the shadow budget of the attack, LiRA's AUC when each model has only the others of that number as shadows.
     """
     large = Setting(**{**setting.__dict__, "n_indicator": max(models), "n_heldout": max(heldout), "n_models": 8})
-    _, _, (x, y, x_out, _, members), spare = prepare(large)
+    _, _, (x, y, x_out, y_out, members), spare = prepare(large)
     full, full_pool = spare.logits(x_out), spare.logits(x)
     budgets = [("models", b, b, setting.n_heldout) for b in models]
     budgets += [("held-out", m, min(n_default, max(models)), m) for m in heldout]
@@ -388,11 +382,15 @@ def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000,
     for name in QUANTIZER_SET:
         small = spare.quantize(name, setting.granularity)
         out, pool = small.logits(x_out), small.logits(x)
+        loss = losses(out, y_out, setting.task)
         for kind, budget, n, m in budgets:
             pairs = (out[:n, :m], full[:n, :m]), (pool[:n], full_pool[:n])
-            for key, estimate in survival_estimates(small[:n], spare[:n], *pairs, 1, 0).items():
-                values.setdefault((kind, budget, key), []).append(estimate.value)
+            found = {key: e.value for key, e in survival_estimates(small[:n], spare[:n], *pairs, 1, 0).items()}
+            for how in indicator.AGGREGATIONS:
+                found[f"r ensemble {how}"] = -indicator.estimate(loss[:n, :m], how, draws=1).value
+            found["function error"] = indicator.function_error(*pairs[0]).mean()
             if kind == "models":
-                attack = cheap_attacks(pool[:n], y, members[:n], setting.task)["lira 16"]
-                values.setdefault((kind, budget, "lira"), []).append(attack.mean())
+                found["lira"] = cheap_attacks(pool[:n], y, members[:n], setting.task)["lira 16"].mean()
+            for key, value in found.items():
+                values.setdefault((kind, budget, key), []).append(value)
     return [(*key, np.array(column)) for key, column in values.items()]

@@ -31,7 +31,8 @@ def models_needed(estimator, n_indicator):
 
 
 def complete(results, settings):
-    """Add to every result what compares settings: ``signs`` of the resolved pairs, and the fixed orders as rivals.
+    """Add to every result what compares settings or attacks: ``signs`` of the resolved pairs, the fixed orders as
+    rivals, and the reference "strongest", for each quantizer the black-box attack with the largest mean AUC there.
 
     ``signs`` maps attack to (Q, Q), from ``indicator.resolved_pairs``. A fixed order is the mean rank of an attack's
     AUC over the *other* choosing settings, NaN where there is none, with a bootstrap over them.
@@ -43,6 +44,8 @@ def complete(results, settings):
             ranks = np.array(ranks or [np.full(len(QUANTIZER_SET), np.nan)])
             result["value"][name] = ranks.mean(axis=0)
             result["draws"][name] = attacks.bootstrap(ranks, np.random.default_rng(setting.seed), 100)
+        black = np.stack([result["auc"][attack] for attack in BLACK_BOX])
+        result["auc"]["strongest"] = np.take_along_axis(black, black.mean(axis=1).argmax(axis=0)[None, None], axis=0)[0]
         result["signs"] = {
             a: indicator.resolved_pairs(auc, np.random.default_rng(setting.seed)) for a, auc in result["auc"].items()
         }
@@ -59,7 +62,7 @@ def tau_table(results, settings):
         for attack, signs in result["signs"].items():
             share = np.abs(signs[np.triu_indices(len(signs), 1)]).mean()
             reference = result["auc"][attack].mean(axis=0)
-            threat = "black" if attack in BLACK_BOX else "white"
+            threat = "black" if attack in (*BLACK_BOX, "strongest") else "white"
             for name, value in result["value"].items():
                 tau = float(indicator.kendall_resolved(value, signs))
                 draws = indicator.kendall_resolved(result["draws"][name], signs)
@@ -79,8 +82,13 @@ def hard_pairs(results, attack):
 
 
 def bootstrap_settings(values, reduce, draws, seed=0):
-    """Return the 95 % percentile interval (low, high) of a statistic of one value per setting, resampling settings."""
+    """Return the 95 % percentile interval (low, high) of a statistic of one value per setting, resampling settings.
+
+    NaN below five settings, where it would hardly be more than their range.
+    """
     rng, values = np.random.default_rng(seed), list(values)
+    if len(values) < 5:
+        return np.nan, np.nan
     picks = rng.integers(len(values), size=(draws, len(values)))
     return tuple(np.quantile([reduce([values[i] for i in pick]) for pick in picks], [0.025, 0.975]))
 
@@ -182,14 +190,23 @@ def threat_table(results, settings, reference):
     return pd.concat(frames, ignore_index=True)
 
 
-def extreme_agreement(results, estimators, attack="lira"):
-    """Return in which share of settings an estimator's extreme quantizer is not resolvably off the attack's extreme."""
-    share = {}
+def extreme_agreement(results, estimators, attack="lira", without=()):
+    """Return in which share of settings an estimator's extreme quantizer is not resolvably off the attack's extreme.
+
+    Quantizers ``without`` are left out. Columns: settings, and of either extreme the share with its Clopper-Pearson
+    interval.
+    """
+    keep = [i for i, name in enumerate(QUANTIZER_SET) if name not in without]
+    rows = {}
     for name in estimators:
         hits = {"most private": [], "least private": []}
         for result in results:
-            signs, truth, guess = result["signs"][attack], result["auc"][attack].mean(axis=0), result["value"][name]
+            signs, truth = result["signs"][attack][np.ix_(keep, keep)], result["auc"][attack].mean(axis=0)[keep]
+            guess = result["value"][name][keep]
             hits["most private"].append(signs[np.nanargmin(guess), truth.argmin()] == 0)
             hits["least private"].append(signs[np.nanargmax(guess), truth.argmax()] == 0)
-        share[name] = {key: float(np.mean(values)) for key, values in hits.items()}
-    return pd.DataFrame(share).T
+        rows[name] = {"settings": len(results)}
+        for key, values in hits.items():
+            low, high = attacks.clopper_pearson(sum(values), len(values))
+            rows[name] |= {key: np.mean(values), f"{key} low": low, f"{key} high": high}
+    return pd.DataFrame(rows).T

@@ -44,6 +44,21 @@ def test_cramer_equals_gaussian_for_gaussian_gaps():
         assert cramer == pytest.approx(indicator.estimate(losses, aggregation).value, rel=0.08)
 
 
+def test_cramer_aggregations_share_their_rates_and_have_honest_draws():
+    losses = planted_losses([0.0, 0.3, 0.4, 0.6], m=300)
+    both = indicator.cramer_estimates(losses, draws=40, seed=3)
+    for aggregation, found in both.items():
+        alone = indicator.estimate(losses, aggregation, "cramer", 40, 3)
+        assert (alone.value, alone.low, alone.noise_floor) == (found.value, found.low, found.noise_floor)
+        assert found.low <= found.value <= found.high
+        gaussian = indicator.estimate(losses, aggregation, draws=40, seed=3)  # the same draws, models too
+        assert np.corrcoef(found.draws, gaussian.draws)[0, 1] > 0.95
+    assert both["min"].value < both["median"].value
+    alike = indicator.cramer_estimates(np.tile(losses[:1], (2, 1)), draws=20)["min"]
+    assert alike.value == np.inf
+    assert np.isnan(alike.draws).any()  # draws of one codeword alone say nothing
+
+
 def test_equal_codewords_are_one_and_leak_nothing():
     losses = np.tile(planted_losses([0.0], m=100), (4, 1))
     for aggregation in indicator.AGGREGATIONS:
@@ -131,6 +146,13 @@ def test_simulation_law_degrades_to_the_stated_correlation():
     assert np.array_equal(indicator.simulated_signals(s, 1.0, 1.0, rng), s)
 
 
+def test_function_error_forgives_a_gain():
+    full = np.random.default_rng(0).normal(size=(3, 50, 2))
+    np.testing.assert_allclose(indicator.function_error(2 * full, full), 0, atol=1e-7)
+    noisy = full + np.random.default_rng(1).normal(size=full.shape)
+    assert (indicator.function_error(noisy, full) < -0.4).all()
+
+
 def test_resolved_pairs_and_tau():
     rng = np.random.default_rng(0)
     base = rng.normal(0.7, 0.05, size=(100, 1))
@@ -140,6 +162,8 @@ def test_resolved_pairs_and_tau():
     assert signs[0, 2] == 1
     assert signs[0, 3] == -1
     assert np.array_equal(signs, -signs.T)
+    assert indicator.resolved_pairs(per_target, rng, widen=500)[0, 2] == 0
+    assert np.array_equal(indicator.resolved_pairs(per_target, rng, widen=1.7), signs)
     assert indicator.kendall_resolved([3, 3, 1, 4], signs) == 1
     assert indicator.kendall_resolved([-3, -3, -1, -4], signs) == -1
     assert indicator.kendall_resolved([0, 0, 0, 0], signs) == 0

@@ -124,3 +124,17 @@ def test_label_noise_changes_the_stated_share():
     x, y = study.draw_records(setting, 20_000, (means, np.zeros(4)), rng)
     assert (y != (x @ means.T).argmax(axis=1)).mean() == pytest.approx(0.2, abs=0.01)
     assert set(y) == {0, 1, 2, 3}
+
+
+def test_budget_curves_hold_every_number_at_every_budget(monkeypatch):
+    monkeypatch.setattr(study, "QUANTIZER_SET", NAMES)
+    rows = {(kind, size, name): v for kind, size, name, v in study.budget_curve(TINY, (2, 6), (20, 40))}
+    names = {"rho", "rho_shape", "rho_pool", "rho_w", "function error"}
+    names |= {f"r ensemble {how}" for how in ("min", "median", "all_pairs")}
+    for budget in (("models", 2), ("models", 6), ("held-out", 20), ("held-out", 40)):
+        assert names <= {key[2] for key in rows if key[:2] == budget}
+    whole = study.evaluate(TINY, NAMES, draws=2)["value"]  # the same six models on the same 40 held-out records
+    for name in ("rho", "rho_w", "function error", "r ensemble median"):
+        assert rows["models", 6, name].shape == (3,)
+        np.testing.assert_allclose(rows["held-out", 40, name], rows["models", 6, name])
+    assert whole["function error"][0] == rows["models", 6, "function error"][0] == 0

@@ -104,15 +104,48 @@ found = pd.DataFrame(
 found.T.round(3)
 
 # %% [markdown]
-# No attack is best everywhere, but LiRA online is the strongest black-box attack in nearly all settings. The regression
-# on weights is far stronger where members leave clear traces in them, and no stronger where weight decay has blurred these
-# (`decay_width_64`). An indicator should predict the *strongest* attack an attacker
-# could run, so LiRA is the black-box reference below, and the regression on weights the white-box one.
+# No attack is best everywhere, but LiRA online is the strongest black-box attack on full precision in nearly all settings.
+# The regression on weights is far stronger where members leave clear traces in them. Where weight decay has blurred these
+# (`decay_width_64`) it is *weaker* than LiRA, which needs the outputs only: there our white-box reference is not the best
+# that such an attacker can do. An indicator should predict the *strongest* attack an attacker could run. We take LiRA as the
+# black-box reference, the regression on weights as the white-box one, and look at all others in section 3.
 
 # %%
 strongest = found.loc[list(study_tables.BLACK_BOX)].idxmax()
 print(strongest.value_counts().to_string())
+print("regression below LiRA in:", *found.columns[found.loc["regression"] < found.loc["lira"]])
 REFERENCE = {"black": "lira", "white": "regression"}
+
+# %% [markdown]
+# Is LiRA also the strongest on *quantized* targets? We count, for each setting, on how many of the 22 quantizers each of the
+# four black-box attacks has the largest mean AUC.
+
+
+# %%
+def winners(result):
+    """Return the black-box attack with the largest mean AUC on each quantizer."""
+    mean = [result["auc"][attack].mean(axis=0) for attack in study_tables.BLACK_BOX]
+    return np.array(study_tables.BLACK_BOX)[np.argmax(mean, axis=0)]
+
+
+won = pd.DataFrame([winners(r) for r in results], index=[s.name for s in settings], columns=study.QUANTIZER_SET)
+won.apply(pd.Series.value_counts, axis=1).fillna(0).astype(int)
+
+# %% [markdown]
+# LiRA wins nearly everywhere in most settings; its offline form does in `default` and with three layers, RMIA in the noisy
+# `regression`. The same count per quantizer, over the settings, and how much LiRA leaves behind where another attack wins.
+# The reference `strongest` takes, for each quantizer of a setting, the attack with the largest mean AUC: an attacker who knows which
+# attack suits. As it picks the largest of four noisy means, it is a little too large.
+
+# %%
+left = np.array([(r["auc"]["strongest"] - r["auc"]["lira"]).mean(axis=0) for r in results])
+print(f"LiRA is the strongest in {(won == 'lira').to_numpy().mean():.0%} of all cases, or of settings, by quantizer:")
+print((won == "lira").mean().round(2).sort_values().to_string())
+print(f"AUC that LiRA leaves behind: mean {left.mean():.4f}, largest {left.max():.3f}")
+
+# %% [markdown]
+# What LiRA leaves behind is small. But on `ternary_90`, whose models are often broken (section 10), it is the strongest in only
+# half of the settings.
 
 # %% [markdown]
 # The control: the same attacks on full precision when every model is given the membership list of another one. Nothing
@@ -155,12 +188,25 @@ null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"
 #
 # For every setting, attack and estimator: $\tau$ over *resolved* pairs (paired bootstrap over targets excludes zero
 # and the difference of AUCs is at least 0.002), with the interval from the estimator's own bootstrap draws (over models
-# and held-out records; over models for rivals, over settings for a fixed order).
+# and held-out records; over models for rivals, over settings for a fixed order). Cramér's rate is slow and gets two fifths
+# of the draws.
 
 # %%
 tau = study_tables.tau_table(results, settings)
 tau = tau[tau.resolved >= least_resolved].dropna(subset="tau")  # an experiment that resolves little cannot judge
 print(f"{len(tau)} rows; settings that count: {tau.groupby('attack').setting.nunique().to_dict()}")
+
+# %% [markdown]
+# Does such an interval hold its own estimate? It need not: resampled numbers are noisier than the estimate, and noise lowers
+# a rank agreement. It nearly always does. The intervals that decide anything below are over *settings* all the same.
+
+# %%
+lira_rows = tau[tau.attack == "lira"]
+inside = (lira_rows.low - 1e-9 <= lira_rows.tau) & (lira_rows.tau <= lira_rows.high + 1e-9)
+cramer = lira_rows.estimator.str.endswith("cramer")
+print(
+    f"intervals that hold their estimate: Cramer's rate {inside[cramer].mean():.1%}, others {inside[~cramer].mean():.1%}"
+)
 
 # %% [markdown]
 # Only the choosing half may decide what we recommend. Mean $\tau$ over its settings, against each reference attack:
@@ -230,13 +276,84 @@ paired("white").round(3)
 # %% [markdown]
 # ### Other attacks
 #
-# Mean $\tau$ over the judging settings against every attack that resolves enough pairs. The loss threshold is predicted nearly
-# as well as LiRA. RMIA and the whitened influence are not predicted by any number here; notebook 04 shows cases in which RMIA
-# finds more after quantizing than before.
+# LiRA is one attack. The same judgement against every attack that resolves enough pairs: for each, the mean $\tau$ over the
+# judging settings with Student's $t$ interval, and the least. First the recommended number and its nearest rival.
 
 # %%
-judging_tau = tau[(tau.split == "judge") & tau.estimator.isin([*recommended.values(), "rho", best_r, "weight error"])]
-judging_tau.pivot_table(index="estimator", columns="attack", values="tau").round(3)
+also = [a for a in tau.attack.unique() if a not in REFERENCE.values()]
+threat_of = tau.drop_duplicates("attack").set_index("attack").threat
+kept_names = [*dict.fromkeys([*recommended.values(), "function error", "weight error"])]
+more = pd.concat([study_tables.summarise(tau[(tau.attack == a) & tau.estimator.isin(kept_names)], results, settings,
+                                         {threat_of[a]: a}, n_bootstrap) for a in also])  # fmt: skip
+summary = pd.concat([study_tables.summarise(tau, results, settings, REFERENCE, n_bootstrap), more], ignore_index=True)
+
+# %% [markdown]
+# One line an attack and estimator; `least` is the worst setting.
+
+
+# %%
+def against(names, threat):
+    """Return mean, interval and least tau of estimators over the judging settings, per attack of a threat."""
+    part = summary[(summary.split == "judge") & (summary.threat == threat) & summary.estimator.isin(names)]
+    means, least = (part[part.setting == k].set_index(["attack", "estimator"]) for k in ("mean", "min"))
+    return means[["tau", "low", "high"]].rename(columns={"tau": "mean"}).assign(least=least.tau).sort_index().round(3)
+
+
+against([recommended["black"], "function error"], "black")
+
+# %%
+against([recommended["white"], "weight error"], "white")
+
+# %% [markdown]
+# Against LiRA, online and offline, and against the strongest attack per quantizer, `rho_pool` does about equally well, and a
+# little less well against the loss threshold. Against RMIA it fails, as everything does. The best of *all* estimators on the judging
+# half, picked with hindsight and so flattered:
+
+# %%
+judging_tau = tau[tau.split == "judge"]
+mean_of = judging_tau.groupby(["attack", "estimator"]).tau.mean().unstack(0)
+best_of = pd.DataFrame({"estimator": mean_of.idxmax(), "kind": kinds[mean_of.idxmax()].to_numpy(), "mean tau": mean_of.max(),
+                        "settings": judging_tau.groupby("attack").setting.nunique()})  # fmt: skip
+best_of.round(3)
+
+# %% [markdown]
+# RMIA and the whitened influence are not predicted by any number here. For RMIA it depends on the setting: in some the order is
+# right, in others reversed. Notebook 04 shows cases in which RMIA finds more after quantizing than before.
+
+# %%
+by_rmia = judging_tau[(judging_tau.attack == "rmia") & (judging_tau.estimator == recommended["black"])]
+by_rmia.set_index("setting").tau.sort_values().round(2)
+
+# %% [markdown]
+# ### Which pairs are resolved
+#
+# Targets are each other's shadows, so they are not independent: where little leaks, the variance of a mean over them is up
+# to three times the naive one (`attacks.MUTUAL`; notebook 04). What happens to the judgement if *every* interval over targets
+# is $\sqrt 3$ times as wide, and fewer pairs are resolved?
+
+
+# %%
+def cautious(threat, widen):
+    """Return mean and least tau of the recommendation, the share of pairs resolved, and settings that count."""
+    taus, shares = [], []
+    for setting, result in zip(settings, results, strict=True):
+        if setting.split == "judge" and REFERENCE[threat] in result["auc"]:
+            per_target, rng = result["auc"][REFERENCE[threat]], np.random.default_rng(setting.seed)
+            signs = indicator.resolved_pairs(per_target, rng, widen=widen)
+            share = np.abs(signs[np.triu_indices(len(signs), 1)]).mean()
+            if share >= least_resolved:
+                taus.append(float(indicator.kendall_resolved(result["value"][recommended[threat]], signs)))
+                shares.append(share)
+    return {"mean": np.mean(taus), "least": min(taus), "resolved": np.mean(shares), "settings": len(taus)}
+
+
+wider = pd.DataFrame({(threat, f"{widen:.2f}"): cautious(threat, widen) for threat in REFERENCE
+                      for widen in (1, np.sqrt(attacks.MUTUAL))}).T  # fmt: skip
+wider.round(3)
+
+# %% [markdown]
+# The pairs that drop out are those whose attack difference is small. On the pairs that remain $\tau$ is no lower, so the
+# judgement does not hang on the intervals.
 
 # %% [markdown]
 # ### Hard pairs
@@ -263,46 +380,70 @@ pd.Series({name: study_tables.hard_tau(name, results, settings, REFERENCE["black
 # %% [markdown]
 # The headline table joins all of it: the mean over settings, the least setting, and $\tau$ over the hard pairs. The interval
 # of a mean is Student's $t$ over settings (a bootstrap from ten on, and for the hard pairs): an interval of the mean over
-# settings like these, since settings differ far more than bootstrap draws within one do. A least value has no such interval.
+# settings like these, since settings differ far more than bootstrap draws within one do. A least value has no such interval,
+# and neither have the hard pairs of the white box: a bootstrap over three settings would only give their range.
 
 # %%
-summary = study_tables.summarise(tau, results, settings, REFERENCE, n_bootstrap)
 focus = [*dict.fromkeys([*recommended.values(), "rho", best_r, "weight error", "fixed order", "lira 16"])]
-summary[summary.estimator.isin(focus)].query("split == 'judge' and threat == 'black'").drop(
+summary[summary.estimator.isin(focus)].query("split == 'judge' and attack == 'lira'").drop(
     columns=["split", "threat", "attack"]
 ).round(3)
 
 # %% [markdown]
 # ### The picture
 #
-# Judging settings only. Dots are settings, bars the interval of the mean; colours tell indicators, rivals and
-# cheap attacks apart. Left: an attacker who sees outputs. Right: one who sees the weights, in three settings.
+# Judging settings only. Grey ticks are settings, filled marks the mean with its interval, hollow diamonds the hard pairs;
+# colours tell indicators, rivals and cheap attacks apart. Left: an attacker who sees outputs. Right: one who sees the
+# weights, in three settings. Above, the best estimators on a scale that shows their differences; below, the others. A
+# triangle at the edge stands for hard pairs that lie further left. Cramér's
+# versions of $r$ are left to the table of section 4.
 
 # %%
-order = judge["black"].index
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 5.2), sharey=True)
-for ax, threat in zip(axes, REFERENCE, strict=True):
-    dots = tau[(tau.split == "judge") & (tau.attack == REFERENCE[threat])]
-    sns.stripplot(
-        dots, x="tau", y="estimator", order=order, color="0.65", size=2.5, jitter=False, rasterized=True, ax=ax
-    )
-    means = summary.query("split == 'judge' and setting == 'mean' and threat == @threat").set_index("estimator")
-    for place, name in enumerate(order):
-        color = figures.COLORS[{"indicator": 0, "rival": 1, "attack": 2}[kinds[name]]]
-        if name in means.index:
-            ax.hlines(place, means.low[name], means.high[name], color=color, lw=2)
-            ax.plot(means.tau[name], place, "o", color=color)
-    ax.set(xlabel=r"Kendall $\tau$, resolved pairs", ylabel="", title=f"{threat} box ({REFERENCE[threat]})")
-    ax.set(xlim=(-1.05, 1.05), xticks=[-1, -0.5, 0, 0.5, 1])
+COLOR = dict(zip(("indicator", "rival", "attack"), figures.COLORS, strict=False))
+order = [name for name in judge["black"].index if not name.endswith("cramer")]
+best, others = order[:13], order[13:]
+shown_rows = summary[(summary.split == "judge") & summary.attack.isin(REFERENCE.values())]
+
+
+def tau_panel(ax, threat, names, edge):
+    """Draw one row an estimator: settings, hard pairs (on the edge if beyond), and above them the mean, with interval."""
+    dots = judging_tau[(judging_tau.attack == REFERENCE[threat]) & judging_tau.estimator.isin(names)]
+    at_row = np.array([names.index(name) for name in dots.estimator])
+    rows = shown_rows[(shown_rows.threat == threat) & shown_rows.estimator.isin(names)]
+    mean, hard = (rows[rows.setting == k].set_index("estimator").reindex(names) for k in ("mean", "hard_pairs"))
+    colors, places = [COLOR[kinds[name]] for name in names], np.arange(len(names))
+    ax.plot(np.c_[dots.tau, dots.tau, dots.tau + np.nan].ravel(), np.add.outer(at_row, [-0.3, 0.3, 0]).ravel(), "-",
+            color="0.7", lw=1, zorder=1)  # fmt: skip
+    ax.hlines(places, mean.low, mean.high, color=colors, lw=1.8, zorder=3)
+    ax.scatter(mean.tau, places, s=16, c=colors, zorder=4)
+    for marker, part in (("D", hard.tau.where(hard.tau >= edge)), ("<", (0 * hard.tau + edge).where(hard.tau < edge))):
+        ax.scatter(part, places, s=16, marker=marker, facecolors="none", edgecolors=colors, linewidths=0.8, zorder=2,
+                   clip_on=False)  # fmt: skip
+    ax.set_yticks(places, names, size=6.5)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 6.2), sharey="row", sharex="row",
+                         height_ratios=[len(best), max(len(others), 1)])  # fmt: skip
+for row, group, edge in zip(axes, (best, others), (0.55, -1.05), strict=True):
+    for ax, threat in zip(row, REFERENCE, strict=True):
+        tau_panel(ax, threat, group, edge)
+        ax.set_xlim(edge, 1.01 if edge > 0 else 1.05)
+for ax, (threat, attack) in zip(axes[0], REFERENCE.items(), strict=True):
+    ax.set_title(f"{threat} box ({attack})")
+for ax in axes[1]:
     ax.axvline(0, color="0.4", ls=":", lw=0.8)
-for label, color in zip(("indicator", "rival", "attack"), figures.COLORS, strict=False):
-    axes[0].plot([], [], "o-", color=color, label=label)
-axes[0].legend(loc="upper left")
-kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"])]
+    ax.set_xlabel(r"Kendall $\tau$, resolved pairs")
+marks = {label: plt.Line2D([], [], marker="o", color=color) for label, color in COLOR.items()}
+marks["a setting"] = plt.Line2D([], [], marker="|", ls="", ms=6, color="0.7")
+marks["hard pairs"] = plt.Line2D([], [], marker="D", ls="", ms=4, mfc="none", color="0.3")
+fig.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=5)
+kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"]) | tau.estimator.isin(kept_names)]
 table = pd.concat([kept, summary])[[*tau.columns[:10]]].round(3)
 figures.save_figure(
     fig, "02b_tau", data=table, atol=0.05,
-    alt="Kendall tau of every estimator on the judging settings, against black-box LiRA and a white-box attack: rows "
+    alt="Kendall tau of the estimators on the judging settings, against black-box LiRA and a white-box attack: rows "
     f"by mean tau, from {order[0]} down to {order[-1]}.",
 )  # fmt: skip
 
@@ -363,7 +504,27 @@ by_seed.assign(least_run=seeds.groupby(["attack", "estimator"]).tau.min()).round
 
 # %% [markdown]
 # The seed matters: for the black box the differences between seeds are as large as those between the better indicators, and
-# a single run can be far below its setting's other runs. How far does $\tau$ of one setting move?
+# a single run can be far below its setting's other runs. Which one is it, and how does it differ from its setting's others?
+
+# %%
+low_run = seeds[(seeds.attack == "lira") & (seeds.estimator == recommended["black"])].sort_values("tau").iloc[0]
+first_runs = [((0, s), r) for s, r in zip(settings, results, strict=True)]
+rows = []
+for (k, setting), result in [*first_runs, *zip(again, repeats, strict=True)]:
+    if setting.name == low_run.setting:
+        mean, signs = result["auc"]["lira"].mean(axis=0), result["signs"]["lira"]
+        rows.append({"seed": k, "fp32": mean[0], "third quartile": np.quantile(mean, 0.75), "first quartile":
+                     np.quantile(mean, 0.25), "least": mean.min(), "resolved": np.abs(signs[np.triu_indices(len(signs), 1)]).mean()})  # fmt: skip
+print(f"least run: seed {low_run.seed} of {low_run.setting}, tau {low_run.tau:.3f}")
+leaks = pd.DataFrame(rows).set_index("seed")
+leaks.round(3)
+
+# %% [markdown]
+# The AUCs of its quantizers lie closer together (the middle half within 0.01), so that fewer pairs are resolved than in the
+# other two runs, just enough to count.
+
+# %% [markdown]
+# How far does $\tau$ of one setting move?
 
 # %%
 within = seeds.groupby(["attack", "estimator", "setting"]).tau.agg(["std", "count"])
@@ -398,6 +559,16 @@ figures.save_figure(
 # %% [markdown]
 # ## 4 · When does theory say that r should rank?
 #
+# First all our estimators of $r$ against LiRA on the judging half: the mean over settings with its interval, and the least.
+
+# %%
+of_r = against([name for name in judge["black"].index if name.startswith("r ")], "black").loc["lira"]
+of_r.sort_values("mean", ascending=False)
+
+# %% [markdown]
+# Codewords next to one model say a little: with all pairs the interval of the mean excludes zero, but $\tau$ is low. Late
+# iterates of one run say nothing that holds over settings.
+#
 # Statement 6 of notebook 01: $r$ ranks well only where $n\, r > 3$, with $r$ the *minimum* over codewords. For each
 # setting we count the quantizers for which our minimum over the ensemble reaches that, and compute $\tau$ of our best
 # estimator among them alone, and among the others.
@@ -425,18 +596,23 @@ print(f"{len(laws)} predictions over {laws.setting.nunique()} settings")
 laws.groupby(["attack", "law"]).miss.describe()[["count", "mean", "50%", "min", "max"]].round(3)
 
 # %% [markdown]
-# Median and largest miss, slope and $R^2$ of measured on predicted, on the judging half:
+# Median miss with its bootstrap interval over settings (none for the three of the white box), largest miss, slope and $R^2$
+# of measured on predicted, on the judging half:
 
 
 # %%
 def law_quality(part):
+    misses = [group.abs().to_numpy() for _, group in part.miss.groupby(part.setting)]
+    low, high = study_tables.bootstrap_settings(misses, lambda few: np.median(np.concatenate(few)), n_bootstrap)
     slope = np.polyfit(part.predicted, part.measured, 1)[0] if part.predicted.std() > 0 else np.nan
     r2 = 1 - (part.miss**2).sum() / ((part.measured - part.measured.mean()) ** 2).sum()
     worst = part.miss.loc[part.miss.abs().idxmax()]
-    return pd.Series({"median miss": part.miss.abs().median(), "largest miss": worst, "slope": slope, "R2": r2})
+    return pd.Series({"median miss": part.miss.abs().median(), "low": low, "high": high, "largest miss": worst,
+                      "slope": slope, "R2": r2})  # fmt: skip
 
 
-quality = laws[laws.split == "judge"].groupby(["attack", "law"])[["predicted", "measured", "miss"]].apply(law_quality)
+columns = ["predicted", "measured", "miss", "setting"]
+quality = laws[laws.split == "judge"].groupby(["attack", "law"])[columns].apply(law_quality)
 quality.round(4)
 
 # %% [markdown]
@@ -450,32 +626,46 @@ black_laws.miss.agg(["mean", lambda miss: miss.abs().median(), lambda miss: miss
     ["mean miss", "median |miss|", "largest |miss|"], axis=1).round(4)  # fmt: skip
 
 # %% [markdown]
-# The laws as a picture: circles are classification, crosses regression.
+# The laws as a picture, with the interval of each measured AUC over targets (taken for independent): two laws by `rho`, the
+# simulation law by the recommended `rho_pool`, and the law of the weights.
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.5), sharey=True)
-panels = [("closed rho", "lira"), ("simulation rho", "lira"), ("closed rho_w", REFERENCE["white"])]
+halves = pd.concat([pd.DataFrame({"quantizer": names, "attack": a, "setting": s.name,
+                                  "half": 1.96 * v.std(axis=0, ddof=1) / np.sqrt(len(v))})
+                    for s, r in zip(settings, results, strict=True) for a, v in r["auc"].items()])  # fmt: skip
+laws = laws.merge(halves, on=["quantizer", "attack", "setting"], validate="many_to_one")
+print(f"half widths: median {laws.half.median():.4f}, 95 % below {laws.half.quantile(0.95):.4f}")
+
+# %% [markdown]
+# So most intervals are shorter than their mark: what lies off the diagonal is the law's miss, not noise of the attack.
+
+# %%
+fig, axes = plt.subplots(1, 4, figsize=(figures.PAGE, 2.4), sharey=True)
+panels = [("closed rho", "lira"), ("simulation rho", "lira"), ("simulation rho_pool", "lira"),
+          ("closed rho_w", REFERENCE["white"])]  # fmt: skip
 for ax, (law, attack) in zip(axes, panels, strict=True):
     part = laws[(laws.law == law) & (laws.attack == attack)]
-    for is_regression, marker in ((False, "o"), (True, "x")):
-        some = part[(part.task == "regression") == is_regression]
-        ax.plot(
-            some.predicted, some.measured, marker, ms=2.5, color=figures.COLORS[int(is_regression)], rasterized=True
-        )
-    ax.plot([0.45, 1], [0.45, 1], ":", color="0.4")
-    ax.set(xlabel="predicted AUC", title=f"{law} law, {attack}")
+    for name, marker, color in (("classification", "o", figures.COLORS[0]), ("regression", "x", figures.COLORS[1])):
+        some = part[(part.task == "regression") == (name == "regression")]
+        ax.errorbar(some.predicted, some.measured, yerr=some.half, fmt=marker, ms=1.4, lw=0.5, color=color, mew=0.5,
+                    label=name, rasterized=True)  # fmt: skip
+    ax.plot([0.45, 1], [0.45, 1], ":", color="0.4", zorder=3)
+    ax.set(xlabel="predicted AUC", title=f"{law} law\n({attack})")
 axes[0].set_ylabel("measured AUC")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, markerscale=2)
 figures.save_figure(
     fig, "02b_law", data=laws[laws.attack.isin(REFERENCE.values())].drop(columns=["task"]).round(3), atol=0.02,
-    alt="Measured against predicted attack AUC under the closed law, the simulation law and the weight-space law.",
+    alt="Measured against predicted attack AUC, with intervals, under the closed and the simulation law by rho, the "
+    "simulation law by rho_pool, and the law of the weights.",
 )  # fmt: skip
 
 # %% [markdown]
 # ## 6 · Two attackers, two answers
 #
 # An output attacker and a weight attacker do not see the same leak. Each dot is a quantizer in one setting where both
-# attacks ran; the distance above the diagonal is what reading the weights adds. Below it, in the setting with weight decay,
-# the regression finds less in the weights than LiRA finds in the outputs: whoever sees the weights would use both.
+# attacks ran; the distance above the diagonal is what reading the weights adds. Below it, for nearly all quantizers of the
+# setting with weight decay, the regression finds less in the weights than LiRA finds in the outputs. Whoever sees the weights
+# would use both, which is the attack `combined` of section 3; `rho_w` ranks as that one does too.
 
 # %%
 both = study_tables.threat_table(results, settings, REFERENCE)
@@ -505,8 +695,8 @@ figures.save_figure(
 # %% [markdown]
 # ## 7 · How many models, how many records?
 #
-# The survival correlations at 2 to 64 models and at 100 to 20,000 held-out records, on the first choosing settings,
-# and the shadow budget of the attack: LiRA itself with only 2 to 64 models (below about eight, where a record may lack
+# The survival correlations, the function error and $r$ over the ensemble at 2 to 64 models and at 100 to 20,000 held-out
+# records, on the first choosing settings, and the shadow budget of the attack: LiRA itself with only 2 to 64 models (below about eight, where a record may lack
 # shadows of one kind, the loss calibrated by one other model takes its place). $\tau$ is against the full LiRA
 # reference of the same setting.
 
@@ -530,29 +720,54 @@ budget = pd.DataFrame([
 budget.groupby(["budget", "size", "estimator"]).tau.mean().unstack().round(3)
 
 # %% [markdown]
-# Lines are means over these settings, bands their range. On the right only what depends on held-out records.
+# Lines are means over these settings, bands their range. Above: survival correlations, the function error, and on the left
+# the attack itself; on the right only what depends on held-out records. Below: the three aggregations of $r$, on a scale of
+# their own. Sampling noise alone gives $r = 1 / (2m)$ with $m$ held-out records, a floor that falls from 0.005 to 0.000025
+# along the axis; `all_pairs` subtracts it, the others do not.
 
 # %%
-SHOWN = {"models": ["rho", "rho_pool", "rho_w", "lira"], "held-out": ["rho", "rho_shape"]}
-LINE = dict(zip(["rho", "rho_pool", "rho_w", "lira", "rho_shape"], figures.COLORS, strict=False))
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.5), sharey=True)
-for ax, (kind, part) in zip(axes, budget.groupby("budget", sort=False), strict=True):
-    for name in SHOWN[kind]:
+AGGREGATES = ["r ensemble all_pairs", "r ensemble median", "r ensemble min"]
+SHOWN = {
+    "models": ["rho", "rho_pool", "rho_w", "lira", "function error"],
+    "held-out": ["rho", "rho_shape", "function error"],
+}
+LINE = dict(zip(["rho", "rho_pool", "rho_w", "lira", "rho_shape", "function error"], figures.COLORS, strict=False))
+LINE |= dict(zip(AGGREGATES, figures.COLORS, strict=False))
+
+
+def budget_panel(ax, part, names):
+    """Draw tau against a budget, a line an estimator."""
+    for name in names:
         curve = part[part.estimator == name].groupby("size").tau.agg(["mean", "min", "max"])
-        ax.fill_between(curve.index, curve["min"], curve["max"], color=LINE[name], alpha=0.12, lw=0)
+        ax.fill_between(curve.index, curve["min"], curve["max"], color=LINE[name], alpha=0.07, lw=0)
         ax.plot(curve.index, curve["mean"], "o-", color=LINE[name], label=name)
     sizes = sorted(part["size"].unique())
-    ax.set(xscale="log", xlabel={"models": "models trained", "held-out": "held-out records"}[kind])
-    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size}" if size < 1000 else f"{size // 1000}k" for size in sizes])
     ax.minorticks_off()
-    ax.legend(loc="lower right")
-axes[0].set_ylabel(r"$\tau$ with LiRA")
+
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 4.4), sharey="row", sharex="col")
+for column, (kind, part) in zip(axes.T, budget.groupby("budget", sort=False), strict=True):
+    for ax, group in zip(column, (SHOWN[kind], AGGREGATES), strict=True):
+        budget_panel(ax, part, group)
+    column[0].legend(loc="lower right")
+    column[1].set_xlabel({"models": "models trained", "held-out": "held-out records"}[kind])
+axes[1, 0].legend(loc="best")
+for ax in axes[:, 0]:
+    ax.set_ylabel(r"$\tau$ with LiRA")
 figures.save_figure(
     fig, "02b_budget", data=budget, atol=0.05,
-    alt="Kendall tau of survival correlations and of LiRA itself against the number of models and of held-out records.",
+    alt="Kendall tau of survival correlations, function error, r and LiRA itself against the number of models and of "
+    "held-out records.",
 )  # fmt: skip
 
 # %% [markdown]
+# The survival correlations and the function error are as good with a hundred records as with 20,000. $r$ does gain from
+# records, and `all_pairs` from models too, but with all of them it stays far below.
+# Its minimum and its median do not settle as models are added.
+#
 # ### Cost
 #
 # What each number costs, in models trained and training steps, for a setting of default length.
@@ -696,27 +911,61 @@ figures.save_figure(
 #
 # The paper's claims over *all* settings (they were not tuned on any), ours over the judging half. Each claim is a
 # number per setting, the mean over its seeds; its mean and bootstrap interval over settings decide: *reproduced* above the
-# bar, *contradicted* below it, *not at this scale* if the interval holds it.
+# bar, *contradicted* below it, *not at this scale* if the interval holds it. The paper defines security against an attacker
+# who holds the trained parameters, so each of its claims is judged twice: from outputs (LiRA, all settings) and from weights
+# (the regression, in the five white-box settings).
 
 # %%
 every_run = [*zip(settings, results, strict=True), *((s, r) for (_, s), r in zip(again, repeats, strict=True))]
 
 
-def over_seeds(function):
+def over_seeds(function, among=settings):
     """Return the mean over seeds of a function of a result, one row a setting."""
-    return np.array([np.mean([function(r) for s, r in every_run if s.name == name], axis=0)
-                     for name in [s.name for s in settings]])  # fmt: skip
+    return np.array([np.mean([function(r) for s, r in every_run if s.name == t.name], axis=0) for t in among])
 
 
 # %%
 at = {name: i for i, name in enumerate(study.QUANTIZER_SET)}
 paper = [at[name] for name in quantizers.PAPER_SET]
+
+
+def margin_of(auc):
+    """Return how much less ternary_90 leaks than the next best of the paper's set, one value a setting."""
+    return auc[:, [i for i in paper if i != at["ternary_90"]]].min(axis=1) - auc[:, at["ternary_90"]]
+
+
 auc_of = over_seeds(lambda r: r["auc"]["lira"].mean(axis=0))
-margin = auc_of[:, [i for i in paper if i != at["ternary_90"]]].min(axis=1) - auc_of[:, at["ternary_90"]]
+margin = margin_of(auc_of)
 print(
-    f"margin of ternary_90: from {margin.min():+.3f} to {margin.max():+.3f}; positive in {(margin > 0).sum()} of {len(margin)}"
+    f"margin of ternary_90: {margin.min():+.3f} to {margin.max():+.3f}; positive in {(margin > 0).sum()} of {len(margin)}"
 )
 print("not the most private in:", ", ".join(s.name for s, m in zip(settings, margin, strict=True) if m <= 0) or "none")
+
+# %% [markdown]
+# And from the weights:
+
+# %%
+opened = [s for s in settings if s.white_box]
+white_auc = over_seeds(lambda r: r["auc"][REFERENCE["white"]].mean(axis=0), opened)
+white_margin = margin_of(white_auc)
+sign_over = white_auc[:, at["sign"]] - white_auc[:, at["ternary_33"]]
+least_of = np.array(quantizers.PAPER_SET)[white_auc[:, paper].argmin(axis=1)]
+pd.DataFrame({"margin of ternary_90": white_margin, "least leaking": least_of, "sign minus ternary_33": sign_over},
+             index=[s.name for s in opened]).round(3)  # fmt: skip
+
+# %% [markdown]
+# A model that predicts nothing leaks nothing. Is `ternary_90` private because it is broken? Beside its margin, the accuracy
+# (or $R^2$) of full precision and of `ternary_90`, and the share `kept` of what full precision has above guessing. We call
+# it broken where less than half is kept.
+
+# %%
+use = np.array([r["utility"][[at["fp32"], at["ternary_90"]]] for r in results])
+guess = np.array([0 if s.task == "regression" else 1 / s.classes for s in settings])
+broken = pd.DataFrame({"margin": margin, "fp32": use[:, 0], "ternary_90": use[:, 1],
+                       "kept": (use[:, 1] - guess) / (use[:, 0] - guess)}, index=[s.name for s in settings])  # fmt: skip
+private = broken[broken.margin > 0]
+print(f"most private in {len(private)} settings, broken in {(private.kept < 0.5).sum()} of them")
+broken.round(3)
 
 # %% [markdown]
 # The rank agreements per setting, means over seeds, in the shape that the verdicts need.
@@ -733,25 +982,48 @@ white_tau = white_runs.pivot_table(index="setting", columns="estimator", values=
 
 # %%
 inner = [i for i in paper if i != at["fp32"]]
-in_paper = over_seeds(lambda r: [indicator.kendall_resolved(r["value"][name][inner], r["signs"]["lira"][np.ix_(inner, inner)])
-                                 for name in features])  # fmt: skip
-in_paper = pd.DataFrame(in_paper, columns=features)
-in_paper.mean().round(3)
+
+
+def paper_tau(attack):
+    """Return a function of a result: tau of the features over the paper's set."""
+    square = np.ix_(inner, inner)
+    return lambda r: [indicator.kendall_resolved(r["value"][f][inner], r["signs"][attack][square]) for f in features]
+
+
+in_paper = pd.DataFrame(over_seeds(paper_tau("lira")), columns=features)
+in_weights = pd.DataFrame(over_seeds(paper_tau(REFERENCE["white"]), opened), columns=features)
+pd.DataFrame({"from outputs": in_paper.mean(), "from weights": in_weights.mean()}).round(3)
 
 
 # %% [markdown]
 # Agreement on the extremes: in which share of the settings does the estimator name the same most and least private
-# quantizer as the attack, up to pairs that the attack does not resolve? (Least private is full precision, which is easy.)
-
+# quantizer as the attack, up to pairs that the attack does not resolve? With nine settings the Clopper-Pearson interval of a
+# share is wide. First all quantizers, where the least private is full precision, which is easy:
 
 # %%
 judging = [r for s, r in zip(settings, results, strict=True) if s.name in judged]
 study_tables.extreme_agreement(judging, few).round(2)
 
+# %% [markdown]
+# Without full precision and 8 bits the least private is a real question:
+
+# %%
+trivial = ("fp32", "uniform_8")
+extremes = study_tables.extreme_agreement(judging, [*few, "function error"], without=trivial)
+extremes.round(2)
+
+# %% [markdown]
+# `rho_pool` then names the least private in six settings of nine, no more than the function error does. To rank well
+# on the whole is not to find the extreme. And for the white box, in its three judging settings:
+
+# %%
+white_judging = [r for s, r in zip(settings, results, strict=True) if s.white_box and s.split == "judge"]
+white_extremes = study_tables.extreme_agreement(white_judging, few, REFERENCE["white"], trivial)
+white_extremes.round(2)
 
 # %% [markdown]
 # The rule of the verdicts, as in notebook 02, now with settings as the unit: a bootstrap over the eighteen settings, and
-# Student's $t$ where only the nine or three judging ones count.
+# Student's $t$ where only the nine or three judging ones count, or the five with a white box.
 
 
 # %%
@@ -759,24 +1031,21 @@ def verdict(claim, values, bar=0.0):
     values = np.asarray(values, float)
     low, high = study_tables.mean_interval(values, n_bootstrap, most=1 if bar else 2)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
-    return {
-        "claim": claim,
-        "verdict": word,
-        "estimate": values.mean(),
-        "low": low,
-        "high": high,
-        "bar": bar,
-        "settings": len(values),
-    }
+    return {"claim": claim, "verdict": word, "estimate": values.mean(), "low": low, "high": high, "bar": bar,
+            "settings": len(values)}  # fmt: skip
 
 
+# %%
 black, white = recommended["black"], recommended["white"]
 verdicts = pd.DataFrame([
-    verdict("ternary_90 most private of the paper's set (AUC margin)", margin),
-    verdict("sign less private than ternary_33 (AUC difference)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
-    verdict("sparsity ranks the paper's set better than bits (tau difference)", in_paper["sparsity"] - in_paper["bits"]),
-    verdict("the same over all quantizers, half of them without zeros", tau_of["sparsity"] - tau_of["bits"]),
-    verdict("code entropy ranks the paper's set better than bits (tau difference; ours)", in_paper["code entropy"] - in_paper["bits"]),
+    verdict("ternary_90 most private of the paper's set (AUC margin, from outputs)", margin),
+    verdict("ternary_90 most private of the paper's set (AUC margin, from weights)", white_margin),
+    verdict("sign less private than ternary_33 (AUC difference, from outputs)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
+    verdict("sign less private than ternary_33 (AUC difference, from weights)", sign_over),
+    verdict("sparsity ranks the paper's set better than bits (tau, from outputs)", in_paper["sparsity"] - in_paper["bits"]),
+    verdict("sparsity ranks the paper's set better than bits (tau, from weights)", in_weights["sparsity"] - in_weights["bits"]),
+    verdict("the same over all quantizers, half without zeros (from outputs)", tau_of["sparsity"] - tau_of["bits"]),
+    verdict("code entropy ranks the paper's set better than bits (tau, from outputs; ours)", in_paper["code entropy"] - in_paper["bits"]),
     verdict(f"{best_r} ranks as LiRA does (tau > 0.8)", tau_of.loc[judged, best_r], 0.8),
     verdict(f"{black} ranks as LiRA does (tau > 0.95; ours)", tau_of.loc[judged, black], 0.95),
     verdict(f"{white} ranks as the white-box attack (tau > 0.93; ours)", white_tau[white], 0.93),
@@ -787,13 +1056,14 @@ verdicts.round(3)
 # Where the two directions of "sign against 33 % zeros" both occur, a mean hides more than it says:
 
 # %%
-order_of = [r["signs"]["lira"][at["sign"], at["ternary_33"]] for _, r in every_run]
-print(
-    f"sign leaks more than ternary_33 in {order_of.count(1)} runs, less in {order_of.count(-1)}, unresolved in {order_of.count(0)}"
-)
+order_of = {a: [int(r["signs"][a][at["sign"], at["ternary_33"]]) for _, r in every_run if a in r["auc"]]
+            for a in REFERENCE.values()}  # fmt: skip
+for attack, signs in order_of.items():
+    print(f"{attack}: sign leaks more than ternary_33 in {signs.count(1)} runs, less in {signs.count(-1)}, "
+          f"unresolved in {signs.count(0)}")  # fmt: skip
 
 # %%
-fig, ax = plt.subplots(figsize=(figures.PAGE, 2.2))
+fig, ax = plt.subplots(figsize=(figures.PAGE, 2.7))
 for place, row in enumerate(verdicts.itertuples()):
     color = {"reproduced": figures.COLORS[2], "contradicted": figures.COLORS[1]}.get(row.verdict, "0.5")
     ax.hlines(place, row.low, row.high, color=color, lw=2)
@@ -805,7 +1075,7 @@ ax.set(xlim=(-0.55, 1.02), xlabel="estimate, with the bar of the verdict (|)")
 ax.invert_yaxis()
 figures.save_figure(
     fig, "02b_verdicts", data=verdicts, atol=0.05,
-    alt="Estimates and intervals of eight claims, each with its bar and verdict.",
+    alt=f"Estimates and intervals of {len(verdicts)} claims, each with its bar and verdict.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -814,11 +1084,14 @@ figures.save_figure(
 # The targets were set before the study: black box mean $\tau \ge 0.95$, no setting below 0.85, hard pairs at least
 # 0.9, above every rival that is not an attack; white box mean at least 0.93, none below 0.88; the laws within 0.01
 # (median) and
-# 0.06 (worst), white box within 0.02 (median).
+# 0.06 (worst), white box within 0.02 (median). They speak of "black-box attacks" and "white-box attacks", so the first two are
+# checked against *every* black-box attack and against the strongest per quantizer, and those of the white box against the
+# regression, alone and combined with LiRA. The influence score, which finds less than LiRA on full precision wherever it was
+# run, is left out: it is not predicted either, as section 3 shows.
 
 # %%
 rivals_best = judge["black"][judge["black"].kind == "rival"]["mean"].max()
-hard_rows = summary.query("split == 'judge' and threat == 'black' and setting == 'hard_pairs'").set_index("estimator")
+hard_rows = summary.query("split == 'judge' and attack == 'lira' and setting == 'hard_pairs'").set_index("estimator")
 hard_value = hard_rows.tau.get(black, np.nan)
 laws_met = {name: quality.loc[("lira", f"simulation {name}")] for name in ("rho", "rho_pool")}
 weight_law = quality.loc[(REFERENCE["white"], "closed rho_w")]
@@ -827,21 +1100,28 @@ print(f"hard pairs {hard_value:.3f}; best rival that is not an attack {rivals_be
 # %% [markdown]
 # Each line is one target; `reached` must be at least `asked`, misses carry a minus sign so that this reads the same
 # way. The targets speak of the settings as they were fixed; `worst_seed` says what the same number is with the least
-# favourable of the seeds.
+# favourable of the seeds, for the attacks that were run with other seeds.
 
 # %%
+asked = {"black": (black, 0.95, 0.85), "white": (white, 0.93, 0.88)}
+asked_of = {attack: (threat, *asked[threat]) for threat, part in tau.groupby("threat") for attack in part.attack.unique()
+            if attack != "influence"}  # fmt: skip
+of_tau = [(f"{threat} box, {how} tau, {a}", against([name], threat).loc[(a, name), column], bar)
+          for a, (threat, name, *bars) in asked_of.items()
+          for (how, column), bar in zip([("mean", "mean"), ("least", "least")], bars, strict=True)]  # fmt: skip
 checks = pd.DataFrame([
-    ("black box, mean tau", judge["black"]["mean"][black], 0.95), ("black box, least tau", judge["black"]["min"][black], 0.85),
-    ("black box, hard pairs", hard_value, 0.90), ("black box, above the best rival", judge["black"]["mean"][black], rivals_best),
-    ("white box, mean tau", judge["white"]["mean"][white], 0.93), ("white box, least tau", judge["white"]["min"][white], 0.88),
+    *of_tau, ("black box, hard pairs, lira", hard_value, 0.90),
+    ("black box, above the best rival, lira", judge["black"]["mean"][black], rivals_best),
     *[(f"simulation law of {name}, -median miss", -law["median miss"], -0.01) for name, law in laws_met.items()],
     *[(f"simulation law of {name}, -largest miss", -abs(law["largest miss"]), -0.06) for name, law in laws_met.items()],
     ("white-box law, -median miss", -weight_law["median miss"], -0.02),
-], columns=["target", "reached", "asked"])  # fmt: skip
-for row, (attack, name, least) in {0: ("lira", black, "mean"), 1: ("lira", black, "min"), 4: (REFERENCE["white"], white, "mean"),
-                                   5: (REFERENCE["white"], white, "min")}.items():  # fmt: skip
-    part = seeds[(seeds.attack == attack) & (seeds.estimator == name)]
-    checks.loc[row, "worst_seed"] = part.groupby("seed").tau.agg(least).min()
+], columns=["target", "reached", "asked"]).set_index("target")  # fmt: skip
+
+# %%
+for threat, name in recommended.items():
+    part = seeds[(seeds.attack == REFERENCE[threat]) & (seeds.estimator == name)].groupby("seed").tau
+    for how, each in (("mean", part.mean()), ("least", part.min())):
+        checks.loc[f"{threat} box, {how} tau, {REFERENCE[threat]}", "worst_seed"] = each.min()
 checks.assign(met=checks.reached >= checks.asked).round(4)
 
 # %% [markdown]
@@ -874,38 +1154,51 @@ for threat in recommended:
 #
 # With the settings file and the parameters as they stand:
 #
-# - **Survival correlations rank quantizers as LiRA and the regression on weights do**, but not as RMIA or the influence
-#   score, whose order nothing here predicts. Against an attacker who sees outputs the choosing half
-#   recommends `rho_pool`, of outputs on the training pool's inputs without what a model's own offset and gain explain;
-#   against one who sees weights, `rho_w`. On settings that no choice had seen, both rank nearly all resolved pairs as the
-#   attack does. No rival that is not an attack has a higher mean; the function error, averaged over the same 16 models,
-#   comes nearest, and on nine settings the interval of the difference still holds zero. The correlations cannot all be told
-#   apart from one another either: whoever has held-out inputs only takes `rho_shape`. The white box has three judging
-#   settings, so its interval is wide, and hardly another number is told apart from `rho_w` there.
+# - **Survival correlations rank quantizers as LiRA and the regression on weights do.** Against an attacker who sees outputs
+#   the choosing half recommends `rho_pool`, of outputs on the training pool's inputs without what a model's own offset and
+#   gain explain; against one who sees weights, `rho_w`. On settings that no choice had seen, both rank nearly all resolved
+#   pairs as the attack does: mean $\tau$ 0.972 with LiRA, 0.979 with the regression. So it is with offline LiRA, with the
+#   strongest black-box attack per quantizer, and with the regression combined with LiRA. LiRA itself is the strongest
+#   black-box attack in 79 % of all cases, on `ternary_90` in half of the settings.
+# - **They do not rank quantizers as RMIA does, and nothing here does.** `rho_pool` has a mean $\tau$ of 0.21 with RMIA, from 0.98
+#   in two settings to below -0.3 in four; the best of all our numbers, picked with hindsight, is the test loss with 0.37. The
+#   targets for black-box attacks are therefore met against LiRA, online and offline, and against the strongest attack per
+#   quantizer; against the loss threshold the mean comes short by 0.01; against RMIA they are missed by far. The influence
+#   score is not predicted either.
+# - **The advantage over rivals is not shown.** No rival that is not an attack has a higher mean with LiRA; the function error,
+#   averaged over the same 16 models, comes nearest, and on nine settings the interval of the difference still holds zero. The
+#   correlations cannot all be told apart from one another either: whoever has held-out inputs only takes `rho_shape`. The
+#   white box has three judging settings, so its interval is wide, and hardly another number is told apart from `rho_w` there.
 # - **The seed moves $\tau$ as much as the choice among the better indicators.** With other seeds `rho_pool` has means of 0.96
-#   and 0.93 instead of 0.97, and one run of 27 falls to 0.77, where nearly all quantizers leak alike. That its mean over
+#   and 0.93 instead of 0.97, and one run of 27 falls to 0.77; there the AUCs of half of the quantizers lie within 0.01 and only 57 % of
+#   the pairs are resolved. That its mean over
 #   settings and seeds lies above 0.95 is *not shown* at this scale, nor that it beats the function error. `rho_w` holds up:
 #   no run is below 0.90.
-# - **Two targets of eleven are missed**: the simulation law with `rho_pool` is off by up to 0.09 where 0.06 was asked (with
+# - **With LiRA and the regression as the attacks, two targets are missed**: the simulation law with `rho_pool` is off by up to 0.09 where 0.06 was asked (with
 #   `rho` it holds); and on hard pairs, whose order changes between settings, `rho_pool` and `rho_shape` come nearest but stay
 #   below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone. With the least
 #   favourable seed the mean and the least $\tau$ of the black box are missed too.
 # - **No estimator of the paper's $r$ that we tried ranks networks as the attacks do.** The best one compares the end points of
-#   several trainings over all pairs. Codewords next to one model, or late iterates of one run, say next to nothing. The
+#   several trainings over all pairs. Codewords next to one model say a little (mean $\tau$ 0.28, above zero), late iterates of
+#   one run nothing that holds over settings. Ten times as many held-out records help it, not enough. The
 #   regime $n\,r > 3$ is reached by so few quantizers of networks that whether $r$ ranks there stays open.
-# - **`ternary_90` is the most private of the paper's set** from outside in most settings, often because it is broken, and
-#   its weights still give members away. With weight decay or in the wide regression `uniform_2` leaks less.
-# - **"Sign is less private than 33 % zeros" is contradicted** on average: in most settings `sign` leaks less. Whether sparsity
-#   ranks the paper's set better than bits is not resolved; code entropy ranks it better than both.
+# - **`ternary_90` is the most private of the paper's set from outputs, not from weights.** From outputs it is in 15 of 18
+#   settings (in `regression` by a hair), and in seven of these it is broken: it keeps less than half of the accuracy above guessing. With weight decay or
+#   in the wide regression `uniform_2` leaks less. From weights `uniform_2` leaks less in two of five settings, and the claim
+#   is open.
+# - **"Sign is less private than 33 % zeros" is contradicted**, from outputs on average and from weights in all five settings.
+#   Whether sparsity ranks the paper's set better than bits is not resolved, from outputs or from weights; code entropy ranks
+#   it better than both.
 # - **Rank becomes magnitude**: noise added to one full-precision shadow set, as much as `rho` says, predicts the AUC of the
-#   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most.
+#   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most; its median miss is below 0.01
+#   but the interval of that median is not.
 # - **At equal accuracy, stopping early can protect more than quantizing, or less**: with noisy labels, and with many records
 #   of few dimensions, a full-precision model stopped after a few steps is at least as accurate as `sign` or `ternary_33` and
 #   leaks less. With overlapping classes, where the first steps already leak, these two leak less than any such model.
 #   `uniform_2` does so in both settings where a full-precision model comes near its accuracy, in one of them at an accuracy
 #   below that of a single training step.
 #
-# Two cells keep these sentences honest: with the parameters that they speak of, a rerun that contradicts them fails.
+# Three cells keep these sentences honest: with the parameters that they speak of, a rerun that contradicts them fails.
 
 # %%
 as_written = settings_file == "settings/02b_settings.yaml"
@@ -917,17 +1210,46 @@ if as_written:
     assert seeds[(seeds.attack == "lira") & (seeds.estimator == "rho_pool")].tau.lt(0.8).sum() == 1
     assert seeds[(seeds.attack == "regression") & (seeds.estimator == "rho_w")].tau.min() > 0.9
     assert (word[["rho_pool ranks as LiRA does (tau > 0.95; ours)"]] == "not at this scale").all()
-    assert (
-        judging_tau[judging_tau.attack.isin(["rmia", "influence"])].groupby(["attack", "estimator"]).tau.mean() < 0.5
-    ).all()
-    missed = {"black box, hard pairs", "simulation law of rho_pool, -largest miss"}
-    assert set(checks[checks.reached < checks.asked].target) == missed
-    hard_free = summary[(summary.split == "judge") & (summary.threat == "black") & (summary.setting == "hard_pairs")]
+    assert (mean_of[["rmia", "influence"]] < 0.5).all().all()
+    missed = {"black box, hard pairs, lira", "simulation law of rho_pool, -largest miss", "black box, mean tau, loss"}
+    missed |= {"black box, mean tau, rmia", "black box, least tau, rmia"}
+    assert set(checks.index[checks.reached < checks.asked]) == missed
+    assert 0 < 0.95 - checks.reached["black box, mean tau, loss"] < 0.015
+    assert best_of.estimator["rmia"] == "test loss"
+    assert best_of["mean tau"]["rmia"].round(2) == 0.37
+    assert by_rmia.tau.mean().round(2) == 0.21
+    assert ((by_rmia.tau > 0.97).sum(), (by_rmia.tau < -0.3).sum()) == (2, 4)
+    assert judge["black"]["mean"]["rho_pool"].round(3) == 0.972
+    assert judge["white"]["mean"]["rho_w"].round(3) == 0.979
+    assert 0.785 < (won == "lira").to_numpy().mean() < 0.795
+    assert (won == "lira").ternary_90.mean() == 0.5
+    assert (wider["mean"].unstack().diff(axis=1).iloc[:, 1] > -0.005).all()
+
+# %% [markdown]
+# The rest of them, on the indicators and on $r$:
+
+# %%
+if as_written:
+    hard_free = summary[(summary.split == "judge") & (summary.attack == "lira") & (summary.setting == "hard_pairs")]
     assert set(hard_free.sort_values("tau").estimator.iloc[-2:]) == {"rho_pool", "rho_shape"}
     assert judge["white"]["mean"].idxmax() == "rho_w"
     assert judge["black"].query("kind == 'rival'").index[0] == "function error"
     assert paired("black").loc["function error", "mean"] > 0 > paired("black").loc["function error", "low"]
-    assert (judge["black"].filter(like="r ", axis=0)["mean"] < 0.7).all()
+    assert (of_r["mean"] < 0.7).all()
+    assert leaks.loc[low_run.seed, ["third quartile", "first quartile"]].diff().abs().max() < 0.01
+    assert leaks.resolved.idxmin() == low_run.seed
+    assert (found.loc["influence"].dropna() < found.loc["lira", found.loc["influence"].notna()]).all()
+    assert leaks.resolved.min().round(2) == 0.57
+    many = budget[budget["size"] == 20_000].groupby("estimator").tau.mean()
+    few_records = budget[(budget.budget == "models") & (budget["size"] == 16)].groupby("estimator").tau.mean()
+    assert few_records["r ensemble all_pairs"] < many["r ensemble all_pairs"] < 0.6 < many["function error"]
+    pool_law = quality.loc[("lira", "simulation rho_pool")]
+    assert pool_law["median miss"] < 0.01 < pool_law.high
+    neighbour = of_r.filter(like="neighbourhood", axis=0)
+    assert neighbour["mean"].max() == neighbour["mean"]["r neighbourhood all_pairs"] < 0.3
+    assert neighbour.low["r neighbourhood all_pairs"] > 0
+    assert (of_r.filter(like="trajectory", axis=0).low < 0).all()
+    assert extremes["least private"]["rho_pool"] == extremes["least private"]["function error"] == 6 / 9
     assert regime["n r > 3"].sum() < 0.05 * len(settings) * len(names)
     assert null.groupby("attack").auc.mean().between(0.48, 0.52).all()
 
@@ -936,18 +1258,22 @@ if as_written:
 
 # %%
 if as_written:
-    assert (word.filter(like="most private") == "reproduced").all()
-    assert (margin > 0).mean() > 0.8
+    assert word.filter(like="most private").tolist() == ["reproduced", "not at this scale"]
+    assert (word.filter(like="sign less private") == "contradicted").all()
+    assert (len(private), (private.kept < 0.5).sum()) == (15, 7)
+    assert least_of.tolist().count("uniform_2") == (white_margin <= 0).sum() == 2
+    assert (sign_over < 0).all()
     least = {s.name: min(paper, key=lambda i, a=a: a[i]) for s, a in zip(settings, auc_of, strict=True)}
     assert {least[s.name] for s, m in zip(settings, margin, strict=True) if m <= 0} == {at["uniform_2"]}
     assert (both[both.quantizer == "ternary_90"].white > 0.6).all()
-    assert order_of.count(-1) > 2 * order_of.count(1)
+    assert order_of["lira"].count(-1) > 2 * order_of["lira"].count(1)
     assert tau_of["code entropy"].mean() > tau_of["bits"].mean() > tau_of["sparsity"].mean()
     few_bits = dots[dots.model.isin(["sign", "ternary_33"])].groupby("setting")
     assert (few_bits.gain_high.max()[["label_noise", "many_records_low_dim"]] < 0).all()
     assert few_bits.gain_low.min()["overlap"] > 0
     assert in_paper.mean().idxmax() == "code entropy"
-    assert word["sparsity ranks the paper's set better than bits (tau difference)"] == "not at this scale"
+    assert (word.filter(like="sparsity ranks") == "not at this scale").all()
+    assert (in_weights.mean().idxmax(), 0 < broken.margin["regression"] < 0.001) == ("code entropy", True)
     spared = dots[dots.model == "uniform_2"].set_index("setting").gain_low.dropna()
     assert len(spared) == 2
     assert (spared > 0).all()
@@ -962,7 +1288,9 @@ if as_written:
 # (black box) or three (white box), which are no random sample of the settings that a reader may care about. A choosing
 # setting has one pool and one seed, a judging one three. The view at equal utility is of three settings. Whether a pair is
 # resolved rests on targets taken for independent, though targets that are each other's shadows share noise: where little
-# leaks, intervals over targets should be up to 1.7 times as wide (notebook 04). Pairs with full precision or 8 bits are
+# leaks, intervals over targets should be up to 1.7 times as wide (notebook 04); section 3 repeats the judgement with such
+# intervals. The reference `strongest` is a maximum of noisy means. Other seeds were run with LiRA and the regression only, so
+# what is said of the other attacks rests on one seed. Pairs with full precision or 8 bits are
 # easy for every distortion measure. RMIA is run with the population that the indicator also uses, which is what an outsider
 # would have.
 
