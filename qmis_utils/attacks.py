@@ -349,8 +349,8 @@ def exposure(signals, members, level=0.95, comparisons=1):
     ``comparisons`` = N makes the intervals hold for all records at once. d' is the distance of the mean IN from the
     mean OUT over the standard deviation within both. Its interval takes Student's t with Welch's error of the
     difference and, for normal signals, the error of the standard deviation (Hedges and Olkin 1985); ``low`` is 0 where
-    a distance of 0 is within it. For normal signals d'^2 is the mean log-likelihood ratio IN minus that OUT. Raises ValueError for
-    fewer models.
+    a distance of 0 is within it. For normal signals d'^2 is the mean log-likelihood ratio IN minus that OUT. Raises
+    ValueError for fewer models.
     """
     counts = np.stack([members.sum(axis=0), (~members).sum(axis=0)])
     if counts.min() < 2:

@@ -203,8 +203,9 @@ figures.save_figure(
 # `weight_attacks`, `indicator` (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole) and
 # `study_tables` (what its results say), `heads` (one group of `03`, whole), `downloads` (checked, then cached), `molecules`
 # (tasks, cleaning, splits) and `molecular_tables` (sampled, with a fingerprint), `embeddings` and `minimol`
-# (representations of molecules), `audit` with `audit_model` and `audit_report` (a model of your own), `exercises`
-# (self-checks), `figures` (style and saving), `run` (execution) and `sweeps` (many points, each kept on disk).
+# (representations of molecules), `audit` with `audit_checks`, `audit_model` and `audit_report` (a model of your own),
+# `exercises` (self-checks), `figures` (style and saving) with `figure_files`, `run` (execution) and `sweeps` (many points,
+# each kept on disk).
 #
 # ## The vocabulary
 #

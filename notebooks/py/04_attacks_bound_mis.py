@@ -40,7 +40,7 @@
 # **Prerequisites.** `01_theory_derivation` for $\Delta_n$, `02_synthetic_mis_ranking` for LiRA and the leave-one-out
 # protocol.
 #
-# **Run time** (2 cores): full 3.5 min, quick 24 s.
+# **Run time** (2 cores): full 4.5 min, quick 30 s.
 
 # %% [markdown]
 # The attacks live in `families` and what it imports (`learned_attacks`, `boundary_attacks`, `weight_attacks`), one small
@@ -57,7 +57,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from qmis_utils import attacks, ensemble, families, figures, heads, numerics, quantizers, security
+from qmis_utils import attacks, ensemble, families, figures, heads, numerics, quantizers, security, study
+from qmis_utils.boundary_attacks import label_distance
 from qmis_utils.calibrated import quantize_activation_clip, quantize_gptq
 from qmis_utils.learned_attacks import classify
 from qmis_utils.weight_attacks import weight_regression
@@ -86,6 +87,7 @@ n_models: int = 96  # models of every setting; each is the target in turn
 n_costly: int = 8  # targets of the costly attacks
 budgets: list[int] = [12, 16, 24, 32, 48, 64, 96]  # models of the budget curve, the target included
 n_calibrated: int = 48  # models quantized with calibration data
+n_walked: int = 24  # models whose label distances are calibrated
 n_canaries: int = 400  # trainings of the canary audit
 n_seeds: int = 5  # initialisations whose finds are compared
 n_seed_models: int = 64  # models of each initialisation
@@ -106,15 +108,18 @@ n_repeats: int = 4  # further draws of pools, initialisations and memberships
 # 4. *Every attack has a null*: the same attack on membership lists dealt to other models.
 # 5. *The shadows are quantized as the target is*, unless the attack is called non-adaptive.
 #
-# Here is the catalogue. `access` says what the attacker sees: predicted labels, scores, or weights. The last two columns
-# are its cost: models trained beside the target for $M$ = `n_models`, and queries of the target per record.
+# Here is the catalogue. `access` says what the attacker sees: predicted labels, scores, or weights. The next columns
+# are its cost below: models trained beside the target, queries of the target per record, and whether the target also
+# answers once on the whole population. Costly attacks run on the first `n_costly` targets only; the trajectory attack,
+# whose shadows come from the same models, then has half as many of them, far fewer than the others.
 
 # %%
+COSTLY = ["quantile", "trajectory", "label_only", "label_only_boundary", "adversarial_distance"]
 catalogue = pd.DataFrame([
-    (name, f.access, f.shadows, f.adaptive, f.trained(n_models), f.queries, f.source)
-    for name, f in families.FAMILIES.items()
-], columns=["attack", "access", "shadows", "adaptive", "models", "queries", "source"]).set_index("attack")  # fmt: skip
-catalogue
+    (name, f.access, f.shadows, f.adaptive, f.trained(n_costly if name in COSTLY else n_models), f.queries,
+     not {"x_out", "losses_out"}.isdisjoint(f.needs), f.source) for name, f in families.FAMILIES.items()
+], columns=["attack", "access", "shadows", "adaptive", "models", "queries", "population", "source"])  # fmt: skip
+catalogue.set_index("attack")
 
 # %% [markdown]
 # Where a well-kept library implements a published building block we use it: gradient boosting and quantile regression
@@ -384,13 +389,14 @@ share.groupby("attack").share.agg(["min", "median", "max"]).sort_values("median"
 # %% [markdown]
 # ## 4 · The gap against n
 #
-# The same with growing training sets, on the grid of step 0.5 and on the random codebook. The gap is $\Delta_n$ minus
-# the advantage. Bars are simultaneous over this figure.
+# The same with growing training sets, on the grid of step 0.5, on the random codebook and on the mean of 64 Gaussians. The
+# gap is $\Delta_n$ minus the advantage. Bars are simultaneous over this figure.
 
 # %%
-CURVES = ["likelihood_ratio", "loss", "lira_fixed", "lira_offline", "rmia"]
+CURVES = list(exact_scores["random codebook, n 10", "4 words"])
 ladders = {"Gaussian mean, step 0.5": lambda n: gaussian_game(n, 0.5, rng),
-           "random codebook": lambda n: codebook_game(n, random_words, P_RANDOM, rng)}  # fmt: skip
+           "random codebook": lambda n: codebook_game(n, random_words, P_RANDOM, rng),
+           "64 Gaussians": lambda n: vector_game(n, 64, rng)}  # fmt: skip
 
 
 # %% [markdown]
@@ -400,8 +406,8 @@ ladders = {"Gaussian mean, step 0.5": lambda n: gaussian_game(n, 0.5, rng),
 # %%
 def ladder_rows(label, n):
     game = ladders[label](n)
-    every = {"likelihood_ratio": game.ratio, "rmia": rmia(game)} | calibrated(game)
-    judged = [(name, *judge(name, every[name], 2 * len(sizes) * len(CURVES))[1:]) for name in CURVES]
+    comparisons = len(ladders) * len(sizes) * len(CURVES)
+    judged = [(name, *judge(name, scores, comparisons)[1:]) for name, scores in all_scores(game).items()]
     return [(label, n, name, game.exact, *row) for name, *row in judged]
 
 
@@ -417,25 +423,25 @@ assert (ladder.low <= ladder.exact).all()
 # The dashed line is $\Delta_n$ itself, so that a curve that touches it has found nothing.
 
 # %%
-MARKS = dict(zip(CURVES, ["o", "s", "D", "^", "v"], strict=True))
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.9), sharey=True)
+MARKS = dict(zip(CURVES, "osDP^vXd", strict=True))
+SHADES = dict(zip(CURVES, ["0.5", *figures.COLORS], strict=True))
+fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 3.1), sharey=True)
 for ax, (label, part) in zip(axes, ladder.groupby("model", sort=False), strict=True):
     ax.plot(part.n.unique(), part.groupby("n").exact.first(), "k--", label=r"$\Delta_n$ (found nothing)")
-    for shift, (name, curve), color in zip(np.geomspace(0.94, 1.06, 5), part.groupby("attack", sort=False),
-                                           figures.COLORS, strict=False):  # fmt: skip
+    for shift, (name, curve) in zip(np.geomspace(0.92, 1.08, 8), part.groupby("attack", sort=False), strict=False):
         gap = curve.exact - curve.advantage
         bars = np.abs([curve.high - curve.advantage, curve.advantage - curve.low])
-        ax.errorbar(curve.n * shift, gap, bars, fmt=MARKS[name] + "-", ms=3, lw=0.8, color=color, label=name)
+        ax.errorbar(curve.n * shift, gap, bars, fmt=MARKS[name] + "-", ms=3, lw=0.8, color=SHADES[name], label=name)
     ax.axhline(0, color="0.4", lw=0.8)
     ax.set(xscale="log", xlabel="training-set size n", title=label)
     ax.set_xticks(sizes, sizes)
     ax.minorticks_off()
 axes[0].set_ylabel(r"gap $\Delta_n$ - advantage")
-axes[1].legend(loc="upper right")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncol=5)
 figures.save_figure(
     fig, "04_gap", data=ladder, atol=0.02,
-    alt="Gap between the exact insecurity and the advantage of five attacks against n for two exact models; the "
-    "likelihood ratio lies on zero, the loss threshold furthest above it for the Gaussian mean from n = 5 on.",
+    alt=f"Gap between the exact insecurity and the advantage of {len(CURVES)} attacks against n for three exact models; the "
+    "likelihood ratio lies on zero, and for 64 Gaussians the loss threshold furthest above it.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -586,11 +592,11 @@ pd.DataFrame({key: (*s.x.shape, len(s.x_out), s.task) for key, s in settings.ite
 
 
 # %%
-def train(setting, n, init_seed=0, init="shared"):
+def train(setting, n, init_seed=0, init="shared", lr=1e-2):
     """Train n models on random halves of a setting's pool; return them with their membership."""
     members = heads.draw_members(n, len(setting.x), np.random.default_rng([seed, init_seed, n]))
     models = ensemble.train(setting.x, setting.y, members, task=setting.task, hidden=(32,), steps=setting.steps,
-                            init=init, seed=init_seed, chunk=16)  # fmt: skip
+                            init=init, seed=init_seed, lr=lr, chunk=16)  # fmt: skip
     return models, members
 
 
@@ -618,7 +624,7 @@ pd.DataFrame([
 # Targets that are each other's shadows are not quite independent: the memberships of a record in two models enter the
 # scores of both alike. Where little leaks, the standard error of an attack over $M$ such targets is up to 1.7 times the naive
 # one (simulated), so that `advantage_held_out` takes it $\sqrt 3$ times as large (`mutual`). The $t$ intervals of attacks with
-# shadows below do the same; the bootstrap bands of section 9 and Welch's intervals of section 12 do not.
+# shadows below do the same; the bootstrap bands of section 9 do not. Section 12 compares signals, which no shadow enters.
 
 
 # %%
@@ -630,13 +636,10 @@ def t_interval(values, comparisons=1, mutual=True):
 
 
 # %% [markdown]
-# Costly attacks run on the first targets only; the trajectory attack, whose shadows come from the same models, then has
-# `n_costly` / 2 of them.
+# Costly attacks run on the first targets only.
+
 
 # %%
-COSTLY = ["quantile", "trajectory", "label_only", "label_only_boundary", "adversarial_distance"]
-
-
 def targets(name, seen):
     """Return the evidence on all targets, or on the first ones for a costly family."""
     return seen.take(range(n_costly)) if name in COSTLY else seen
@@ -700,6 +703,39 @@ show("difficulty", "lira", "lira_fixed", "lira_offline", "rmia")
 
 # %%
 show("label_only", "label_only_boundary", "adversarial_distance")
+
+# %% [markdown]
+# None of the three reads shadows, and so they do not know which records are far from the boundary anyway. Distances can be
+# calibrated as scores are, by an attacker who walks its shadows as well: LiRA on the distances of `n_walked` models.
+
+
+# %%
+def walked(key):
+    """Return plain and calibrated label distances and LiRA on scores, of records with enough shadows, and members."""
+    seen = evidence[key, names[-2]].take(range(n_walked))
+    enough = np.minimum(seen.members.sum(axis=0), (~seen.members).sum(axis=0)) >= 3
+    members = seen.members[:, enough]
+    distance = label_distance(seen.models, seen.x[enough], seen.y[enough], seen.x_out)
+    fixed = partial(attacks.lira, members=members, variant="online_fixed")
+    return {"labels": distance, "labels, calibrated": fixed(distance),
+            "scores, calibrated": fixed(seen.signals[:, enough])}, members  # fmt: skip
+
+
+# %% [markdown]
+# All on the same models, then the difference of the calibrated ones target by target:
+
+# %%
+walks = {}
+for key in ("hard", "BBB_Martins"):
+    every, members = walked(key)
+    found = {name: attacks.advantage_held_out(s, members, name != "labels") for name, s in every.items()}
+    walks[key] = found["scores, calibrated"].per_target - found["labels, calibrated"].per_target
+    print(f"{key}: " + "; ".join(f"{name} {f.value:.3f} [{f.low:.3f}, {f.high:.3f}]" for name, f in found.items())
+          + "; scores - labels {:+.3f} [{:+.3f}, {:+.3f}]".format(*t_interval(walks[key])))  # fmt: skip
+
+# %% [markdown]
+# Most of what scores seem to buy is calibration: with shadows walked too, labels come within 0.04 of LiRA on scores, at
+# some six hundred queries a record and model. What is left is resolved in the hard setting only.
 
 # %% [markdown]
 # **White box.** Ridge regression of membership on the released weights of the shadows; and the influence score
@@ -777,16 +813,100 @@ strongest = network_rows.loc[network_rows.groupby(["setting", "quantizer"], sort
 strongest[["setting", "quantizer", "attack", "advantage", "low", "high"]].round(3).reset_index(drop=True)
 
 # %% [markdown]
+# Is it really ahead of the best LiRA? Target by target, on the targets of both:
+
+
+# %%
+def ahead(key, name, family):
+    """Return the best LiRA of a cell and what an attack finds beyond it, with an interval over their common targets."""
+    best = max(("lira", "lira_fixed", "lira_offline"), key=lambda f: reported[key, name, f][0][4])
+    (_, scores, _), (_, other, _) = reported[key, name, family], reported[key, name, best]
+    members = evidence[key, name].members[: len(scores)]
+    gains = [attacks.advantage_held_out(s[: len(scores)], members).per_target for s in (scores, other)]
+    return best, *t_interval(gains[0] - gains[1])
+
+
+beyond = pd.DataFrame([(*cell, *ahead(*cell)) for cell in strongest[["setting", "quantizer", "attack"]].to_numpy()],
+                      columns=["setting", "quantizer", "attack", "best LiRA", "ahead", "low", "high"])  # fmt: skip
+beyond[~beyond.attack.str.startswith("lira")].round(3)
+
+# %% [markdown]
+# **At equal utility.** A broken model leaks nothing, so that a pale column means little without what its models are still
+# worth: accuracy on the population, $R^2$ for the regression.
+
+
+# %%
+def worth(setting, models):
+    return study.utility(models.logits(setting.x_out), setting.y_out, setting.task).mean()
+
+
+useful = pd.DataFrame({
+    key: {name: worth(settings[key], trained[key][0].quantize(name)) for name in names} for key in settings
+}).T  # fmt: skip
+useful.round(3)
+
+# %% [markdown]
+# Another way to lose utility is to train little. Full precision takes small steps, a tenth of the usual length, and
+# stops at the first of these numbers of steps at which it is worth as much as the last quantizer after all steps.
+
+# %%
+STOPS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64]
+
+
+def stopped(key, name):
+    """Return the number of small steps, the models and their members."""
+    for early in STOPS:
+        models, members = train(settings[key]._replace(steps=early), n_models, lr=1e-3)
+        if worth(settings[key], models) >= useful.loc[key, name]:
+            break
+    return early, models, members
+
+
+# %% [markdown]
+# Both releases meet the same attack on scores and the same on weights. The difference is taken target by target: the stopped
+# models have the same members.
+
+# %%
+early = {key: stopped(key, names[-1]) for key in settings}
+pd.DataFrame({key: (steps, worth(settings[key], models), useful.loc[key, names[-1]])
+              for key, (steps, models, _) in early.items()},
+             index=["steps", "utility, stopped", f"utility, {names[-1]}"]).T.round(3)  # fmt: skip
+
+
+# %% [markdown]
+# The advantage of each, and what the stopped model gives away beyond the quantized one:
+
+
+# %%
+def at_equal_utility(key, family):
+    _, models, members = early[key]
+    pair = [attacks.advantage_held_out(families.FAMILIES[family].run(seen), seen.members)
+            for seen in (observe(settings[key], models, members), evidence[key, names[-1]])]  # fmt: skip
+    return pair[0].value, pair[1].value, *t_interval(pair[0].per_target - pair[1].per_target)
+
+
+matched = pd.DataFrame([(key, family, *at_equal_utility(key, family))
+                        for family in ("lira_fixed", "weight_regression") for key in settings],
+                       columns=["setting", "attack", "stopped", names[-1], "more", "low", "high"])  # fmt: skip
+matched.round(3)
+
+# %% [markdown]
+# Full precision that is stopped there is still worth a little more, and it gives away more, to scores and to weights
+# (to weights on FreeSolv not resolved). So `ternary_90` is not private only because it is broken; but broken it is: where
+# it guards best, in the hard setting, it guesses.
+
+# %% [markdown]
 # The heat map is the headline of this notebook, and its numbers are in `figures/04_attacks.csv`. Rows with an `exact` value
 # hold simultaneously; the others have 95 % each and are lower bounds on what the best attack finds in the pool game. Drawn
-# in per cent; networks' numbers below 10 are left out, and so are modified entropy, which orders as the
-# loss, its variant with a threshold a class, maximal confidence and entropy, which order alike and find up to 0.07 less
-# than the loss, and the label-only attack by noise, which finds less than the walk wherever that finds more than 10.
+# in per cent. Grey: not defined there; networks' numbers below 10 are coloured without a figure. A star marks attacks on
+# `n_costly` targets, trajectory with half as many shadows. Modified entropy, which orders as the loss, is left out, and so
+# are maximal confidence and entropy, which order alike and find up to 0.07 less than the loss, and the label-only
+# attack by noise, which finds less than the walk wherever that finds more than 10.
 
 # %%
 table = pd.concat([exact_rows, network_rows], ignore_index=True)
 shown = table.assign(label=table.setting + "\n" + table.quantizer)
-twins = {"max_confidence", "modified_entropy", "modified_entropy_by_class", "entropy", "label_only"}
+twins = {"max_confidence", "modified_entropy", "entropy", "label_only"}
 order = ["likelihood_ratio", *(f for f in families.FAMILIES if not f.endswith("aligned") and f not in twins)]
 
 
@@ -801,12 +921,14 @@ def draw_map(ax, part, exact):
         grid = pd.concat([part.groupby("label").exact.first().to_frame(r"exact $\Delta_n$").T[grid.columns], grid])
     else:
         grid = pd.concat([pd.DataFrame(np.nan, [r"exact $\Delta_n$"], grid.columns), grid])
-    ax.imshow(grid, cmap="Blues", vmin=0, vmax=0.9, aspect="auto")
+    ax.set_facecolor("0.85")
+    ax.imshow(np.ma.masked_invalid(grid), cmap="Blues", vmin=0, vmax=0.9, aspect="auto")
     for (i, j), value in np.ndenumerate(grid.to_numpy()):
         text = f"{100 * value:.0f}" if value >= (-1 if exact else 0.1) else ""
         ax.text(j, i, text, ha="center", va="center", fontsize=6, color="w" if value > 0.5 else "k", in_layout=False)
-    ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=90, fontsize=6)
-    ax.set_yticks(range(grid.shape[0]), grid.index, fontsize=7)
+    ticks = grid.columns if exact else [label.split("\n")[1] for label in grid.columns]
+    ax.set_xticks(range(grid.shape[1]), ticks, rotation=90, fontsize=6)
+    ax.set_yticks(range(grid.shape[0]), [f"{f} *" if f in COSTLY else f for f in grid.index], fontsize=7)
     ax.grid(False)
 
 
@@ -818,7 +940,10 @@ fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 4.6), sharey=True, width_r
 draw_map(axes[0], shown[shown.exact.notna()], True)
 draw_map(axes[1], shown[shown.exact.isna()], False)
 axes[0].set_title("exact models, %")
-axes[1].set_title("networks, %")
+axes[1].set_title("networks, %", pad=14)
+for at, key in enumerate(table_settings):
+    axes[1].text((at + 0.5) * len(names) - 0.5, -0.7, key, ha="center", fontsize=7)
+    axes[1].axvline((at + 1) * len(names) - 0.5, color="w", lw=2)
 figures.save_figure(
     fig, "04_attacks", data=table, atol={"auc": 0.03, "advantage": 0.06, "low": 0.06, "high": 0.06},
     alt=f"Heat map of the advantage in per cent of {len(order)} attacks against eight exact models, with exact insecurity on top, and "
@@ -939,8 +1064,7 @@ for ax, name in zip(axes, names, strict=True):
         )
     ax.loglog(grid, grid, color="0.6", lw=0.8)
     ax.set(title=name, xlim=(grid[0], 1), ylim=(1e-3, 1))
-    ax.xaxis.set_minor_formatter("")
-    ax.yaxis.set_minor_formatter("")
+    ax.minorticks_off()
 axes[0].set_ylabel("true-positive rate")
 fig.supxlabel("false-positive rate", fontsize=8)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncol=5)
@@ -974,7 +1098,8 @@ pd.DataFrame([{"attack": f, "quantizer": q} | low_end(q, f) for q in names for f
 # %% [markdown]
 # ## 10 · What a budget of shadows buys
 #
-# The same attacks with fewer models. Only records with four IN and four OUT models are judged. The count includes the target,
+# The same attacks with fewer models: the models are cut into as many separate groups as there are, so that every budget has
+# nearly all targets. Only records with four IN and four OUT models are judged. The count includes the target,
 # so the choice knows a little of its membership: at 12 models it costs `lira` about 0.01 of AUC (simulated; less than 0.005
 # from 16 on), and hardly anything to the others. The interval is Student's $t$ over targets.
 
@@ -982,8 +1107,9 @@ pd.DataFrame([{"attack": f, "quantizer": q} | low_end(q, f) for q in names for f
 BUDGET = ["difficulty", "lira", "lira_fixed", "rmia", "shadow_classifier"]
 
 
-def with_budget(key, family, k):
-    seen = evidence[key, names[-2]].take(range(k))
+def in_group(key, family, models):
+    """Return the AUC of a family against each model of a group whose other models are the shadows."""
+    seen = evidence[key, names[-2]].take(models)
     enough = np.minimum(seen.members.sum(axis=0), (~seen.members).sum(axis=0)) >= 4
     parts = {
         "members": seen.members,
@@ -992,29 +1118,45 @@ def with_budget(key, family, k):
         "probabilities": seen.probabilities,
     }
     kept = {part: None if value is None else value[:, enough] for part, value in parts.items()}
-    auc = attacks.auc(families.FAMILIES[family].run(replace(seen, **kept, y=seen.y[enough])), kept["members"])
-    return t_interval(auc)
+    return attacks.auc(families.FAMILIES[family].run(replace(seen, **kept, y=seen.y[enough])), kept["members"])
+
+
+def with_budget(key, family, k):
+    groups = np.split(np.arange(n_models)[: n_models // k * k], n_models // k)
+    return np.concatenate([in_group(key, family, group) for group in groups])
 
 
 # %% [markdown]
 # Two settings, one with a classification and one with a regression:
 
 # %%
-budget = pd.DataFrame([
-    (key, family, k, *with_budget(key, family, k))
-    for key in ("hard", "FreeSolv") for family in BUDGET for k in budgets if k <= n_models
-], columns=["setting", "attack", "models", "auc", "low", "high"])  # fmt: skip
+by_target = {(key, family, k): with_budget(key, family, k) for key in ("hard", "FreeSolv") for family in BUDGET
+             for k in budgets if k <= n_models}  # fmt: skip
+budget = pd.DataFrame([(*place, *t_interval(auc)) for place, auc in by_target.items()],
+                      columns=["setting", "attack", "models", "auc", "low", "high"])  # fmt: skip
 
 # %% [markdown]
-# A fixed variance seems to pay while shadows are few; variances per record need dozens. At 12 models about half of the
-# difference comes from the choice of records, and the intervals overlap.
+# Does a fixed variance pay while shadows are few? The gain of `lira_fixed` over `lira`, target by target:
+
+# %%
+pays = pd.DataFrame([
+    (key, k, *t_interval(by_target[key, "lira_fixed", k] - by_target[key, "lira", k]))
+    for key, family, k in by_target if family == "lira"
+], columns=["setting", "models", "gain", "low", "high"])  # fmt: skip
+pays.round(3)
+
+# %% [markdown]
+# A fixed variance pays up to 16 models, by 0.01 to 0.03 of AUC (at 12, about 0.01 of it comes from the choice of records);
+# from 48 on, variances per record are ahead in the hard setting.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.7), sharex=True)
 for ax, (key, part) in zip(axes, budget.groupby("setting", sort=False), strict=True):
-    for (family, curve), color, mark in zip(part.groupby("attack", sort=False), figures.COLORS, "osD^v", strict=False):
+    shifts = np.geomspace(0.95, 1.05, len(BUDGET))
+    for (family, curve), shift, color, mark in zip(part.groupby("attack", sort=False), shifts, figures.COLORS, "osD^v",
+                                                   strict=False):  # fmt: skip
         bars = curve.auc - curve.low, curve.high - curve.auc
-        ax.errorbar(curve.models, curve.auc, bars, fmt=mark + "-", ms=3, lw=0.9, color=color, label=family)
+        ax.errorbar(curve.models * shift, curve.auc, bars, fmt=mark + "-", ms=3, lw=0.9, color=color, label=family)
     ax.set(xscale="log", xlabel="models trained", title=f"{key}, {names[-2]}")
     ax.set_xticks([b for b in budgets if b <= n_models], [str(b) for b in budgets if b <= n_models])
     ax.minorticks_off()
@@ -1113,8 +1255,8 @@ answer("null: codebook alone, dealt lists (lloyd_2)", {
 })  # fmt: skip
 
 # %% [markdown]
-# And on top of LiRA. The classifier learns from scores that the judged models helped to calibrate, which alone gives an AUC
-# of about 0.506 under the null; it enters both sides of each difference.
+# And on top of LiRA. The classifier learns from scores that the judged models helped to calibrate, which gives a little away
+# on both sides of each difference. Whether that cancels is asked of dealt lists, with every step repeated.
 
 
 # %%
@@ -1126,25 +1268,34 @@ def stacked(members, *scores):
 # %% [markdown]
 # The gain of adding the codebook:
 
+
 # %%
-added = {}
-for key, (models, members) in trained.items():
-    own = families.FAMILIES["lira_fixed"].run(observe(settings[key], models, members, "lloyd_2"))
-    added[key] = stacked(members, own, from_codebook(key, "lloyd_2")) - stacked(members, own)
-answer("codebook adds to LiRA (lloyd_2)", added)
+def added(key, members):
+    own = families.FAMILIES["lira_fixed"].run(observe(settings[key], trained[key][0], members, "lloyd_2"))
+    return stacked(members, own, from_codebook(key, "lloyd_2", members)) - stacked(members, own)
+
+
+answer("codebook adds to LiRA (lloyd_2)", {key: added(key, members) for key, (_, members) in trained.items()})
+answer("null: codebook adds to LiRA, dealt lists", {key: added(key, members) for key, members in lists.items()})
 
 # %% [markdown]
 # **Question 3. What do both versions of a model tell?** Quantizers here are functions of the weights, so that the pair says no
 # more than full precision does (statement 2 of notebook 01), and an attack on both should gain nothing on one that has
 # the full-precision model, and much on one that has the quantized model only. One check of theory, one price.
 
+
 # %%
-both, alone, full = {}, {}, {}
-for key, (_, members) in trained.items():
-    pair = [families.FAMILIES["lira_fixed"].run(evidence[key, name]) for name in (names[0], names[-2])]
-    both[key], full[key], alone[key] = stacked(members, *pair), stacked(members, pair[0]), stacked(members, pair[1])
-answer(f"both beat {names[-2]} alone", {key: both[key] - alone[key] for key in both})
-answer("both beat full precision alone", {key: both[key] - full[key] for key in both})
+def together(key, members):
+    """Return what both versions give beyond full precision alone, and beyond the quantized model alone."""
+    pair = [families.FAMILIES["lira_fixed"].run(evidence[key, name].relabel(members)) for name in (names[0], names[-2])]
+    both, full, alone = stacked(members, *pair), *(stacked(members, scores) for scores in pair)
+    return both - full, both - alone
+
+
+both = {key: together(key, members) for key, (_, members) in trained.items()}
+answer(f"both beat {names[-2]} alone", {key: gain for key, (_, gain) in both.items()})
+answer("both beat full precision alone", {key: gain for key, (gain, _) in both.items()})
+answer("null: both beat full precision, dealt lists", {key: together(key, m)[0] for key, m in lists.items()})
 
 # %% [markdown]
 # A positive answer to the second would not contradict the theory: LiRA reads one number per record, and a second view of
@@ -1167,41 +1318,116 @@ def calibrate(models, rule, inputs):
 
 
 # %% [markdown]
-# On members or on the population, then LiRA with equally calibrated shadows:
+# On members or on the population:
 
 
 # %%
-def calibrated_auc(key, rule, on_members):
+@cache
+def versions(key, rule, on_members):
+    """Return the first models before and after calibration, and their members."""
     setting, (models, members) = settings[key], trained[key]
     models, members = models[:n_calibrated], members[:n_calibrated]
     outside = ensemble.random_halves(n_calibrated, len(setting.x), np.random.default_rng([seed, 4]))
     x, rows = (setting.x, members) if on_members else (setting.x_out, outside)
-    chosen = x[np.nonzero(rows)[1].reshape(n_calibrated, -1)]
-    return auc_of("lira_fixed", observe(setting, calibrate(models, rule, chosen), members))
+    return models, calibrate(models, rule, x[np.nonzero(rows)[1].reshape(n_calibrated, -1)]), members
+
+
+def calibrated_auc(key, rule, on_members):
+    _, after, members = versions(key, rule, on_members)
+    return auc_of("lira_fixed", observe(settings[key], after, members))
 
 
 # %% [markdown]
-# The attacker calibrates its shadows as the target was, on their own members.
+# First LiRA. The attacker calibrates its shadows as the target was, on their own members.
 
 # %%
-for rule in (quantize_activation_clip, quantize_gptq):
-    answer(f"members leak through {rule.__name__}", {
+RULES = {"activation clip": quantize_activation_clip, "GPTQ": quantize_gptq}
+for label, rule in RULES.items():
+    answer(f"{label} on members leaks to LiRA", {
         key: calibrated_auc(key, rule, True) - calibrated_auc(key, rule, False) for key in settings
     })  # fmt: skip
 
 # %% [markdown]
+# LiRA does not know what such a rule does. GPTQ moves the outputs of a layer least on the records it was calibrated with, and
+# whoever holds the model before and after can look: the score of a record is minus the logarithm of how far the outputs
+# of its first layer moved. This attack needs no shadow.
+
+
+# %%
+def stillness(key, rule, on_members):
+    """Return minus the log of the squared change of each pool record's first-layer outputs, (M, N), and members."""
+    before, after, members = versions(key, rule, on_members)
+    change = np.asarray(after.weights[0]) - before.weights[0].numpy()
+    moved = np.square(settings[key].x.astype(np.float32) @ change.transpose(0, 2, 1)).sum(axis=-1)
+    return -np.log(moved + 1e-12), members
+
+
+for label, rule in RULES.items():
+    answer(f"{label} on members leaks to who holds both", {
+        key: attacks.auc(*stillness(key, rule, True)) - attacks.auc(*stillness(key, rule, False)) for key in settings
+    })  # fmt: skip
+
+# %% [markdown]
+# The AUCs themselves, for GPTQ, beside LiRA on the model before quantization with as many shadows, and the same score
+# calibrated by LiRA:
+
+# %%
+held = {}
+for key in settings:
+    score, members = stillness(key, quantize_gptq, True)
+    before = auc_of("lira_fixed", evidence[key, names[0]].take(range(n_calibrated)))
+    calibrated_too = attacks.auc(attacks.lira(score, members, "online_fixed"), members)
+    held[key] = {"GPTQ on members": attacks.auc(score, members), "the same through LiRA": calibrated_too,
+                 "GPTQ on others": attacks.auc(*stillness(key, quantize_gptq, False)), "LiRA before": before}  # fmt: skip
+pd.DataFrame({key: {name: "{:.3f} [{:.3f}, {:.3f}]".format(*t_interval(auc)) for name, auc in row.items()}
+              for key, row in held.items()}).T  # fmt: skip
+
+# %% [markdown]
+# Whoever holds both finds the calibration records nearly without error in the synthetic settings, where LiRA on the model
+# before quantization is far from it, and clearly on molecules. But each model had about as many calibration records as inputs
+# or fewer here, so that GPTQ could leave the outputs of nearly all of them in place. With more records? Any record will
+# do now, member or not:
+
+
+# %%
+def told_apart(key, share):
+    """Return the AUC of telling the records that GPTQ was calibrated with from all others of pool and population."""
+    x, models = np.vstack([settings[key].x, settings[key].x_out]).astype(np.float32), trained[key][0][:n_calibrated]
+    order = np.random.default_rng([seed, 5]).permuted(np.tile(np.arange(len(x)), (n_calibrated, 1)), axis=1)
+    used = order < int(share * len(x))
+    after = quantize_gptq(models.weights[0], 3, x[np.nonzero(used)[1].reshape(n_calibrated, -1)]).values
+    moved = np.square(x @ (np.asarray(after) - models.weights[0].numpy()).transpose(0, 2, 1)).sum(axis=-1)
+    return x.shape[1], used.sum() // n_calibrated, *t_interval(attacks.auc(-np.log(moved + 1e-12), used))
+
+
+told = pd.DataFrame([(key, *told_apart(key, share)) for key in ("hard", "BBB_Martins")
+                     for share in (0.25, 0.5, 0.75)],
+                    columns=["setting", "inputs", "records", "auc", "low", "high"])  # fmt: skip
+told.round(3)
+
+# %% [markdown]
+# The more records for each input, the fainter the trace; with three times as many it is still plain (hard). A model that is
+# published before and after GPTQ should be calibrated on public records.
+
+# %% [markdown]
 # **Question 5. How much worse is the worst record?** Choose the record that LiRA finds best on one half of the models, and
-# judge it on the other, guessing by the sign of the log-likelihood ratio. The gain of a model is +1 if the guess is right,
-# -1 if wrong, so that its mean is the advantage. Five records instead of one keep the interval useful.
+# judge it on the other, guessing by the sign of the log-likelihood ratio. Each half has only its own models as shadows. The
+# gain of a model is +1 if the guess is right, -1 if wrong, so that its mean is the advantage. Five records instead of
+# one keep the interval useful; the worst alone follows below.
 
 
 # %%
 def worst_records(key, name, n_worst=5):
-    """Return each judging model's gain on the worst records minus its mean gain, and the winner's curse."""
-    seen = evidence[key, name]
-    gain = np.where((families.FAMILIES["lira_fixed"].run(seen) > 0) == seen.members, 1.0, -1.0)
-    chosen = np.argsort(gain[::2].mean(axis=0))[-n_worst:]
-    return gain[1::2][:, chosen].mean(axis=1) - gain[1::2].mean(axis=1), gain[::2][:, chosen].mean() - gain[::2].mean()
+    """Return each judging model's gain on the worst records minus its mean gain, the winner's curse, and the worst's."""
+    halves = [evidence[key, name].take(range(first, n_models, 2)) for first in (0, 1)]
+    enough = np.all([np.minimum(h.members.sum(axis=0), (~h.members).sum(axis=0)) >= 3 for h in halves], axis=0)
+    choosing, judging = (
+        np.where((attacks.lira(h.signals[:, enough], h.members[:, enough], "online_fixed") > 0) == h.members[:, enough],
+                 1.0, -1.0) for h in halves
+    )  # fmt: skip
+    chosen = np.argsort(choosing.mean(axis=0))[-n_worst:]
+    curse = choosing[:, chosen].mean() - choosing.mean()
+    return judging[:, chosen].mean(axis=1) - judging.mean(axis=1), curse, judging[:, chosen[-1]]
 
 
 # %% [markdown]
@@ -1211,16 +1437,23 @@ def worst_records(key, name, n_worst=5):
 worst = {key: worst_records(key, names[-2]) for key in settings}
 answer(f"the worst five records exceed the average ({names[-2]}, advantage)", {k: v[0] for k, v in worst.items()})
 print("judged on the models that chose them: " + ", ".join(f"{k} {v[1]:.2f}" for k, v in worst.items()))
+for key, (_, _, one) in worst.items():
+    right, n = int((one > 0).sum()), len(one)
+    low, high = (2 * bound - 1 for bound in attacks.clopper_pearson(right, n))
+    print(
+        f"{key}, worst record alone: advantage {one.mean():.2f} [{low:.2f}, {high:.2f}], {right} of {n} guesses right"
+    )
 
 # %% [markdown]
-# The last line is the winner's curse: the same records look a little worse still on the models that selected them.
+# The second line is the winner's curse: the same records look a little worse still on the models that selected them. The last
+# lines are single records, with Clopper-Pearson intervals.
 #
 # All answers in one picture; bars are simultaneous over the four settings of a question.
 
 # %%
 answered = pd.DataFrame(answers, columns=["question", "setting", "gain", "low", "high", "verdict"])
 questions = answered.question.unique()
-fig, ax = plt.subplots(figsize=(figures.PAGE, 4.2))
+fig, ax = plt.subplots(figsize=(figures.PAGE, 5.2))
 for shift, (key, part), color, mark in zip([-0.27, -0.09, 0.09, 0.27], answered.groupby("setting", sort=False),
                                            figures.COLORS, "osD^", strict=False):  # fmt: skip
     place = [list(questions).index(q) + shift for q in part.question]
@@ -1244,8 +1477,8 @@ figures.save_figure(
 #
 # ## 12 · Which records, and are they the same every time?
 #
-# A record's *exposure* is its mean log-likelihood ratio over models that trained on it minus that over the others: $d'^2$
-# for Gaussian signals, in nats. With another initialisation the same records should be found, if being found is a property
+# A record's *exposure* is $d'^2$: the distance between its mean signal over models that trained on it and over the others, in
+# standard deviations, squared; for Gaussian signals that is the mean log-likelihood ratio, in nats. With another initialisation the same records should be found, if being found is a property
 # of the record. Found means here: among the tenth of the records with the largest exposure.
 
 
@@ -1255,8 +1488,7 @@ def found_by_seed(key, name):
     exposures = []
     for init_seed in range(1, n_seeds + 1):
         seen = observe(settings[key], *train(settings[key], n_seed_models, init_seed), name)
-        scores = families.FAMILIES["lira_fixed"].run(seen)
-        exposures.append(attacks.exposure(scores, seen.members, comparisons=len(seen.y)))
+        exposures.append(attacks.exposure(seen.signals, seen.members, comparisons=len(seen.y)))
     return exposures[0], np.array([value >= np.quantile(value, 0.9) for value, _, _ in exposures])
 
 
@@ -1475,21 +1707,27 @@ figures.save_figure(
 #   finds. A weak attack says nothing about security.
 # - More machinery is not more leakage: on overfitted networks in full precision the plain loss found more than difficulty
 #   calibration and RMIA did, in both classification settings where it finds much.
-# - On networks no family wins everywhere. LiRA gives the largest number, or one not told apart from it, on all but `ternary_90`;
-#   there the strongest attack in all four settings reads the weights, and the best attack on outputs finds between two and
-#   four fifths of it (in the hard setting the two intervals overlap).
+# - On networks no family wins everywhere. On all but `ternary_90` LiRA gives the largest number or one not told apart from it,
+#   save for `sign` on FreeSolv, where weights are ahead by 0.03, just resolved. On `ternary_90` the strongest attack in
+#   all four settings reads the weights, and the best attack on outputs finds between two and four fifths of it.
+# - `ternary_90` is the palest column and the least useful model: accuracy falls from 0.83 to 0.52 in the hard setting, $R^2$ from
+#   0.84 to 0.26 on FreeSolv. Full precision stopped early, at no less utility, gives away more in every setting (weights on
+#   FreeSolv: not resolved).
 # - Predicted labels are enough for a boundary attack: the walk finds what gradients find, and about two thirds or more of what
-#   the loss threshold finds wherever that finds more than 0.15, in every draw. Attacks that see scores or weights and
-#   calibrate with shadows find more everywhere: hiding scores does cost an attacker advantage.
+#   the loss threshold finds wherever that finds more than 0.15, in every draw. Attacks that calibrate with shadows find
+#   more everywhere, but it is the calibration more than the scores: calibrated label distances come within 0.04 of LiRA on
+#   scores. Hiding scores costs an attacker queries, and little advantage.
 # - What all targets share, the pool and the initialisation, matters more for the loss threshold than the targets do: more than
 #   half of its further draws lie outside its interval over targets. That weights tell most about `ternary_90`, of the
 #   four attacks watched, held in every draw.
 # - An attacker who knows the quantizer should quantize its shadows: for `sign` and `ternary_90` the gain is above zero in every
-#   setting. Scales and code counts alone tell a little, and add nothing to LiRA. The full-precision model beside the
-#   quantized one is worth as much as the full-precision model alone, as the data processing inequality says.
-# - Rounding by GPTQ on members leaked more than on held-out data in one of four settings, by about 0.01 of AUC, and was not
-#   resolved in the others; a clip chosen on members was not seen to leak. Neither is proof of safety: statement 2 covers
-#   neither rule.
+#   setting. Scales and code counts alone tell a little, and add nothing to LiRA. Where the quantizer reads no data, the
+#   full-precision model beside the quantized one is worth as much as the full-precision model alone, as the data processing
+#   inequality says.
+# - Where it does read data that is wrong. To LiRA, GPTQ on members leaked more than on held-out data in one of four settings, by
+#   about 0.01 of AUC, and a clip chosen on members was not seen to leak. Whoever holds the model before and after GPTQ finds its
+#   calibration records with an AUC above 0.98 in the synthetic settings and from 0.64 to 0.72 on molecules, without
+#   any shadow; of the clip a trace of 0.02 was resolved in one setting.
 # - The worst records are far worse than the average one, and much of who is found is a property of the record: two
 #   seeds agree on far more than chance would give.
 # - In the pool game an attack may exceed $\Delta_n$, here by a third, because its attacker knows the pool. An advantage
@@ -1510,8 +1748,15 @@ if as_written:
     gains = answered.set_index(["question", "setting"])
     assert (gains.gain["codebook alone beats a coin (lloyd_2)"] > 0).all()
     assert (gains.low[f"the worst five records exceed the average ({names[-2]}, advantage)"] > 0).all()
-    assert gains.low["members leak through quantize_gptq", "easy"] > 0
-    assert (gains.low["members leak through quantize_activation_clip"] < 0).all()
+    assert gains.low["GPTQ on members leaks to LiRA", "easy"] > 0
+    assert (gains.low["activation clip on members leaks to LiRA"] < 0).all()
+    assert word["GPTQ on members leaks to who holds both"] == "yes"
+    assert (gains.low["activation clip on members leaks to who holds both"] > 0).sum() == 1
+    caught = {key: row["GPTQ on members"].mean() for key, row in held.items()}
+    assert min(caught["easy"], caught["hard"]) > 0.98 > 0.72 > max(caught["BBB_Martins"], caught["FreeSolv"]) > 0.64
+    assert told.low.min() > 0.5
+    assert (pays[pays.models <= 16].low > 0).all()
+    assert (pays[(pays.models >= 48) & (pays.setting == "hard")].high < 0).all()
     assert all(attacks.stability(found)[3] > 4 * attacks.stability(found)[4] for _, found in stability.values())
     assert ((wrongs.low > 0) | (wrongs.high < 0)).all()
 
@@ -1525,10 +1770,11 @@ if as_written:
     white = sparse.xs("weight_regression", level="attack")
     assert (strongest[strongest.quantizer == "ternary_90"].attack == "weight_regression").all()
     assert (on_outputs / white.advantage).round(1).between(0.4, 0.8).all()
-    assert white.low["hard"] < sparse.loc["hard"].drop(["weight_regression", "influence"]).high.max()
-    dense = network_rows[network_rows.quantizer != "ternary_90"].groupby(["setting", "quantizer"])
-    best_lira = network_rows[network_rows.attack.str.startswith("lira")].groupby(["setting", "quantizer"]).high.max()
-    assert (best_lira.reindex(dense.advantage.max().index) >= dense.low.max()).all()
+    assert (matched[(matched.setting != "FreeSolv") | (matched.attack == "lira_fixed")].low > 0).all()
+    assert (matched.more > 0).all()
+    assert useful.ternary_90["hard"] < 0.55
+    clear = beyond[beyond.low > 0].set_index(["setting", "quantizer"]).index
+    assert set(clear) == {("FreeSolv", "sign"), *((key, "ternary_90") for key in settings)}
 
 # %% [markdown]
 # And what labels and further draws said:
@@ -1549,6 +1795,8 @@ if as_written:
     assert (noise < walk)[walk > 0.1].all()
     calibrated_best = by_attack[["lira_fixed", "weight_regression"]].max(axis=1)
     assert (calibrated_best > by_attack.label_only_boundary.fillna(0)).all()
+    assert t_interval(walks["hard"])[1] > 0 > t_interval(walks["BBB_Martins"])[1]
+    assert max(gain.mean() for gain in walks.values()) < 0.04
     assert outside[joined.attack == "loss"].mean() > 0.5
     on_sparse = spread[spread.quantizer == "ternary_90"].pivot(
         index=["run", "setting"], columns="attack", values="advantage"

@@ -139,7 +139,7 @@ model = train_large(*map(torch.from_numpy, members), seed)
 # %% [markdown]
 # The audit takes the model, a loss that gives *one value per record* (`reduction="none"`), members, held-out records, and
 # names of quantizers. Each weight matrix is quantized in place, its original waits on disk, and all bits are put
-# back: at no time are there two copies of the model in memory. We take a fingerprint to check that.
+# back: beside the model, memory holds at most five times the tensor in hand. We take a fingerprint to check that.
 
 
 # %%
