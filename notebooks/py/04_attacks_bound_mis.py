@@ -425,7 +425,7 @@ assert (ladder.low <= ladder.exact).all()
 # %%
 MARKS = dict(zip(CURVES, "osDP^vXd", strict=True))
 SHADES = dict(zip(CURVES, ["0.5", *figures.COLORS], strict=True))
-fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 3.1), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 3.1))
 for ax, (label, part) in zip(axes, ladder.groupby("model", sort=False), strict=True):
     ax.plot(part.n.unique(), part.groupby("n").exact.first(), "k--", label=r"$\Delta_n$ (found nothing)")
     for shift, (name, curve) in zip(np.geomspace(0.92, 1.08, 8), part.groupby("attack", sort=False), strict=False):
@@ -1299,7 +1299,8 @@ answer("null: both beat full precision, dealt lists", {key: together(key, m)[0] 
 
 # %% [markdown]
 # A positive answer to the second would not contradict the theory: LiRA reads one number per record, and a second view of
-# the same weights may average out some of its noise.
+# the same weights may average out some of its noise. Under dealt lists the gain is chance: their rows show what one deal
+# can do, in either direction.
 #
 # **Question 4. Does calibrating on members leak?** A quantizer that reads data is not covered by statement 2. Two rules of
 # practice, both at three bits: the clip that least changes a layer's outputs (`quantize_activation_clip`), and GPTQ
