@@ -51,7 +51,7 @@ def label_distance(models, x, y, starts, seed=0):
     norm of ``x``. HopSkipJump (Chen et al. 2020, arXiv 1904.02144), ``HOPS`` rounds: bisect towards the record,
     estimate the boundary's normal from the answers at ``PROBES`` random points around, and jump along it.
     """
-    x, y, starts = (torch.as_tensor(np.asarray(a, np.float32)) for a in (x, y, starts))
+    x, y, starts = (torch.as_tensor(np.asarray(a, np.float32), device=models.device) for a in (x, y, starts))
     rng = np.random.default_rng(seed)
     return np.stack([_hop(models[m : m + 1], x, y, starts, rng) for m in range(len(models))])
 
@@ -85,7 +85,7 @@ def _hop(model, x, y, starts, rng):
     beyond = _towards(x, beyond, crossed)
     for hop in range(1, HOPS + 1):
         far = length(beyond)[:, None]
-        probes = torch.tensor(rng.standard_normal((PROBES, 1, x.shape[1])), dtype=torch.float32)
+        probes = torch.tensor(rng.standard_normal((PROBES, 1, x.shape[1])), dtype=torch.float32, device=x.device)
         probes /= probes.norm(dim=2, keepdim=True)
         # a radius of 1/d of the distance, as in the paper: far more than a bisection leaves open
         signs = torch.where(crossed(beyond + far / x.shape[1] * probes), 1.0, -1.0)
@@ -98,12 +98,12 @@ def _hop(model, x, y, starts, rng):
         nearer = _towards(x, landed, crossed)
         beyond = torch.where((length(nearer) < length(beyond))[:, None], nearer, beyond)
     found = torch.where(exists, length(beyond), 2 * x.norm(dim=1).max())
-    return torch.where(own, found, -found).double().numpy()
+    return torch.where(own, found, -found).double().cpu().numpy()
 
 
 def _towards(x, beyond, crossed):
     """Move points beyond the boundary towards x by bisection, and leave them beyond it."""
-    low, high = torch.zeros(len(x), 1), torch.ones(len(x), 1)
+    low, high = x.new_zeros(len(x), 1), x.new_ones(len(x), 1)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         over = crossed(x + middle * (beyond - x))[:, None]
@@ -129,7 +129,7 @@ def boundary_distance(models, x, y, seed=0, chunk=16):
     in DeepFool (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599) and FAB (Croce and Hein 2020, arXiv 1907.02044);
     restarts at random points within the best distance find other pieces of the boundary.
     """
-    x, y = (torch.as_tensor(np.asarray(a, np.float32)) for a in (x, y))
+    x, y = (torch.as_tensor(np.asarray(a, np.float32), device=models.device) for a in (x, y))
     rng = np.random.default_rng(seed)
     return np.concatenate([_walk(models[at : at + chunk], x, y, rng) for at in range(0, len(models), chunk)])
 
@@ -143,13 +143,14 @@ def _linearised(models, point, y):
 
 
 def _walk(models, x, y, rng):
-    reach, moved = 2 * x.norm(dim=1).max(), torch.zeros(len(models), *x.shape)
+    reach, moved = 2 * x.norm(dim=1).max(), x.new_zeros(len(models), *x.shape)
     side = _linearised(models, x + moved, y)[0].sign()
     best, nearest = moved, torch.full_like(side, reach)
     for step in range(WALK_STARTS * WALK_STEPS):
         if step and step % WALK_STEPS == 0:
-            moved = torch.tensor(rng.standard_normal(moved.shape), dtype=torch.float32)
-            moved *= (nearest * torch.tensor(rng.random(side.shape)) / moved.norm(dim=2))[..., None].float()
+            moved = torch.tensor(rng.standard_normal(moved.shape), dtype=torch.float32, device=x.device)
+            share = torch.tensor(rng.random(side.shape), device=x.device)
+            moved *= (nearest * share / moved.norm(dim=2))[..., None].float()
         margin, gradient = _linearised(models, x + moved, y)
         length = moved.norm(dim=2)
         better = (margin * side <= 0) & (length < nearest)
@@ -158,7 +159,7 @@ def _walk(models, x, y, rng):
         share = 1.02 * ((gradient * moved).sum(dim=2) - margin) / gradient.square().sum(dim=2).clamp_min(1e-12)
         moved = share[..., None] * gradient
         moved = moved * (reach / moved.norm(dim=2).clamp_min(1e-12)).clamp_max(1)[..., None]
-    return (side * nearest * _first_crossing(models, x, best, y, side)).double().numpy()
+    return (side * nearest * _first_crossing(models, x, best, y, side)).double().cpu().numpy()
 
 
 def _first_crossing(models, x, best, y, side, halvings=20):

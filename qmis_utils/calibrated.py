@@ -7,12 +7,12 @@ whose rules are data-free (QMIS statement 2).
 import numpy as np
 import torch
 
-from qmis_utils.quantizers import Quantized, divide, round_uniform, round_uniform_mse
+from qmis_utils.quantizers import as_array, divide, released_like, round_uniform, round_uniform_mse
 
 
 def _check_calibration(weights, bits, inputs):
     """Return weights (models, out, in), inputs (models or 1, n, in) and the largest code."""
-    w, x = np.asarray(weights, np.float32), np.asarray(inputs, np.float32)
+    w, x = (as_array(a).astype(np.float32, copy=False) for a in (weights, inputs))
     x = x[None] if x.ndim == 2 else x
     if w.ndim != 3 or w.size == 0:
         raise ValueError(f"weights must be a non-empty (models, out, in) array; got shape {w.shape}")
@@ -23,12 +23,6 @@ def _check_calibration(weights, bits, inputs):
     if bits not in range(2, 9):
         raise ValueError(f"bits must be a whole number from 2 to 8; got {bits!r}")
     return w, x, 2 ** (bits - 1) - 1
-
-
-def _like(weights, *arrays):
-    if isinstance(weights, torch.Tensor):
-        return Quantized(*(torch.from_numpy(a).to(weights.device) for a in arrays))
-    return Quantized(*arrays)
 
 
 def quantize_activation_clip(weights, bits, inputs):
@@ -65,7 +59,7 @@ def quantize_activation_clip(weights, bits, inputs):
         errors = np.square(change.reshape(-1, model.shape[1]) @ x[i % len(x)].T).reshape(len(clips), -1)
         best[i] = clips[errors.sum(axis=1, dtype=np.float64).argmin()]
     codes, scale, values = round_uniform(w.reshape(len(w), -1), bits, best)
-    return _like(weights, codes.reshape(w.shape), scale, values.reshape(w.shape))
+    return released_like(weights, codes.reshape(w.shape), scale, values.reshape(w.shape))
 
 
 def quantize_gptq(weights, bits, inputs, damping=0.01):
@@ -88,4 +82,4 @@ def quantize_gptq(weights, bits, inputs, damping=0.01):
         codes[..., j] = np.clip(np.rint(divide(left[..., j], scale)), -q, q)
         error = (left[..., j] - codes[..., j] * scale) / update[:, None, j, j]
         left[..., j + 1 :] -= error[..., None] * update[:, None, j, j + 1 :]
-    return _like(weights, codes, scale, codes * scale[..., None])
+    return released_like(weights, codes, scale, codes * scale[..., None])

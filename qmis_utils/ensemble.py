@@ -18,7 +18,8 @@ from qmis_utils import quantizers
 
 TASKS = ("binary", "multiclass", "regression")
 OPTIMIZERS = ("adam", "sgd")
-CHUNK_BYTES = 2**21  # inputs of the models trained together: about a core's cache
+# inputs of the models trained together, and how many at most: about a core's cache, or what keeps a GPU busy
+CHUNK_BYTES, CHUNK_MODELS = {"cpu": 2**21, "cuda": 2**29}, {"cpu": 32, "cuda": 2**12}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Ensemble:
         pick = models if isinstance(models, slice) else torch.as_tensor(np.asarray(models))
         return _map(lambda tensor: tensor[pick], self)
 
+    @property
+    def device(self):
+        """Return the torch.device that holds the weights."""
+        return self.weights[0].device
+
+    def to(self, device):
+        """Return the same models on another device (str or torch.device)."""
+        return _map(lambda tensor: tensor.to(device), self)
+
     def quantize(self, name, granularity="tensor"):
         """Quantize every weight matrix with its own scale; biases stay in full precision.
 
@@ -54,7 +64,7 @@ class Ensemble:
         Parameters: ``x`` (m, d) inputs; ``chunk`` models at a time bound the memory.
         Returns (M, m) float32 logits (predictions for regression), (M, m, C) for several classes.
         """
-        x = torch.as_tensor(np.asarray(x, dtype=np.float32), device=self.weights[0].device)
+        x = torch.as_tensor(np.asarray(x, dtype=np.float32), device=self.device)
         out = [_forward(x, self[i : i + chunk])[-1] for i in range(0, len(self), chunk)]
         z = torch.cat(out).cpu().numpy()
         return z.transpose(0, 2, 1) if self.task == "multiclass" else z[:, 0]
@@ -84,8 +94,7 @@ def concatenate(ensembles):
 def record_gradients(models, x, y):
     """Return the gradient of each record's loss at the mean of the models' weights, (N, P), biases left out."""
     mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
-    device = mean.weights[0].device
-    x, y = (torch.as_tensor(np.asarray(a, np.float32), device=device) for a in (x, y))
+    x, y = (torch.as_tensor(np.asarray(a, np.float32), device=mean.device) for a in (x, y))
     activations, per_layer = _forward(x[None], mean), []
     delta = _loss_gradient(activations.pop(), y[None, None], models.task)
     for w, below in zip(mean.weights[::-1], activations[::-1], strict=True):
@@ -222,7 +231,7 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         One initialisation for all models, or one each.
     seed, chunk, device, progress : int, int or None, str, bool
         At most ``chunk`` models are trained together; it bounds the memory and changes no result beyond rounding. None:
-        8 to 32, as many as have two megabytes of inputs.
+        8 to 32, as many as have two megabytes of inputs; on a GPU as many as have half a gigabyte.
 
     Returns
     -------
@@ -232,17 +241,18 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
     Raises
     ------
     ValueError
-        For arrays whose shapes disagree, unequal member counts, labels unfit for the task, unknown option names.
+        For arrays whose shapes disagree, unequal member counts, labels unfit for the task, unknown option names, a
+        device that is not there.
     """
     x, y, members = np.asarray(x, np.float32), np.asarray(y, np.float32), np.asarray(members, bool)
     _check(x, y, members, task, init, optimizer)
+    device = _device(device)
     sizes = (x.shape[1], *hidden, int(y.max()) + 1 if task == "multiclass" else 1)
     start = _initial(len(members), sizes, init, seed, task)
     index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
     pool = torch.tensor(x, device=device), torch.tensor(y, device=device)
 
-    chunk = chunk or min(max(CHUNK_BYTES // (4 * index.shape[1] * x.shape[1]), 8), 32)
-    chunk = min(chunk, -(-len(members) // 2))  # two chunks at least: work for two cores
+    chunk = chunk or _chunk(device.type, len(members), 4 * index.shape[1] * x.shape[1])
 
     def fit(at):
         """Train the models of one chunk."""
@@ -258,6 +268,23 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         trained = workers.map(fit, starts)
         bar = tqdm(trained, total=len(starts), desc="training", unit="chunk", disable=not progress, leave=False)
         return concatenate(list(bar))
+
+
+def _device(device):
+    """Return the torch.device of that name, or raise ValueError where this machine has none."""
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        found = None
+    if found is None or found.type not in CHUNK_BYTES or (found.type == "cuda" and not torch.cuda.is_available()):
+        raise ValueError(f"device must be 'cpu', or 'cuda' where torch sees a GPU; got {device!r}")
+    return found
+
+
+def _chunk(kind, models, input_bytes):
+    """Return how many models to train together; a processor gets two chunks at least, work for two cores."""
+    chunk = min(max(CHUNK_BYTES[kind] // input_bytes, 8), CHUNK_MODELS[kind])
+    return min(chunk, -(-models // 2)) if kind == "cpu" else chunk
 
 
 @contextmanager

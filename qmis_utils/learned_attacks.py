@@ -80,7 +80,7 @@ def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
     students imitate the outputs, all M at once, for ``steps`` full-batch Adam steps from one initialisation drawn by
     ``seed``. Returns (M, N, checkpoints) losses.
     """
-    rng, device = np.random.default_rng(seed), models.weights[0].device
+    rng, device = np.random.default_rng(seed), models.device
 
     def start(tensor, fan_in):
         value = torch.tensor(rng.uniform(-1, 1, tensor.shape[1:]) / fan_in**0.5, dtype=torch.float32, device=device)

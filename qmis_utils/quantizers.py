@@ -264,8 +264,7 @@ def quantize(weights, name, granularity="tensor"):
     """
     if name not in QUANTIZERS:
         raise ValueError(f"unknown quantizer {name!r}; valid names: {', '.join(QUANTIZERS)}")
-    is_tensor = isinstance(weights, torch.Tensor)
-    w = weights.detach().cpu().numpy() if is_tensor else np.asarray(weights)
+    w = as_array(weights)
     if w.ndim < 2 or w.size == 0:
         raise ValueError(f"weights must be a non-empty (models, ...) array of two or more axes; got shape {w.shape}")
     w = w.astype(np.float32, copy=False)
@@ -273,14 +272,24 @@ def quantize(weights, name, granularity="tensor"):
         raise ValueError(f"weights of model {int(np.argwhere(~np.isfinite(w))[0][0])} hold NaN or infinity")
     codes, scale, values = QUANTIZERS[name].encode(_tensors(w, granularity))
     codes, values = codes.reshape(w.shape), values.reshape(w.shape)
-    if is_tensor:
+    return released_like(weights, codes, scale, values)
+
+
+def as_array(values):
+    """Return an array, or a tensor of any device, as a numpy array."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def released_like(weights, codes, scale, values):
+    """Return ``Quantized`` arrays, as tensors on the device of ``weights`` if those are a tensor."""
+    if isinstance(weights, torch.Tensor):
         return Quantized(*(torch.from_numpy(a).to(weights.device) for a in (codes, scale, values)))
     return Quantized(codes, scale, values)
 
 
 def sparsity(quantized):
     """Return the share of weights released as exactly zero, one value per model, (models,)."""
-    values = np.asarray(quantized.values)
+    values = as_array(quantized.values)
     return (values == 0).reshape(len(values), -1).mean(axis=1)
 
 
@@ -296,8 +305,8 @@ def code_entropy(quantized):
     Shannon's bound on what a lossless coder needs; unlike the nominal bit width it sees that "2-bit absmax" sets
     almost every Gaussian weight to zero. Meaningless for ``fp32``, whose codes are not stored: NaN there.
     """
-    codes = np.asarray(quantized.codes).reshape(len(quantized.codes), -1)
-    if np.asarray(quantized.scale).shape[-1] == 0:
+    codes = as_array(quantized.codes).reshape(len(quantized.codes), -1)
+    if quantized.scale.shape[-1] == 0:
         return np.full(len(codes), np.nan)
     low = int(codes.min())
     counts = np.stack([_counts(row, low, int(codes.max()) - low + 1) for row in codes])
@@ -307,6 +316,6 @@ def code_entropy(quantized):
 
 def relative_error(weights, quantized):
     """Return ||Q(w) - w|| / ||w|| for each model, (models,)."""
-    w = np.asarray(weights).reshape(len(weights), -1)
-    error = np.asarray(quantized.values).reshape(w.shape) - w
+    w = as_array(weights).reshape(len(weights), -1)
+    error = as_array(quantized.values).reshape(w.shape) - w
     return np.linalg.norm(error, axis=1) / np.linalg.norm(w, axis=1)

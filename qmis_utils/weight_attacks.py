@@ -82,7 +82,7 @@ def align(models, reference=0):
     matched from the input on by their incoming weights, then with the outgoing ones until nothing moves: the weight
     matching of Ainsworth et al. (2023), arXiv 2209.04836, algorithm 1. Membership is not used.
     """
-    layers = [torch.cat([w, b[..., None]], dim=2).double().numpy() for w, b in
+    layers = [torch.cat([w, b[..., None]], dim=2).double().cpu().numpy() for w, b in
               zip(models.weights, models.biases, strict=True)]  # fmt: skip
     for model in range(len(models)):
         own, home = ([layer[at] for layer in layers] for at in (model, reference))
@@ -90,7 +90,7 @@ def align(models, reference=0):
             moves = [_match(own, home, layer, outgoing=sweep > 0) for layer in range(len(own) - 1)]
             if sweep and not any(moves):
                 break
-    tensors = [torch.as_tensor(layer, dtype=torch.float32) for layer in layers]
+    tensors = [torch.as_tensor(layer, dtype=torch.float32, device=models.device) for layer in layers]
     return replace(models, weights=tuple(t[..., :-1] for t in tensors), biases=tuple(t[..., -1] for t in tensors))
 
 

@@ -91,6 +91,34 @@ def test_full_precision_is_the_identity(report):
     assert (report.layers.quantizer != "fp32").all()
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("data", ["cpu", "cuda"])
+def test_models_on_a_gpu_get_the_report_of_the_processor(world, report, data):
+    pool, heldout, members, _, modules = world
+    there = [tuple(torch.as_tensor(a, device=data) for a in records) for records in (pool, heldout)]
+    models = [copy.deepcopy(module).to("cuda") for module in modules]
+    given = {"model": models, "trained_on": members, "members": there[0], "heldout": there[1]}
+    pd.testing.assert_frame_equal(run(world, **given).table, report.table, atol=0.01)  # ranks of near ties may differ
+    assert all(p.is_cuda for module in models for p in module.parameters())
+
+
+@pytest.mark.gpu
+def test_a_function_may_train_on_a_gpu(world):
+    def train(inputs, labels, seed):
+        torch.manual_seed(seed)
+        module, x, y = mlp().to("cuda"), inputs.to("cuda"), labels.to("cuda", torch.float32)
+        moves = torch.optim.Adam(module.parameters(), lr=0.02)
+        for _ in range(60):
+            moves.zero_grad()
+            BCE(module(x)[:, 0], y).mean().backward()
+            moves.step()
+        return module
+
+    table = run(world, model=train, n_shadows=8).table
+    assert table.auc["fp32"] > 0.55
+    assert table.loc["sign", "rho_pool"] < table.loc["uniform_4", "rho_pool"] < 1
+
+
 def test_permuted_membership_is_what_the_attack_must_beat(world, report):
     (x, y), _, members, models, _ = world
     signals = attacks.signal(models.logits(x), y, "binary")

@@ -66,13 +66,32 @@ def test_equals_a_plain_module_loop(task, hidden, optimizer, batch_size, init):
 def test_a_gpu_trains_what_the_processor_trains(task):
     options = {"task": task, "hidden": (7, 5), "steps": 12, "batch_size": 8, "init": "random"}
     processor, gpu = (ensemble.train(X, LABELS[task], MEMBERS, device=device, **options) for device in ("cpu", "cuda"))
-    assert gpu.weights[0].is_cuda
+    assert gpu.device.type == "cuda"
+    assert torch.equal(gpu.to("cpu").weights[0], gpu.weights[0].cpu())
     np.testing.assert_allclose(gpu.logits(X), processor.logits(X), atol=1e-3)
     np.testing.assert_allclose(
         gpu.quantize("ternary_50").vectors(), processor.quantize("ternary_50").vectors(), atol=1e-3
     )
     gradients = (ensemble.record_gradients(models, X, LABELS[task]) for models in (gpu, processor))
     np.testing.assert_allclose(*gradients, atol=1e-3)
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_given_all_models_at_once():
+    """In chunks made for a processor's cache it would be no faster than one."""
+    assert ensemble._chunk("cuda", 512, 128 * 128 * 4) >= 512
+    halves = ensemble.random_halves(512, 40, np.random.default_rng(0))
+    torch.cuda.reset_peak_memory_stats()
+    whole = ensemble.train(X, LABELS["binary"], halves, steps=10, device="cuda")
+    parts = ensemble.train(X, LABELS["binary"], halves, steps=10, device="cuda", chunk=100)
+    np.testing.assert_allclose(whole.vectors(), parts.vectors(), atol=1e-4)
+    assert torch.cuda.max_memory_allocated() < 2**30
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what is asked of a machine without a GPU")
+def test_a_missing_gpu_is_named():
+    with pytest.raises(ValueError, match="'cuda' where torch sees a GPU; got 'cuda'"):
+        ensemble.train(X, LABELS["binary"], MEMBERS, device="cuda")
 
 
 def test_minibatches_visit_every_member_once_an_epoch():
@@ -136,6 +155,7 @@ def test_concatenate_keeps_every_model():
     ("change", "match"),
     [
         ({"task": "clasification"}, "task must be one of"),
+        ({"device": "gpu"}, "device must be 'cpu'.*got 'gpu'"),
         ({"optimizer": "lion"}, "optimizer one of"),
         ({"y": LABELS["regression"]}, r"labels y in \{0, 1\}"),
         ({"y": LABELS["binary"][:-1]}, "x must be"),

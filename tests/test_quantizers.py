@@ -1,5 +1,7 @@
 """Quantizers: level sets, scales, the properties that every rule must keep; torchao and bitsandbytes as oracles."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from qmis_utils import quantizers
+from qmis_utils.calibrated import quantize_activation_clip, quantize_gptq
 from qmis_utils.quantizers import (
     NF4_LEVELS,
     PAPER_SET,
@@ -236,6 +239,21 @@ def test_tensors_in_tensors_out():
     q = quantize(w, "sign")
     assert isinstance(q.values, torch.Tensor)
     assert torch.equal(q.values, torch.from_numpy(quantize(w.numpy(), "sign").values))
+
+
+@pytest.mark.gpu
+def test_tensors_on_a_gpu_stay_there():
+    w = gaussian(2, 12).reshape(2, 3, 4)
+    rules = {name: functools.partial(quantize, name=name) for name in NAMES}
+    for rule in (quantize_activation_clip, quantize_gptq):
+        rules[rule.__name__] = functools.partial(rule, bits=3, inputs=gaussian(20, 4))
+    for rule in rules.values():
+        here, there = rule(w), rule(torch.tensor(w, device="cuda"))
+        assert there.values.is_cuda
+        assert np.array_equal(here.values, there.values.cpu().numpy())
+        assert np.array_equal(sparsity(here), sparsity(there))
+        np.testing.assert_array_equal(code_entropy(here), code_entropy(there))
+        assert np.array_equal(relative_error(w, here), relative_error(torch.tensor(w, device="cuda"), there))
 
 
 def test_all_zero_weights_are_quantized_without_nan():
