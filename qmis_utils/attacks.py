@@ -191,6 +191,16 @@ def interval(draws, level=0.95):
     return np.quantile(draws, tail, axis=0), np.quantile(draws, 1 - tail, axis=0)
 
 
+def enough_shadows(members, least=3):
+    """Tell which records have at least ``least`` models that trained on them and as many that did not.
+
+    Parameters: ``members`` (M, N) bool. Returns (N,) bool. For other records a leave-one-out attack lacks shadows.
+    """
+    members = np.asarray(members, bool)
+    inside = members.sum(axis=0)
+    return np.minimum(inside, len(members) - inside) >= least
+
+
 def permuted(members, rng):
     """Return membership rows dealt to other models: the null control, on which no attack may beat a coin."""
     shift = rng.integers(1, len(members))

@@ -173,8 +173,7 @@ def _several_models(stacked, names, n_train, draws, seed):
 
 def _attacked(stacked, names, rhos, labels, task, trained_on, draws, seed):
     """Return the columns of the attack, of its null and of its prediction, and the share of members attacked."""
-    counts, n_models = trained_on.sum(axis=0), len(trained_on)
-    usable = np.minimum(counts, n_models - counts) >= 3
+    usable, n_models = attacks.enough_shadows(trained_on), len(trained_on)
     if usable.mean() < 0.5:
         return [{} for _ in names], 0.0
     trained_on = trained_on[:, usable]

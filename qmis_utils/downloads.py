@@ -13,10 +13,10 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+
+from qmis_utils.figure_files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements-data.txt"
@@ -40,26 +40,6 @@ def cache_dir() -> Path:
 def sha256(content: bytes) -> str:
     """Return the sha256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def write_atomically(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at `path` only when it is complete.
-
-    Args:
-        path: Where the file will be; missing folders are made.
-
-    Yields:
-        A file open for writing. If the block raises, nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.replace(file.name, path)
-        finally:
-            Path(file.name).unlink(missing_ok=True)
 
 
 # ----------------------------------------------------------------------------------------------------------- wheels
@@ -198,8 +178,7 @@ def fetch_file(
             f"To accept the new one, delete {record}"
         )
     for place, written in {path: content, record: found.encode()}.items():
-        with write_atomically(place) as file:
-            file.write(written)
+        write_atomic(place, written)
     return content
 
 

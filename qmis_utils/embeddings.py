@@ -22,6 +22,7 @@ from rdkit import Chem, __version__, rdBase
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 
 from qmis_utils import downloads
+from qmis_utils.figure_files import opened_atomic
 
 CHUNK = 256  # molecules embedded at a time: bounds the memory of a table of any length
 
@@ -100,7 +101,7 @@ def embed(smiles: Sequence[str], name: str) -> np.ndarray:
     else:
         features = _compute(chosen.function, smiles, name)
         if chosen.version is not None:
-            with downloads.write_atomically(path) as file:
+            with opened_atomic(path) as file:
                 np.save(file, features)
     failed = np.flatnonzero(np.isnan(features).all(axis=1))
     if failed.size:

@@ -254,7 +254,11 @@ EXERCISES = {
         0.002,
         "the share of d' that is left is a square root, and the AUC follows by the survival law.",
     ),
-    "01b.4": Number("319d3a066ac27d71", 0.01, "find the root of d phi(b) = b / (2 pi) above 1."),
+    "01b.4": Number(
+        "319d3a066ac27d71",
+        0.01,
+        "write both sides of the crossing in statement 13 as functions of b; of where they meet, take b > 1.",
+    ),
     "01b.5": Property(
         _gaussian_rate_misleads,
         "r sees two moments. Let few samples have a very negative gap, and the rest a small positive one.",
@@ -278,7 +282,7 @@ EXERCISES = {
     ),
     "02.5": Property(
         _keeps_most_in_three_levels,
-        "set the small weights to zero, a few more than a third of them.",
+        "one level is best spent on zero. How many weights does ternary_33 give it, and how many the best cells?",
         "a function from an array to an array of its shape",
     ),
     "02b.1": Number(

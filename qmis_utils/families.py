@@ -81,6 +81,20 @@ class Evidence:
         return self._each(lambda e: replace(e, shadows=None, **{
             n: None if getattr(e, n) is None else getattr(e, n)[pick] for n in names}))  # fmt: skip
 
+    def records(self, pick):
+        """Return the evidence about some records of the pool (bool or index array).
+
+        Raises ValueError where none is left, as happens with ``attacks.enough_shadows`` of very few models.
+        """
+        pick = np.asarray(pick)
+        if not (pick.any() if pick.dtype == bool else pick.size):
+            raise ValueError(f"no record is left of {self.members.shape[1]}: {len(self.members)} models are too few")
+        of_records = [name for name in PER_MODEL if not name.endswith("_out")]
+        kept = {n: None if getattr(self, n) is None else getattr(self, n)[:, pick] for n in of_records}
+        kept |= {n: None if getattr(self, n) is None else getattr(self, n)[pick] for n in ("x", "y")}
+        shadows = self.shadows and self.shadows.records(pick)
+        return replace(self, **kept, shadows=shadows)
+
     def relabel(self, members):
         """Return the same outputs under another membership: the null control, with ``attacks.permuted``."""
         return self._each(lambda e: replace(e, shadows=None, members=members))

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,16 +17,24 @@ ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".png", ".svg", ".csv")
 
 
-def write_atomic(path, content):
-    """Write bytes or text so that a reader sees the old file or the new one, never a part."""
+@contextmanager
+def opened_atomic(path):
+    """Open a binary file that appears at ``path`` only when it is complete; if the block raises, nothing is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        with temporary.open("wb") as file:
+            yield file
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path, content):
+    """Write bytes or text so that a reader sees the old file or the new one, never a part."""
+    with opened_atomic(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

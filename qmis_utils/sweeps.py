@@ -6,18 +6,21 @@ import re
 import warnings
 from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import joblib
 from tqdm import tqdm
 
+COMPUTE = ("numpy", "scipy", "torch", "scikit-learn", "rdkit", "pandas")  # whose versions may change a result
 CACHE = Path(__file__).resolve().parents[1] / "build" / "cache"
 
 
 def sweep(function, points, cluster=None):
     """Evaluate a function at many points, each result kept on disk, so that an interrupted sweep resumes.
 
-    The cache is keyed by the function's source, its arguments and the sources of `qmis_utils`; `make clean` empties it.
+    The cache is keyed by the function's source, its arguments, the sources of `qmis_utils` and the versions of the
+    packages in `COMPUTE`; `make clean` empties it.
 
     Args:
         function: of keyword arguments; its result must not depend on anything else.
@@ -32,7 +35,8 @@ def sweep(function, points, cluster=None):
         >>> sweep(security_at, [{"n": n, "step": 0.5} for n in (10, 100, 1000)])
     """
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    cache = Path(os.environ.get("QMIS_CACHE", CACHE)) / hashlib.sha256(sources).hexdigest()[:16]
+    versions = " ".join(map(version, COMPUTE)).encode()
+    cache = Path(os.environ.get("QMIS_CACHE", CACHE)) / hashlib.sha256(sources + versions).hexdigest()[:16]
     cached = joblib.Memory(cache, verbose=0).cache(function)
     points = list(points)
     with _backend(cluster, len(points)) as backend:

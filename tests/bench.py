@@ -1,6 +1,9 @@
 """Measure speed as ratios within one run and write build/bench.json; seconds stay out of figures and tests."""
 
+import itertools
 import json
+import resource
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +11,18 @@ import numpy as np
 import torch
 from scipy import stats
 
-from qmis_utils import attacks, embeddings, ensemble, families, heads, indicator, monte_carlo, quantizers, security
+from qmis_utils import (
+    attacks,
+    audit,
+    embeddings,
+    ensemble,
+    families,
+    heads,
+    indicator,
+    monte_carlo,
+    quantizers,
+    security,
+)
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 
@@ -157,11 +171,33 @@ def bench_molecules(names=("ecfp4", "rdkit2d", "chemnet", "minimol"), n=128):
     }
 
 
+def peak_megabytes():
+    """Return the largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def bench_audit(units=(64, 2250, 2250, 2250, 1), records=256):
+    """Audit a network of ten million weights with the paper's quantizers: seconds, and peak memory before and after."""
+    torch.manual_seed(0)
+    layers = [part for sizes in itertools.pairwise(units) for part in (torch.nn.Linear(*sizes), torch.nn.ReLU())]
+    model, x = torch.nn.Sequential(*layers[:-1]), torch.randn(2 * records, units[0])
+    data = [(part, (part[:, 0] > 0).long()) for part in x.split(records)]
+    loss, before = torch.nn.BCEWithLogitsLoss(reduction="none"), peak_megabytes()
+    start = time.perf_counter()
+    audit.audit(model, loss, *data, list(quantizers.PAPER_SET))
+    return {
+        "audit_weights": sum(w.numel() for w in model.parameters()),
+        "audit_seconds": time.perf_counter() - start,
+        "audit_peak_megabytes": {"before": before, "after": peak_megabytes()},
+    }
+
+
 def main():
     """Run every benchmark, print the numbers and write them."""
+    audited = bench_audit()  # first, so that the peak of memory is its own
     large = bench_ensemble(width=64, n_members=256)["ensemble_gemm_fraction"]
     result = {"threads": torch.get_num_threads(), **bench_ensemble(), "ensemble_gemm_fraction_large": large}
-    result |= bench_indicator() | bench_attacks() | bench_quantizers() | bench_theory() | bench_molecules()
+    result |= audited | bench_indicator() | bench_attacks() | bench_quantizers() | bench_theory() | bench_molecules()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(RESULT.read_text())

@@ -202,14 +202,3 @@ def test_damaged_file_is_fetched_again_and_held_against_the_record(server, tmp_p
         downloads.fetch_file(f"{server.url}/good", path)
     path.with_name("t.tab.sha256").unlink()
     assert downloads.fetch_file(f"{server.url}/good", path) == server.body
-
-
-def test_interrupted_write_leaves_nothing(tmp_path):
-    def write_half(path):
-        with downloads.write_atomically(path) as file:
-            file.write(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half(tmp_path / "folder" / "t.npy")
-    assert list((tmp_path / "folder").iterdir()) == []

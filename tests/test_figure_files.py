@@ -88,6 +88,23 @@ def test_adopting_updates_one_notebook_and_leaves_the_others(tmp_path):
     assert sorted(figure_files.read_manifest(tmp_path / "old")) == ["02_auc", "03_other"]
 
 
+def test_an_interrupted_write_leaves_nothing(tmp_path):
+    def write_half(path):
+        with figure_files.opened_atomic(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "folder" / "t.npy")
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_a_written_file_may_be_read_by_whoever_reads_its_folder(tmp_path):
+    (tmp_path / "usual").write_text("")
+    figure_files.write_atomic(tmp_path / "atomic", "")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
     figure_files.write_atomic(path, "old")

@@ -46,8 +46,15 @@ def square(x):
 print(run.sweep(square, [{"x": n}]))"""
 
 
-def start(path, directory, **options):
-    return subprocess.Popen([*COMMAND, str(path), *folders(directory)], start_new_session=True, cwd=run.ROOT, **options)
+def start(path, directory, *arguments, **options):
+    command = [*COMMAND, str(path), *folders(directory), *arguments]
+    return subprocess.Popen(command, start_new_session=True, cwd=run.ROOT, **options)
+
+
+def kill(process, after):
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def test_a_run_killed_at_any_moment_loses_nothing(reference, tmp_path):
@@ -56,10 +63,8 @@ def test_a_run_killed_at_any_moment_loses_nothing(reference, tmp_path):
     (tmp_path / "figures" / "manifest.json").write_bytes(b"{}\n")
     moments = random.Random(0)
     for _ in range(6):
-        process = start(path, tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.2, 1.1 * seconds))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        kill(start(path, tmp_path, **quiet), after=moments.uniform(0.2, 1.1 * seconds))
         figure_files.read_manifest(tmp_path / "figures")  # whole, old or new
         for name in whole.keys() & contents(tmp_path / "figures").keys() - {"manifest.json"}:
             assert (tmp_path / "figures" / name).read_bytes() == whole[name]
@@ -84,6 +89,56 @@ def test_another_place_language_and_no_home_change_nothing(reference, tmp_path):
     process = start(moved, place, env=keep | {"LC_ALL": "C", "PYTHONUTF8": "0"})
     assert process.wait(timeout=120) == 0
     assert contents(place / "figures") == whole
+
+
+# ------------------------------------------------------------------------------------- the notebooks themselves, again
+
+
+def quick_run(stem, directory, *arguments):
+    """Start a notebook with its quick parameters and an empty cache, results below a directory."""
+    cache = {"QMIS_CACHE": str(directory / "cache")}
+    return start(stem, directory, "--params", "tests/params.yaml", *arguments, env=os.environ | cache)
+
+
+def written(directory):
+    return contents(directory / "out") | contents(directory / "figures")
+
+
+@pytest.fixture(scope="module", params=list(_notebook.find_notebooks(run.NOTEBOOKS)))
+def once(request, tmp_path_factory):
+    """A notebook and what an undisturbed quick run writes: (stem, folder, contents, seconds)."""
+    directory, begun = tmp_path_factory.mktemp("once"), time.monotonic()
+    assert quick_run(request.param, directory).wait() == 0
+    return request.param, directory, written(directory), time.monotonic() - begun
+
+
+@pytest.mark.again
+def test_a_second_run_writes_the_same_bytes(once, tmp_path):
+    stem, _, whole, _ = once
+    assert quick_run(stem, tmp_path).wait() == 0
+    assert written(tmp_path) == whole
+
+
+@pytest.mark.again
+def test_one_thread_agrees_with_two_within_the_stated_tolerance(once, tmp_path):
+    stem, directory, _, _ = once
+    assert quick_run(stem, tmp_path, "--threads", "1").wait() == 0
+    assert figure_files.compare_figures(tmp_path / "figures", directory / "figures", [stem]) == []
+
+
+@pytest.mark.again
+def test_a_notebook_killed_three_times_writes_the_same_bytes(once, tmp_path):
+    stem, _, whole, seconds = once
+    moments = random.Random(stem)
+    for _ in range(3):
+        kill(quick_run(stem, tmp_path), after=moments.uniform(0.2, seconds))
+        for name, content in written(tmp_path).items():  # what is there is whole
+            assert name not in whole or content == whole[name]
+    assert quick_run(stem, tmp_path).wait() == 0
+    assert written(tmp_path) == whole
+
+
+# ------------------------------------------------------------------------------------------------------------- mounts
 
 
 def under(mount, *arguments):

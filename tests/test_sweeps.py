@@ -62,6 +62,16 @@ def test_a_sweep_resumes_where_it_stopped(tmp_path, monkeypatch):
     assert calls.read_text() == "3 1 -1 2 "
 
 
+def test_another_version_of_a_package_is_computed_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path / "cache"))
+    points = [{"x": 3, "calls": str(tmp_path / "calls")}]
+    sweeps.sweep(square, points)
+    known = sweeps.version
+    monkeypatch.setattr(sweeps, "version", lambda name: "99" if name == "torch" else known(name))
+    sweeps.sweep(square, points)
+    assert (tmp_path / "calls").read_text() == "3 3 "
+
+
 def test_a_long_sweep_uses_processes_of_one_thread(tmp_path, monkeypatch):
     monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

@@ -732,9 +732,10 @@ if "QMIS_RUN" in os.environ:  # a recorded run has nobody to move sliders
     alt = "Insecurity against grid step at n = 1000, mean 0.3: flat, then ever deeper valleys between ridges; the law agrees."
     figures.save_figure(fig, "01_phase_slice", data=numbers, rtol=1e-5, atol=1e-12, alt=alt)
 else:
-    slides = {"n": ipywidgets.IntSlider(1000, min=1, max=10_000),
-              "step": ipywidgets.FloatSlider(0.5, min=0.03, max=3, step=0.01),
-              "mean": ipywidgets.FloatSlider(0.3, min=0, max=1, step=0.01)}  # fmt: skip
+    narrow = {"width": "90%", "max_width": "20em"}  # a telephone shows all of a slider
+    slides = {"n": ipywidgets.IntSlider(1000, min=1, max=10_000, layout=narrow),
+              "step": ipywidgets.FloatSlider(0.5, min=0.03, max=3, step=0.01, layout=narrow),
+              "mean": ipywidgets.FloatSlider(0.3, min=0, max=1, step=0.01, layout=narrow)}  # fmt: skip
     ipywidgets.interact(lambda **place: cut(**place) and None, **slides)
 
 # %% [markdown]

@@ -713,12 +713,11 @@ show("label_only", "label_only_boundary", "adversarial_distance")
 def walked(key):
     """Return plain and calibrated label distances and LiRA on scores, of records with enough shadows, and members."""
     seen = evidence[key, names[-2]].take(range(n_walked))
-    enough = np.minimum(seen.members.sum(axis=0), (~seen.members).sum(axis=0)) >= 3
-    members = seen.members[:, enough]
-    distance = label_distance(seen.models, seen.x[enough], seen.y[enough], seen.x_out)
-    fixed = partial(attacks.lira, members=members, variant="online_fixed")
+    seen = seen.records(attacks.enough_shadows(seen.members))
+    distance = label_distance(seen.models, seen.x, seen.y, seen.x_out)
+    fixed = partial(attacks.lira, members=seen.members, variant="online_fixed")
     return {"labels": distance, "labels, calibrated": fixed(distance),
-            "scores, calibrated": fixed(seen.signals[:, enough])}, members  # fmt: skip
+            "scores, calibrated": fixed(seen.signals)}, seen.members  # fmt: skip
 
 
 # %% [markdown]
@@ -1110,15 +1109,8 @@ BUDGET = ["difficulty", "lira", "lira_fixed", "rmia", "shadow_classifier"]
 def in_group(key, family, models):
     """Return the AUC of a family against each model of a group whose other models are the shadows."""
     seen = evidence[key, names[-2]].take(models)
-    enough = np.minimum(seen.members.sum(axis=0), (~seen.members).sum(axis=0)) >= 4
-    parts = {
-        "members": seen.members,
-        "losses": seen.losses,
-        "signals": seen.signals,
-        "probabilities": seen.probabilities,
-    }
-    kept = {part: None if value is None else value[:, enough] for part, value in parts.items()}
-    return attacks.auc(families.FAMILIES[family].run(replace(seen, **kept, y=seen.y[enough])), kept["members"])
+    seen = seen.records(attacks.enough_shadows(seen.members, 4))
+    return attacks.auc(families.FAMILIES[family].run(seen), seen.members)
 
 
 def with_budget(key, family, k):
@@ -1355,17 +1347,21 @@ for label, rule in RULES.items():
 
 
 # %%
-def stillness(key, rule, on_members):
-    """Return minus the log of the squared change of each pool record's first-layer outputs, (M, N), and members."""
+def stillness(x, before, after):
+    """Return minus the log of how far the first layer's outputs on x (N, d) moved, squared, (M, N)."""
+    change = np.asarray(after) - np.asarray(before)
+    return -np.log(np.square(x.astype(np.float32) @ change.transpose(0, 2, 1)).sum(axis=-1) + 1e-12)
+
+
+def seen_to_move(key, rule, on_members):
+    """Return that score of each pool record, (M, N), and members."""
     before, after, members = versions(key, rule, on_members)
-    change = np.asarray(after.weights[0]) - before.weights[0].numpy()
-    moved = np.square(settings[key].x.astype(np.float32) @ change.transpose(0, 2, 1)).sum(axis=-1)
-    return -np.log(moved + 1e-12), members
+    return stillness(settings[key].x, before.weights[0], after.weights[0]), members
 
 
 for label, rule in RULES.items():
     answer(f"{label} on members leaks to who holds both", {
-        key: attacks.auc(*stillness(key, rule, True)) - attacks.auc(*stillness(key, rule, False)) for key in settings
+        key: attacks.auc(*seen_to_move(key, rule, True)) - attacks.auc(*seen_to_move(key, rule, False)) for key in settings
     })  # fmt: skip
 
 # %% [markdown]
@@ -1375,11 +1371,11 @@ for label, rule in RULES.items():
 # %%
 held = {}
 for key in settings:
-    score, members = stillness(key, quantize_gptq, True)
+    score, members = seen_to_move(key, quantize_gptq, True)
     before = auc_of("lira_fixed", evidence[key, names[0]].take(range(n_calibrated)))
     calibrated_too = attacks.auc(attacks.lira(score, members, "online_fixed"), members)
     held[key] = {"GPTQ on members": attacks.auc(score, members), "the same through LiRA": calibrated_too,
-                 "GPTQ on others": attacks.auc(*stillness(key, quantize_gptq, False)), "LiRA before": before}  # fmt: skip
+                 "GPTQ on others": attacks.auc(*seen_to_move(key, quantize_gptq, False)), "LiRA before": before}  # fmt: skip
 pd.DataFrame({key: {name: "{:.3f} [{:.3f}, {:.3f}]".format(*t_interval(auc)) for name, auc in row.items()}
               for key, row in held.items()}).T  # fmt: skip
 
@@ -1393,12 +1389,12 @@ pd.DataFrame({key: {name: "{:.3f} [{:.3f}, {:.3f}]".format(*t_interval(auc)) for
 # %%
 def told_apart(key, share):
     """Return the AUC of telling the records that GPTQ was calibrated with from all others of pool and population."""
-    x, models = np.vstack([settings[key].x, settings[key].x_out]).astype(np.float32), trained[key][0][:n_calibrated]
+    x, models = np.vstack([settings[key].x, settings[key].x_out]), trained[key][0][:n_calibrated]
     order = np.random.default_rng([seed, 5]).permuted(np.tile(np.arange(len(x)), (n_calibrated, 1)), axis=1)
     used = order < int(share * len(x))
     after = quantize_gptq(models.weights[0], 3, x[np.nonzero(used)[1].reshape(n_calibrated, -1)]).values
-    moved = np.square(x @ (np.asarray(after) - models.weights[0].numpy()).transpose(0, 2, 1)).sum(axis=-1)
-    return x.shape[1], used.sum() // n_calibrated, *t_interval(attacks.auc(-np.log(moved + 1e-12), used))
+    auc = attacks.auc(stillness(x, models.weights[0], after), used)
+    return x.shape[1], used.sum() // n_calibrated, *t_interval(auc)
 
 
 told = pd.DataFrame([(key, *told_apart(key, share)) for key in ("hard", "BBB_Martins")
@@ -1421,11 +1417,11 @@ told.round(3)
 def worst_records(key, name, n_worst=5):
     """Return each judging model's gain on the worst records minus its mean gain, the winner's curse, and the worst's."""
     halves = [evidence[key, name].take(range(first, n_models, 2)) for first in (0, 1)]
-    enough = np.all([np.minimum(h.members.sum(axis=0), (~h.members).sum(axis=0)) >= 3 for h in halves], axis=0)
+    enough = np.all([attacks.enough_shadows(half.members) for half in halves], axis=0)
+    halves = [half.records(enough) for half in halves]
     choosing, judging = (
-        np.where((attacks.lira(h.signals[:, enough], h.members[:, enough], "online_fixed") > 0) == h.members[:, enough],
-                 1.0, -1.0) for h in halves
-    )  # fmt: skip
+        np.where((attacks.lira(h.signals, h.members, "online_fixed") > 0) == h.members, 1.0, -1.0) for h in halves
+    )
     chosen = np.argsort(choosing.mean(axis=0))[-n_worst:]
     curse = choosing[:, chosen].mean() - choosing.mean()
     return judging[:, chosen].mean(axis=1) - judging.mean(axis=1), curse, judging[:, chosen[-1]]
