@@ -149,8 +149,8 @@ def _walk(models, x, y, rng):
     for step in range(WALK_STARTS * WALK_STEPS):
         if step and step % WALK_STEPS == 0:
             moved = torch.tensor(rng.standard_normal(moved.shape), dtype=torch.float32, device=x.device)
-            share = torch.tensor(rng.random(side.shape), device=x.device)
-            moved *= (nearest * share / moved.norm(dim=2))[..., None].float()
+            radius = nearest * torch.tensor(rng.random(side.shape), device=x.device)
+            moved *= (radius / moved.norm(dim=2))[..., None].float()
         margin, gradient = _linearised(models, x + moved, y)
         length = moved.norm(dim=2)
         better = (margin * side <= 0) & (length < nearest)

@@ -252,7 +252,10 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
     index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
     pool = torch.tensor(x, device=device), torch.tensor(y, device=device)
 
-    chunk = chunk or _chunk(device.type, len(members), 4 * index.shape[1] * x.shape[1])
+    fitting = CHUNK_BYTES[device.type] // (4 * index.shape[1] * x.shape[1])
+    chunk = chunk or min(max(fitting, 8), CHUNK_MODELS[device.type])
+    if device.type == "cpu":
+        chunk = min(chunk, -(-len(members) // 2))  # two chunks at least: work for two cores
 
     def fit(at):
         """Train the models of one chunk."""
@@ -264,7 +267,8 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         return _fit(_views(flat, part), _views(grad, part), moves, *pool, order)
 
     starts = range(0, len(members), chunk)
-    with _single_threaded() as threads, ThreadPoolExecutor(threads) as workers:
+    # a GPU works at one chunk after the other, and should hold one
+    with _single_threaded() as threads, ThreadPoolExecutor(threads if device.type == "cpu" else 1) as workers:
         trained = workers.map(fit, starts)
         bar = tqdm(trained, total=len(starts), desc="training", unit="chunk", disable=not progress, leave=False)
         return concatenate(list(bar))
@@ -272,19 +276,11 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
 
 def _device(device):
     """Return the torch.device of that name, or raise ValueError where this machine has none."""
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        found = None
-    if found is None or found.type not in CHUNK_BYTES or (found.type == "cuda" and not torch.cuda.is_available()):
-        raise ValueError(f"device must be 'cpu', or 'cuda' where torch sees a GPU; got {device!r}")
-    return found
-
-
-def _chunk(kind, models, input_bytes):
-    """Return how many models to train together; a processor gets two chunks at least, work for two cores."""
-    chunk = min(max(CHUNK_BYTES[kind] // input_bytes, 8), CHUNK_MODELS[kind])
-    return min(chunk, -(-models // 2)) if kind == "cpu" else chunk
+    names = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if str(device) not in names:
+        raise ValueError(f"device must be one of {names} here; got {device!r}")
+    return torch.device(device)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ Here are the attacks by scores, the calibration of those by weights, and the cat
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -74,26 +74,26 @@ class Evidence:
         """Return a copy whose shadows, if any, are changed alike."""
         return replace(change(self), shadows=self.shadows and change(self.shadows))
 
+    def _cut(self, names, pick):
+        """Return a copy in which the arrays of these names, where there are any, are indexed."""
+
+        def cut(evidence):
+            held = {name: getattr(evidence, name) for name in names}
+            return replace(evidence, shadows=None, **{n: None if v is None else v[pick] for n, v in held.items()})
+
+        return self._each(cut)
+
     def take(self, models):
         """Return the evidence about some of the models (slice, range or index array)."""
-        pick = models if isinstance(models, slice) else np.asarray(models)
-        names = [f.name for f in fields(self) if f.name in (*PER_MODEL, "models")]
-        return self._each(lambda e: replace(e, shadows=None, **{
-            n: None if getattr(e, n) is None else getattr(e, n)[pick] for n in names}))  # fmt: skip
+        return self._cut((*PER_MODEL, "models"), models if isinstance(models, slice) else np.asarray(models))
 
     def records(self, pick):
-        """Return the evidence about some records of the pool (bool or index array).
-
-        Raises ValueError where none is left, as happens with ``attacks.enough_shadows`` of very few models.
-        """
-        pick = np.asarray(pick)
+        """Return the evidence about some records of the pool (bool or index array); ValueError where none is left."""
+        pick, (n_models, n_records) = np.asarray(pick), self.members.shape
         if not (pick.any() if pick.dtype == bool else pick.size):
-            raise ValueError(f"no record is left of {self.members.shape[1]}: {len(self.members)} models are too few")
+            raise ValueError(f"no record is left of {n_records}; with {n_models} models, do more leave enough shadows?")
         of_records = [name for name in PER_MODEL if not name.endswith("_out")]
-        kept = {n: None if getattr(self, n) is None else getattr(self, n)[:, pick] for n in of_records}
-        kept |= {n: None if getattr(self, n) is None else getattr(self, n)[pick] for n in ("x", "y")}
-        shadows = self.shadows and self.shadows.records(pick)
-        return replace(self, **kept, shadows=shadows)
+        return self._cut(of_records, (slice(None), pick))._cut(("x", "y"), pick)
 
     def relabel(self, members):
         """Return the same outputs under another membership: the null control, with ``attacks.permuted``."""

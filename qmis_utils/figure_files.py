@@ -74,6 +74,8 @@ def adopt_figures(scratch, directory, notebook):
     incoming = directory / ".incoming"
     with locked(directory):
         shutil.rmtree(incoming, ignore_errors=True)
+        for left in directory.glob(".*.part"):  # by a run that was killed while it wrote here
+            left.unlink(missing_ok=True)
         try:
             shutil.copytree(scratch, incoming)
             manifest = read_manifest(directory)

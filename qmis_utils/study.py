@@ -141,7 +141,7 @@ def neighbours(model, name, granularity, n, rng):
         layer = rng.choice(len(sizes), p=sizes / sizes.sum())
         flat = moved.weights[layer][copy].view(-1)
         at = rng.integers(len(flat))
-        levels = np.unique(own(moved.weights[layer][copy], at).numpy())
+        levels = np.unique(own(moved.weights[layer][copy], at).cpu().numpy())
         place = np.searchsorted(levels, flat[at].item())
         choices = [levels[k] for k in (place - 1, place + 1) if 0 <= k < len(levels)]
         if choices:
@@ -183,7 +183,7 @@ def surviving_weights(small, full, granularity):
     shares, sizes = [], []
     for q, f in zip(small.weights, full.weights, strict=True):
         rows = q.shape[1] if granularity == "row" else 1
-        parts = zip(q.reshape(len(q), rows, -1).unbind(1), f.reshape(len(f), rows, -1).unbind(1), strict=True)
+        parts = zip(*(w.cpu().reshape(len(w), rows, -1).unbind(1) for w in (q, f)), strict=True)
         shares += [indicator.surviving_share(a.numpy(), b.numpy(), most=max(1000 // rows, 20)) for a, b in parts]
         sizes += [f[0].numel() / rows] * rows
     return np.average(shares, axis=0, weights=sizes)

@@ -4,12 +4,13 @@ import hashlib
 import os
 import re
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import joblib
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 COMPUTE = ("numpy", "scipy", "torch", "scikit-learn", "rdkit", "pandas")  # whose versions may change a result
@@ -25,8 +26,8 @@ def sweep(function, points, cluster=None):
     Args:
         function: of keyword arguments; its result must not depend on anything else.
         points: list of dicts of keyword arguments.
-        cluster: address of a Dask scheduler ("tcp://host:8786"), whose workers have this package; None runs here, from
-            eight points on in as many processes, of one thread each, as a kernel has threads.
+        cluster: address of a Dask scheduler ("tcp://host:8786"), whose workers have this package; None runs here, with
+            one thread, from eight points on in as many processes as a kernel has threads.
 
     Returns:
         list of the results, in the order of the points.
@@ -53,7 +54,8 @@ def _backend(cluster, n_points):
         with joblib.parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
             # after a pause of the machine loky replaces its workers: nothing is lost, and outputs must not tell of it
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            yield joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+            with nullcontext() if n_jobs > 1 else _one_thread():
+                yield joblib.Parallel(n_jobs=n_jobs, return_as="generator")
         return
     try:
         from dask.distributed import Client
@@ -73,3 +75,17 @@ def _backend(cluster, n_points):
 
     with client:
         yield submit
+
+
+@contextmanager
+def _one_thread():
+    """Compute with one thread, as the processes of a longer sweep do: the last digits then do not depend on either."""
+    import torch  # seconds, which a command that sweeps nothing need not wait
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -173,7 +173,7 @@ def bench_molecules(names=("ecfp4", "rdkit2d", "chemnet", "minimol"), n=128):
 
 def peak_megabytes():
     """Return the largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def bench_audit(units=(64, 2250, 2250, 2250, 1), records=256):
@@ -186,7 +186,7 @@ def bench_audit(units=(64, 2250, 2250, 2250, 1), records=256):
     start = time.perf_counter()
     audit.audit(model, loss, *data, list(quantizers.PAPER_SET))
     return {
-        "audit_weights": sum(w.numel() for w in model.parameters()),
+        "audit_weights": sum(layer.weight.numel() for layer in model[::2]),
         "audit_seconds": time.perf_counter() - start,
         "audit_peak_megabytes": {"before": before, "after": peak_megabytes()},
     }

@@ -35,7 +35,7 @@ WIDTHS = (1280, 390)
 QUICK = yaml.safe_load((run.ROOT / "tests" / "params.yaml").read_text())
 PAGES = ["index", "statements", "tests", "figures", "bibliography", "lesson_plan", "search", "genindex"]
 PAGES = [f"{name}.html" for name in PAGES]
-PAGES += [f"api/{path.stem}.html" for path in sorted((BOOK / "api").glob("*.html"))]
+PAGES += [f"api/{path.stem}.html" for path in sorted((run.ROOT / "qmis_utils").glob("[!_]*.py"))]
 PAGES += [f"notebooks/{stem}.html" for stem in _notebook.find_notebooks(run.NOTEBOOKS)]
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false"},  # else a question covers the buttons
@@ -273,9 +273,9 @@ def check_figures(browser, stem):
     """Assert that every figure of a notebook is drawn where it was made, and that no cell failed or warned."""
     assert errors_shown(browser) == []
     shown = "return [...document.querySelectorAll('.jp-OutputArea img')].map(image => image.naturalWidth)"
-    # the slider's picture stands for the slice that a recorded run saves; moved, it is drawn anew for every step
-    WebDriverWait(browser, 60).until(lambda b: len(b.execute_script(shown)) == len(entries(stem)))
-    assert all(browser.execute_script(shown))
+    # the slider's picture stands for the slice that a recorded run saves
+    WebDriverWait(browser, 60).until(lambda b: all(b.execute_script(shown)))
+    assert len(browser.execute_script(shown)) == len(entries(stem))
 
 
 def test_jupyterlab_runs_a_notebook(browser, lab):
@@ -292,19 +292,30 @@ def test_a_slider_redraws_the_figure(browser, lab):
     widget = WebDriverWait(browser, 60).until(lambda b: b.find_element(By.CSS_SELECTOR, ".widget-interact"))
 
     def picture():
-        return [image.get_attribute("src") for image in widget.find_elements(By.CSS_SELECTOR, "img")]
+        return browser.execute_script("return [...document.querySelectorAll('.widget-interact img')].map(i => i.src)")
+
+    def still():
+        """Return the picture once it stays: every step of the slider draws one."""
+        seen = picture()
+        for _ in range(30):
+            time.sleep(2)
+            if seen and seen == picture():
+                return seen
+            seen = picture()
+        raise TimeoutError("the slider's picture never comes to rest")
 
     def move(keys):
-        before = WebDriverWait(browser, 60).until(lambda b: picture())
-        handle = widget.find_element(By.CSS_SELECTOR, ".noUi-handle")
+        before, handle = still(), widget.find_element(By.CSS_SELECTOR, ".noUi-handle")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
         handle.send_keys(keys)
         WebDriverWait(browser, 60).until(lambda b: picture() not in ([], before))
+        assert still() != before
 
     move(Keys.ARROW_LEFT * 5)
     check_figures(browser, "01_theory_derivation")
     shoot(browser, f"lab_slider_{WIDTHS[0]}")
     narrow(browser)
     move(Keys.ARROW_RIGHT * 3)
+    check_figures(browser, "01_theory_derivation")
     shoot(browser, f"lab_slider_{WIDTHS[1]}")
     assert complaints(browser) == ([], [])

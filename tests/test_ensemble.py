@@ -79,7 +79,6 @@ def test_a_gpu_trains_what_the_processor_trains(task):
 @pytest.mark.gpu
 def test_a_gpu_is_given_all_models_at_once():
     """In chunks made for a processor's cache it would be no faster than one."""
-    assert ensemble._chunk("cuda", 512, 128 * 128 * 4) >= 512
     halves = ensemble.random_halves(512, 40, np.random.default_rng(0))
     torch.cuda.reset_peak_memory_stats()
     whole = ensemble.train(X, LABELS["binary"], halves, steps=10, device="cuda")
@@ -90,7 +89,7 @@ def test_a_gpu_is_given_all_models_at_once():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is asked of a machine without a GPU")
 def test_a_missing_gpu_is_named():
-    with pytest.raises(ValueError, match="'cuda' where torch sees a GPU; got 'cuda'"):
+    with pytest.raises(ValueError, match=r"one of \['cpu'\] here; got 'cuda'"):
         ensemble.train(X, LABELS["binary"], MEMBERS, device="cuda")
 
 
@@ -155,7 +154,7 @@ def test_concatenate_keeps_every_model():
     ("change", "match"),
     [
         ({"task": "clasification"}, "task must be one of"),
-        ({"device": "gpu"}, "device must be 'cpu'.*got 'gpu'"),
+        ({"device": "gpu"}, "device must be one of.*'cpu'.*got 'gpu'"),
         ({"optimizer": "lion"}, "optimizer one of"),
         ({"y": LABELS["regression"]}, r"labels y in \{0, 1\}"),
         ({"y": LABELS["binary"][:-1]}, "x must be"),

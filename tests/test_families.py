@@ -197,6 +197,9 @@ def test_evidence_can_be_cut_to_the_records_that_have_shadows():
         assert np.array_equal(getattr(part, name), getattr(whole, name)[:, enough])
         assert np.array_equal(getattr(part.shadows, name), getattr(whole.shadows, name)[:, enough])
     assert np.array_equal(part.x, whole.x[enough])
+    assert np.array_equal(part.shadows.y, whole.y[enough])
+    alone = families.Evidence(whole.members, whole.losses).records(enough)
+    assert alone.x is alone.probabilities is None
     assert np.array_equal(part.losses_out, whole.losses_out)
     assert np.array_equal(whole.records([3, 1]).y, whole.y[[3, 1]])
 
@@ -407,7 +410,7 @@ def test_stability_by_hand():
         (lambda e: replace(e, shadows=e.take([0, 1])), "outputs and shadows must agree"),
         (lambda e: attacks.advantage_held_out(e.losses[:, 1:], e.members, False), "must agree"),
         (lambda e: attacks.advantage_held_out(e.losses[:3], e.members[:3], False), "at least 4 models"),
-        (lambda e: e.records(attacks.enough_shadows(e.members[:4])), "no record is left.*models are too few"),
+        (lambda e: e.records(np.zeros(0, int)), "no record is left of .* do more leave enough"),
         (lambda e: attacks.exposure(e.losses[:2], e.members[:2]), "two IN and two OUT"),
         (lambda e: attacks.epsilon_lower_bound(5, 4, 0, 4), "successes <= trials"),
     ],

@@ -88,6 +88,14 @@ def test_adopting_updates_one_notebook_and_leaves_the_others(tmp_path):
     assert sorted(figure_files.read_manifest(tmp_path / "old")) == ["02_auc", "03_other"]
 
 
+def test_what_a_killed_run_left_is_removed_with_the_next(tmp_path):
+    write(tmp_path / "new", FRAME)
+    (tmp_path / "old" / ".incoming").mkdir(parents=True)
+    (tmp_path / "old" / ".02_auc.csv.77.88.part").write_text("half")
+    figure_files.adopt_figures(tmp_path / "new", tmp_path / "old", "02_ranking")
+    assert sorted(path.name for path in (tmp_path / "old").iterdir()) == ["02_auc.csv", "manifest.json"]
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path):
     def write_half(path):
         with figure_files.opened_atomic(path) as file:

@@ -138,3 +138,18 @@ def test_budget_curves_hold_every_number_at_every_budget(monkeypatch):
         assert rows["models", 6, name].shape == (3,)
         np.testing.assert_allclose(rows["held-out", 40, name], rows["models", 6, name])
     assert whole["function error"][0] == rows["models", 6, "function error"][0] == 0
+
+
+@pytest.mark.gpu
+def test_the_statistics_of_weights_read_a_gpu():
+    rng = np.random.default_rng(0)
+    halves = ensemble.random_halves(4, 20, rng)
+    models = ensemble.train(rng.normal(size=(20, 6)), np.arange(20) % 2, halves, hidden=(5,), steps=9)
+    for granularity in ("tensor", "row"):
+        small = models.quantize("uniform_3", granularity)
+        shares = study.surviving_weights(small, models, granularity)
+        there = study.surviving_weights(small.to("cuda"), models.to("cuda"), granularity)
+        np.testing.assert_allclose(there, shares, rtol=1e-5)
+        one = models[[0]].to("cuda")
+        moved = study.neighbours(one, "uniform_3", granularity, 5, np.random.default_rng(1)).vectors()
+        assert ((moved != one.quantize("uniform_3", granularity).vectors()).sum(axis=1) == 1).all()

@@ -13,6 +13,8 @@ from pathlib import Path
 import dask
 import numpy as np
 import pytest
+import threadpoolctl
+import torch
 from distributed import LocalCluster
 
 from qmis_utils import sweeps
@@ -80,6 +82,23 @@ def test_a_long_sweep_uses_processes_of_one_thread(tmp_path, monkeypatch):
     assert {threads for _, threads, _ in found} == {"1"}
     assert os.getpid() not in {process for _, _, process in found}
     assert sweeps.sweep(where, [{"x": x} for x in range(8)]) == found  # kept on disk by the workers
+
+
+def threads(x):
+    counts = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    return x, counts | {torch.get_num_threads()}
+
+
+def test_a_short_sweep_computes_with_one_thread_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    before = threads(0)
+    with threadpoolctl.threadpool_limits(2):
+        torch.set_num_threads(2)
+        try:
+            assert sweeps.sweep(threads, [{"x": 1}]) == [(1, {1})]
+            assert torch.get_num_threads() == 2
+        finally:
+            torch.set_num_threads(max(before[1]))
 
 
 def test_a_sweep_on_a_cluster_needs_dask(tmp_path, monkeypatch):

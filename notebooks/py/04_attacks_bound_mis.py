@@ -40,7 +40,7 @@
 # **Prerequisites.** `01_theory_derivation` for $\Delta_n$, `02_synthetic_mis_ranking` for LiRA and the leave-one-out
 # protocol.
 #
-# **Run time** (2 cores): full 4.5 min, quick 30 s.
+# **Run time** (2 cores): full 4.5 min, quick 25 s.
 
 # %% [markdown]
 # The attacks live in `families` and what it imports (`learned_attacks`, `boundary_attacks`, `weight_attacks`), one small
@@ -1354,7 +1354,7 @@ def stillness(x, before, after):
 
 
 def seen_to_move(key, rule, on_members):
-    """Return that score of each pool record, (M, N), and members."""
+    """Return ``stillness`` of each pool record under a rule, (M, N), and members."""
     before, after, members = versions(key, rule, on_members)
     return stillness(settings[key].x, before.weights[0], after.weights[0]), members
 

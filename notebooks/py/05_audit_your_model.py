@@ -37,7 +37,7 @@
 #
 # **Prerequisites.** `00_start_here`; for the reasons behind the recommended numbers, `02b_indicator_study`.
 #
-# **Run time** (2 cores): full 4.5 min, quick 30 s.
+# **Run time** (2 cores): full 4.5 min, quick 25 s.
 
 # %%
 import hashlib
