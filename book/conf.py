@@ -23,6 +23,7 @@ myst_heading_anchors = 3
 myst_dmath_double_inline = True
 
 default_role = "code"  # a name in single backticks
+napoleon_use_param = False  # arguments described together stay together
 napoleon_use_rtype = False  # what is returned is said in words, not by types to link
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}

@@ -222,16 +222,27 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
         The pool. Labels are 0/1 ("binary"), 0..C-1 ("multiclass") or real numbers ("regression").
     members : bool array (M, N)
         Which samples each model trains on; the same number in every row (``random_halves`` draws them).
-    task, hidden : str, tuple of int
-        Loss (cross-entropy or squared error) and hidden widths.
-    steps, lr, weight_decay, optimizer, batch_size : training settings
-        ``batch_size=None`` is full batch; otherwise each model walks its members in its own order, reshuffled
-        every epoch. ``weight_decay`` is the L2 term of ``torch.optim``.
+    task : {"binary", "multiclass", "regression"}
+        Cross-entropy for classes, squared error for regression.
+    hidden : tuple of int
+        Widths of the hidden layers, none for a linear model.
+    steps, lr, optimizer : int, float, {"adam", "sgd"}
+        Steps of the optimizer, not epochs, and its learning rate.
+    weight_decay : float
+        The L2 term of ``torch.optim``, on weights and biases.
+    batch_size : int or None
+        None is full batch; otherwise each model walks its members in its own order, reshuffled every epoch.
     init : {"shared", "random"}
         One initialisation for all models, or one each.
-    seed, chunk, device, progress : int, int or None, str, bool
-        At most ``chunk`` models are trained together; it bounds the memory and changes no result beyond rounding. None:
+    seed : int
+        Of the initial weights and of the order of minibatches.
+    chunk : int or None
+        At most so many models are trained together; it bounds the memory and changes no result beyond rounding. None:
         8 to 32, as many as have two megabytes of inputs; on a GPU as many as have half a gigabyte.
+    device : str
+        "cpu", or "cuda" where torch sees a GPU; the ensemble stays there.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
