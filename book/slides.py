@@ -10,7 +10,9 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 
-from qmis_utils import _notebook, downloads, run
+from qmis_utils import run
+from qmis_utils.runner import notebooks
+from qmis_utils.store import downloads
 
 BOOK = Path(__file__).resolve().parent
 STEM = "01_theory_derivation"
@@ -66,7 +68,7 @@ def write(out):
         mathjax_url="mathjax/tex-chtml.js",
         reveal_theme="white",
     )
-    notebook = deck(_notebook.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb"))
+    notebook = deck(notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb"))
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": "QMIS 01"}})
     (out / f"{STEM}.html").write_text(page, encoding="utf-8")
 

@@ -1,4 +1,76 @@
-"""Helpers of QMIS, a companion to membership inference security of post-training quantized models.
+"""QMIS, a companion to membership inference security of post-training quantized models.
 
-Import the modules, not names from the package: ``from qmis_utils import quantizers, security``.
+This is the one door: ``PUBLIC`` names the public API, room by room. A room is imported when first asked for, and
+a name's module when that name is: ``from qmis_utils.theory import security`` loads no torch.
+
+>>> from qmis_utils import attacks
+>>> attacks.auc([[0.9, 0.1]], [[True, False]])
+array([1.])
 """
+
+from importlib import import_module
+
+PUBLIC = {  # room -> module -> names
+    "theory": {"security": "", "rates": "", "information": "", "tilted": "", "numerics": ""},
+    "quantizers": {
+        "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS Quantizer Quantized quantize sparsity"
+        " code_entropy relative_error as_array",
+        "data_aware": "quantize_activation_clip quantize_gptq",
+    },
+    "ensemble": {},
+    "attacks": {
+        "catalogue": "ATTACKS Attack",
+        "evidence": "Evidence observe",
+        "scores": "VARIANTS signal signal_loss lira rmia difficulty_calibrated",
+        "thresholds": "loss max_confidence entropy modified_entropy modified_entropy_by_class quantile",
+        "learned": "classify distilled_losses shadow_classifier trajectory",
+        "boundary": "label_distance boundary_distance label_only label_only_boundary adversarial_distance",
+        "weights": "regress_membership ridge_penalty influence_score weight_regression influence align",
+        "judging": "auc advantage roc tpr_at_fpr clopper_pearson bootstrap mean_interval interval enough_shadows"
+        " permuted halves Advantage best_threshold advantage_held_out advantage_exact epsilon_lower_bound exposure"
+        " stability MUTUAL",
+    },
+    "indicators": {
+        "rate": "AGGREGATIONS estimate_rate cramer_estimates",
+        "survival": "survival_rho surviving_share function_error",
+        "laws": "gaussian_auc survival_law simulated_signals",
+        "agreement": "resolved_pairs kendall_resolved kendall_b kendall_interval",
+        "estimate": "Estimate",
+    },
+    "molecules": {
+        "tasks": "TASKS BUNDLED Task load_task load_table fingerprint",
+        "cleaning": "clean",
+        "splits": "scaffolds scaffold_split",
+        "embeddings": "EMBEDDERS Embedder embedder embed standardise",
+    },
+    "studies": {"synthetic": "", "tables": "", "molecular": ""},
+    "audit": {"measure": "audit function_error threshold_auc", "modules": "find_weights quantized", "report": "Report"},
+    "figures": {},
+    "exercises": {},
+    "run": {},
+}
+
+
+def public(room):
+    """Return the ``__getattr__`` and ``__dir__`` of a room, which find its public names in its modules."""
+    modules = PUBLIC[room.rpartition(".")[2]]
+    home = {name: module for module, names in modules.items() for name in names.split()}
+
+    def find(name):
+        if name in home:
+            return getattr(import_module(f"{room}.{home[name]}"), name)
+        if name in modules:
+            return import_module(f"{room}.{name}")
+        raise AttributeError(f"module {room!r} has no attribute {name!r}")
+
+    return find, lambda: sorted([*home, *modules])
+
+
+def __getattr__(name):
+    if name in PUBLIC:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(PUBLIC)

@@ -17,7 +17,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from . import rates, security
+from qmis_utils import indicators, molecules, quantizers
+from qmis_utils.runner import notebooks
+from qmis_utils.store.paths import ROOT
+from qmis_utils.studies import molecular
+from qmis_utils.theory import rates, security
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,6 @@ def _gaussian_rate_misleads(answer):
 
 
 def _loses_all_but_one(weights):
-    from . import quantizers
 
     weights = np.asarray(weights, dtype=float)
     quantized = quantizers.quantize(weights[None], "uniform_2")
@@ -145,10 +148,9 @@ def _keeps_most_in_three_levels(rule):
 
 
 def _only_shape_survives(answer):
-    from . import indicator
 
     quantized, full = (np.asarray(part, dtype=float) for part in answer)
-    values = [indicator.survival(quantized, full, name, draws=2).value for name in ("rho", "rho_shape")]
+    values = [indicators.survival_rho(quantized, full, name, draws=2).value for name in ("rho", "rho_shape")]
     return values[0] < 0.5 and values[1] > 0.99
 
 
@@ -163,14 +165,11 @@ def _one_molecule_two_texts(answer):
 def _shares_a_scaffold(smiles):
     from rdkit import Chem
 
-    from . import molecules
-
     shared = molecules.scaffolds([smiles, "Cc1ccccc1"])
     return shared[0] == shared[1] and Chem.MolFromSmiles(smiles).GetNumHeavyAtoms() > 10
 
 
 def _cleans_to_one_row(table):
-    from . import molecules
 
     cleaned = molecules.clean(table, "smiles", "y", "regression")
     report = cleaned.attrs["report"]
@@ -179,10 +178,9 @@ def _cleans_to_one_row(table):
 
 
 def _ranks_right_and_scores_below_zero(outputs):
-    from . import heads
 
     y, outputs = np.arange(10.0), np.asarray(outputs, dtype=float)[None]
-    return heads.utility(outputs, y, "regression")[0] < 0 and heads.spearman(outputs, y)[0] > 0.999
+    return molecular.utility(outputs, y, "regression")[0] < 0 and molecular.spearman(outputs, y)[0] > 0.999
 
 
 def _hides_the_few(answer):
@@ -357,12 +355,11 @@ EXERCISES = {
 
 def student_copy(notebook):
     """Return a notebook without its solutions, and without what its exercises printed."""
-    from . import _notebook
 
     notebook = copy.deepcopy(notebook)
-    notebook.cells = [cell for cell in notebook.cells if not _notebook.has_tag(cell, "solution")]
+    notebook.cells = [cell for cell in notebook.cells if not notebooks.has_tag(cell, "solution")]
     for cell in notebook.cells:
-        if _notebook.has_tag(cell, "exercise"):
+        if notebooks.has_tag(cell, "exercise"):
             cell.outputs, cell.execution_count = [], None
     return notebook
 
@@ -373,17 +370,17 @@ def write_sets(out):
     Args:
         out: Folder in which `students` and `instructor` are made anew.
     """
-    from . import _notebook, run  # papermill takes seconds to import: a notebook that checks answers needs none of it
+    from qmis_utils import run
 
     for name, change in {"students": student_copy, "instructor": copy.deepcopy}.items():
         folder = Path(out) / name
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(run.NOTEBOOKS / "settings", folder / "settings")
-        for stem, path in _notebook.find_notebooks(run.NOTEBOOKS).items():
-            text = _notebook.write_text(change(_notebook.read_notebook(path)))
+        for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items():
+            text = notebooks.write_text(change(notebooks.read_notebook(path)))
             (folder / f"{stem}.ipynb").write_text(text, encoding="utf-8")
         print(f"{folder}: {len(list(folder.glob('*.ipynb')))} notebooks")
 
 
 if __name__ == "__main__":
-    write_sets(Path(__file__).resolve().parents[1] / "build")
+    write_sets(ROOT / "build")

@@ -19,7 +19,9 @@ import PIL.Image
 from IPython.display import Image, display
 from matplotlib import pyplot as plt
 
-from .figure_files import ROOT, locked, read_manifest, write_atomic, write_manifest
+from qmis_utils.runner.figure_files import read_manifest, write_manifest
+from qmis_utils.store.files import locked, write_atomic
+from qmis_utils.store.paths import ROOT
 
 STYLE = Path(__file__).with_name("qmis.mplstyle")
 COLORS = mpl.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]

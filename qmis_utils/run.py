@@ -27,10 +27,11 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillException
 
-from . import _kernel, _notebook, figure_files
-from .sweeps import sweep as sweep  # offered to notebooks as `run.sweep`
+from qmis_utils.runner import figure_files, kernel, notebooks
+from qmis_utils.runner.sweeps import sweep as sweep  # offered to notebooks as `run.sweep`
+from qmis_utils.store.files import locked, write_atomic
+from qmis_utils.store.paths import ROOT
 
-ROOT = figure_files.ROOT
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
 
@@ -54,7 +55,7 @@ class Job:
     @property
     def parameters(self):
         """All parameters of the run, name -> value, machine paths hidden."""
-        declared = _notebook.read_parameters(self.notebook, self.stem)
+        declared = notebooks.read_parameters(self.notebook, self.stem)
         values = {name: parameter.default for name, parameter in declared.items()} | self.overrides
         return json.loads(_hide(json.dumps(values, ensure_ascii=False)))
 
@@ -70,12 +71,12 @@ def plan(names=(), given=(), from_file=None):
     Raises:
         ValueError: for an unknown notebook or parameter, or a value of another type than declared, or out of range.
     """
-    known = _notebook.find_notebooks(NOTEBOOKS)
+    known = notebooks.find_notebooks(NOTEBOOKS)
     paths = [_find(name, known) for name in names] or list(known.values())
     if not paths:
         raise ValueError(f"no notebooks in {NOTEBOOKS}")
-    shared = {name: _notebook.read_yaml(text, f"-p {name}") for name, text in given}
-    table = _notebook.read_table(from_file, {path.stem for path in paths} | known.keys()) if from_file else {}
+    shared = {name: notebooks.read_yaml(text, f"-p {name}") for name, text in given}
+    table = notebooks.read_table(from_file, {path.stem for path in paths} | known.keys()) if from_file else {}
     return [_job(path, (table.get(path.stem) or {}) | shared) for path in dict.fromkeys(paths)]
 
 
@@ -89,13 +90,13 @@ def _find(name, known):
 
 
 def _job(path, given):
-    notebook = _notebook.read_notebook(path)
-    declared = _notebook.read_parameters(notebook, path.stem)
+    notebook = notebooks.read_notebook(path)
+    declared = notebooks.read_parameters(notebook, path.stem)
     unknown = [str(name) for name in given if name not in declared]
     if unknown:
         valid = ", ".join(f"{parameter.name}: {parameter.kind}" for parameter in declared.values())
         raise ValueError(f"{path.stem} declares no parameter {', '.join(unknown)}; valid are {valid or 'none'}")
-    values = {name: _notebook.convert(declared[name], value, path.stem) for name, value in given.items()}
+    values = {name: notebooks.convert(declared[name], value, path.stem) for name, value in given.items()}
     return Job(path, notebook, {name: value for name, value in values.items() if value != declared[name].default})
 
 
@@ -115,10 +116,10 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
     Raises:
         NotebookFailed: naming notebook, cell and error.
     """
-    with tempfile.TemporaryDirectory(prefix="qmis-", dir=_kernel.short_temporary_directory()) as scratch:
+    with tempfile.TemporaryDirectory(prefix="qmis-", dir=kernel.short_temporary_directory()) as scratch:
         scratch, executed = Path(scratch), Path(out) / f"{job.stem}.ipynb"
         (scratch / "figures").mkdir()
-        hidden = _notebook.machine_paths() | {str(scratch): "<scratch>"}
+        hidden = notebooks.machine_paths() | {str(scratch): "<scratch>"}
         overrides = {name: _absolute(value, hidden) for name, value in job.overrides.items()}
         failure = None
         try:
@@ -127,7 +128,7 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
                 scratch / "executed.ipynb",
                 overrides,
                 kernel_name="python3",
-                kernel_manager_class=_kernel.kernel_manager(scratch, _kernel.environment(job, scratch, threads, cache)),
+                kernel_manager_class=kernel.kernel_manager(scratch, kernel.environment(job, scratch, threads, cache)),
                 cwd=job.path.parent,
                 progress_bar={"desc": f"  {job.stem}", "leave": False} if sys.stderr.isatty() else False,
                 extra_arguments=["--log-level=CRITICAL"],  # stopping an idle kernel is no error to report
@@ -136,9 +137,9 @@ def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
                 coalesce_streams=True,
             )
         except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
-            failure = NotebookFailed(_kernel.explain(job, error, scratch / "executed.ipynb", executed))
-        written = _notebook.read_notebook(scratch / "executed.ipynb")
-        figure_files.write_atomic(executed, _notebook.write_text(_notebook.clean(written, hidden)))
+            failure = NotebookFailed(kernel.explain(job, error, scratch / "executed.ipynb", executed))
+        written = notebooks.read_notebook(scratch / "executed.ipynb")
+        write_atomic(executed, notebooks.write_text(notebooks.clean(written, hidden)))
         if failure:
             raise failure
         return figure_files.adopt_figures(scratch / "figures", figure_directory, job.stem)
@@ -161,16 +162,16 @@ def _absolute(value, hidden):
 
 
 def _hide(path):
-    return _notebook.hide(str(path), _notebook.machine_paths())
+    return notebooks.hide(str(path), notebooks.machine_paths())
 
 
 def run(jobs, out, figure_directory, threads=2, cache=None):
     """Run jobs in turn, saying what is done and what comes next; return the stems of those that failed."""
     failed = []
-    with nullcontext(cache) if cache else _kernel.cache_directory(BUILD / "cache") as cache:
+    with nullcontext(cache) if cache else kernel.cache_directory(BUILD / "cache") as cache:
         for number, job in enumerate(jobs, start=1):
             following = f", next {jobs[number].stem}" if number < len(jobs) else ""
-            minutes = _notebook.run_minutes(job.notebook)
+            minutes = notebooks.run_minutes(job.notebook)
             stated = f" (full run {_duration(minutes[0])})" if minutes and not job.overrides else ""
             print(f"[{number}/{len(jobs)}] {job.stem}{stated}{following}", flush=True)
             start = time.monotonic()
@@ -187,7 +188,7 @@ def run(jobs, out, figure_directory, threads=2, cache=None):
 def _discard_figures(directory, notebooks):
     """Remove what earlier runs left of some notebooks' figures, lest one of another table is taken for new."""
     numbers = {stem.split("_")[0] for stem in notebooks}
-    with figure_files.locked(directory):
+    with locked(directory):
         manifest = figure_files.read_manifest(directory)
         kept = {stem: entry for stem, entry in manifest.items() if stem.split("_")[0] not in numbers}
         figure_files.write_manifest(directory, kept)
@@ -228,7 +229,7 @@ def stale_figures(figure_directory, notebooks):
         if job is None:
             complaints.append(f"{stem}: no notebook {entry['notebook']} makes it")
             continue
-        if entry["code_sha256"] != _notebook.code_sha256(job.notebook):
+        if entry["code_sha256"] != notebooks.code_sha256(job.notebook):
             complaints.append(f"{stem}: the code of {job.stem} has changed since")
         complaints += [
             f"{stem}: made with {name} = {entry['parameters'].get(name)!r}, the notebook says {value!r}"
@@ -242,10 +243,10 @@ def describe(jobs):
     """Return the notebooks, their run times and parameters as text."""
     lines = []
     for job in jobs:
-        minutes = _notebook.run_minutes(job.notebook)
+        minutes = notebooks.run_minutes(job.notebook)
         times = "  (full {}, quick {})".format(*map(_duration, minutes)) if minutes else ""
         lines.append(f"{job.stem}{times}")
-        for parameter in _notebook.read_parameters(job.notebook, job.stem).values():
+        for parameter in notebooks.read_parameters(job.notebook, job.stem).values():
             comment = f"  # {parameter.comment}" if parameter.comment else ""
             lines.append(f"  {parameter.name}: {parameter.kind} = {parameter.default!r}{comment}")
     return "\n".join(lines)
@@ -279,10 +280,10 @@ def _parse(arguments):
 
 
 def _under(jobs, minutes):
-    untimed = [job.stem for job in jobs if _notebook.run_minutes(job.notebook) is None]
+    untimed = [job.stem for job in jobs if notebooks.run_minutes(job.notebook) is None]
     if untimed:
         raise ValueError(f"--under: no line '**Run time** (2 cores): full .., quick ...' in {', '.join(untimed)}")
-    return [job for job in jobs if _notebook.run_minutes(job.notebook)[0] < minutes]
+    return [job for job in jobs if notebooks.run_minutes(job.notebook)[0] < minutes]
 
 
 def _run_command(arguments):

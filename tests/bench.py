@@ -11,18 +11,10 @@ import numpy as np
 import torch
 from scipy import stats
 
-from qmis_utils import (
-    attacks,
-    audit,
-    embeddings,
-    ensemble,
-    families,
-    heads,
-    indicator,
-    monte_carlo,
-    quantizers,
-    security,
-)
+from qmis_utils import attacks, audit, ensemble, indicators, quantizers
+from qmis_utils.molecules import embeddings
+from qmis_utils.studies import molecular
+from qmis_utils.theory import security, tilted
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 
@@ -94,7 +86,7 @@ def bench_indicator(n_models=512, n_indicator=16):
         models = ensemble.train(x, y, few)
         full = models.logits(x)
         for name in quantizers.PAPER_SET:
-            indicator.survival(models.quantize(name).logits(x), full, "rho_shape", draws=1)
+            indicators.survival_rho(models.quantize(name).logits(x), full, "rho_shape", draws=1)
 
     return {"indicator_cost_ratio": seconds(attack, 3) / seconds(estimate, 10)}
 
@@ -105,8 +97,8 @@ def bench_attacks(n_models=32, n_records=256, n_population=1000):
     x, y = rng.normal(size=(n_records + n_population, 32)), rng.integers(0, 2, n_records + n_population)
     members = ensemble.random_halves(n_models, n_records, rng)
     models = ensemble.train(x[:n_records], y[:n_records], members).quantize("ternary_50")
-    seen = families.observe(models, x[:n_records], y[:n_records], members, x[n_records:], y[n_records:])
-    return {"attack_seconds": {name: seconds(lambda f=f: f.run(seen), 1) for name, f in families.FAMILIES.items()}}
+    seen = attacks.observe(models, x[:n_records], y[:n_records], members, x[n_records:], y[n_records:])
+    return {"attack_seconds": {name: seconds(lambda f=f: f.run(seen), 1) for name, f in attacks.ATTACKS.items()}}
 
 
 def bench_quantizers(models=1000, size=2000):
@@ -139,7 +131,7 @@ def bench_theory():
     rates = {}
     for size in (40, 400):
         start = time.perf_counter()
-        result = monte_carlo.codebook_insecurity_mc(losses, probs, size, rng, samples=100_000)
+        result = tilted.codebook_insecurity_mc(losses, probs, size, rng, samples=100_000)
         elapsed = time.perf_counter() - start
         key = f"monte_carlo_delta_{result.value:.0e}_effective_samples_per_second"
         rates[key] = result.effective_samples / elapsed
@@ -156,17 +148,17 @@ def bench_molecules(names=("ecfp4", "rdkit2d", "chemnet", "minimol"), n=128):
 
     Inputs are long here and products of matrices dominate either way, so the gain over the plain loop is small.
     """
-    settings = {name: heads.prepare("BBB_Martins", name) for name in names}
+    settings = {name: molecular.prepare("BBB_Martins", name) for name in names}
     smiles, speedup = settings["ecfp4"].smiles[:n].tolist(), {}
     embed = {name: n / seconds(lambda name=name: embeddings.EMBEDDERS[name].function(smiles), 1) for name in names}
     for name, setting in settings.items():
-        train = seconds(lambda setting=setting: heads.train_group(setting, 0, 0.1), 1)
+        train = seconds(lambda setting=setting: molecular.train_group(setting, 0, 0.1), 1)
         half = (torch.tensor(a[::2], dtype=torch.float32) for a in (setting.x, setting.y))
         speedup[name] = plain_step_seconds(*half, 32, 20) * 100 * 42 / train  # 26 + 16 heads of 100 steps
     point = "BBB_Martins", "ecfp4", 0, settings["ecfp4"].fingerprint, 0.1
     return {
         "molecules_embedded_per_second": embed,
-        "sweep_points_per_minute": 60 / seconds(lambda: heads.evaluate_group(*point), 1),
+        "sweep_points_per_minute": 60 / seconds(lambda: molecular.evaluate_group(*point), 1),
         "sweep_speedup_over_plain_loop": speedup,
     }
 

@@ -16,7 +16,8 @@ tables: list[str] = []  # csv: and a path"""
 FIGURE = """\
 import pandas as pd
 from matplotlib import pyplot as plt
-from qmis_utils import figures
+from qmis_utils import figures, molecules
+from qmis_utils.molecules import embeddings
 figures.use_style()
 frame = pd.DataFrame({"x": range(n), "y": [scale * x for x in range(n)]})
 fig, ax = plt.subplots()
@@ -70,7 +71,7 @@ def write(tmp_path):
 @pytest.fixture
 def registry(monkeypatch):
     """A registry of representations that a test may change."""
-    from qmis_utils import embeddings
+    from qmis_utils.molecules import embeddings
 
     monkeypatch.setattr(embeddings, "EMBEDDERS", dict(embeddings.EMBEDDERS))
     return embeddings.EMBEDDERS

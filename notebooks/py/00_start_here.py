@@ -45,7 +45,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy.stats import norm
 
-from qmis_utils import attacks, figures, security
+from qmis_utils import attacks, figures
+from qmis_utils.theory import security
 
 figures.use_style()
 

@@ -57,7 +57,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import spatial, special, stats
 
-from qmis_utils import figures, numerics, rates, security
+from qmis_utils import figures
+from qmis_utils.theory import numerics, rates, security
 
 figures.use_style()
 

@@ -48,7 +48,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import integrate, stats
 
-from qmis_utils import figures, numerics, rates, security, survival
+from qmis_utils import figures
+from qmis_utils.theory import information, numerics, rates, security
 
 figures.use_style()
 
@@ -334,8 +335,8 @@ figures.save_figure(fig, "01b_ladder", data=numbers, rtol=1e-5, atol=1e-9, alt=a
 # %%
 sign = np.array([-np.inf, 0, np.inf])
 fine = np.r_[-np.inf, np.arange(-400, 401) * 0.1, np.inf]
-print(f"sign: J = {survival.surviving_information(sign, 0.0, 1.0):.6f}, 2/pi = {2 / math.pi:.6f}")
-print(f"step 0.1: 1 - J = {1 - survival.surviving_information(fine, 0.0, 1.0):.3e}, w^2/12 = {0.1**2 / 12:.3e}")
+print(f"sign: J = {information.surviving_information(sign, 0.0, 1.0):.6f}, 2/pi = {2 / math.pi:.6f}")
+print(f"step 0.1: 1 - J = {1 - information.surviving_information(fine, 0.0, 1.0):.3e}, w^2/12 = {0.1**2 / 12:.3e}")
 
 # %% [markdown]
 # **The survival law.** For samples of equal $\|u\|$ and coordinates of equal $\rho$, (12.3) says $\mathrm{AUC}_q =
@@ -443,7 +444,7 @@ for step in (0.3, 0.6, 1, 1.5, 2, 3, 4, 6, 8):
     means = step * rng.uniform(-0.5, 0.5, dim)
     edges, k, ratio, probs = cells(step, means, shift)
     codes = [np.digitize(noise[i] + (means + i * shift), edges[1:-1]) for i in (0, 1)]
-    information = survival.surviving_information(edges, means, 1.0)
+    information = information.surviving_information(edges, means, 1.0)
     rows.append((step, "likelihood ratio", math.sqrt(information @ shift**2), simulated_auc(ratio, codes[1], codes[0])))
     for rule, values in level_rules(step, means, edges, k, probs).items():
         scores, distance = linear_scores(values, probs, edges, means, shift)
@@ -499,7 +500,7 @@ one = 2 * stats.norm.cdf(math.sqrt(2 / math.pi) / 2) - 1
 print(f"one coordinate: exact Delta {stats.norm.cdf(1) - 0.5:.4f}, (12.2) {one:.4f}")
 for b, u in ((1, 0.6), (3, 0.6), (5, 0.6), (5, 0.06)):
     p0, p1 = stats.norm.cdf([-b, -b + u])
-    j = survival.surviving_information([-np.inf, float(b), np.inf], 0.0, 1.0)
+    j = information.surviving_information([-np.inf, float(b), np.inf], 0.0, 1.0)
     print(f"b = {b}, u = {u}: chi-square / (J u^2) = {(p1 - p0) ** 2 / p0 / (1 - p0) / (j * u**2):.2f}")
 
 # %% [markdown]
@@ -551,7 +552,7 @@ def coordinate(b, eps):
 def closed_form(d, b, eps):
     """The right side of (13.3)."""
     (p0, _), (p1, _) = (law[0] for law in coordinate(b, eps))
-    return min(d * (p1 - p0), survival.product_insecurity_gaussian(*coordinate(b, eps), copies=d))
+    return min(d * (p1 - p0), information.product_insecurity_gaussian(*coordinate(b, eps), copies=d))
 
 
 # %% [markdown]
@@ -561,12 +562,12 @@ def closed_form(d, b, eps):
 # %%
 for b in (0, 0.1, 0.5, 1, 2, 3):
     many = 0.003 * math.sqrt(1e4 * b) * math.exp(-(b**2) / 4) * (2 * math.pi) ** -0.75
-    print(f"b = {b}: (13.1) / exact = {many / survival.product_insecurity(*coordinate(b, 0.003), copies=10**4):.2f}")
+    print(f"b = {b}: (13.1) / exact = {many / information.product_insecurity(*coordinate(b, 0.003), copies=10**4):.2f}")
 
 # %%
 rows = []
 for d, eps, b in itertools.product((10, 100, 1000, 10_000, 100_000), (0.3, 0.1, 0.03), np.linspace(0, 6, 25)):
-    rows.append((d, eps, b, survival.product_insecurity(*coordinate(b, eps), copies=d), closed_form(d, b, eps)))
+    rows.append((d, eps, b, information.product_insecurity(*coordinate(b, eps), copies=d), closed_form(d, b, eps)))
 cases = pd.DataFrame(rows, columns=["d", "eps", "b", "exact", "closed"])
 cases["ratio"] = cases.closed / cases.exact
 cases.groupby("eps").ratio.agg(["min", "median", "max"]).round(3)
@@ -642,7 +643,7 @@ print(f"constant {constant:.4f}")
 widths, places, average = np.geomspace(0.3, 40, 30), (np.arange(400) + 0.5) / 400 - 0.5, []
 for w in widths:
     edges = np.r_[-np.inf, (np.arange(-math.ceil(12 / w) - 1, math.ceil(12 / w) + 1) + 0.5) * w, np.inf]
-    average.append(survival.surviving_information(edges, places * w, 1.0).mean())
+    average.append(information.surviving_information(edges, places * w, 1.0).mean())
 mean_information = pd.DataFrame({"width": widths, "J": average, "law": constant / widths})
 mean_information["tanh"] = np.tanh(mean_information.law)
 mean_information.iloc[::6].round(4)
@@ -660,7 +661,7 @@ assert abs(middle - 1).max() < 0.085
 
 # %%
 grids = [np.r_[-np.inf, (np.arange(-60, 60) + 0.5) * w, np.inf] for w in widths]
-mean_information["centre"] = [float(survival.surviving_information(edges, 0.0, 1.0)) for edges in grids]
+mean_information["centre"] = [float(information.surviving_information(edges, 0.0, 1.0)) for edges in grids]
 curves = [("J", "exact mean\nover places", 0.33, 0.45), ("tanh", "tanh(1.806 / w)", 5, 0.45)]
 curves += [("centre", "every mean\nat a centre", 1.3, 0.05), ("law", "1.806 / w", 1.2, 2.1)]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.4))
@@ -679,7 +680,7 @@ figures.save_figure(fig, "01b_mean_information", data=mean_information, rtol=1e-
 
 # %%
 w = np.array([2, 5, 10, 20])
-centred = [float(survival.surviving_information([-np.inf, -v / 2, v / 2, np.inf], 0.0, 1.0)) for v in w]
+centred = [float(information.surviving_information([-np.inf, -v / 2, v / 2, np.inf], 0.0, 1.0)) for v in w]
 auc = [stats.norm.cdf(1.2 * np.sqrt(j) / math.sqrt(2)) for j in (np.tanh(constant / w), np.array(centred))]
 pd.DataFrame({"cell width w": w, "AUC, means spread": auc[0], "AUC, every mean at a centre": auc[1]}).round(4)
 
@@ -692,7 +693,7 @@ pd.DataFrame({"cell width w": w, "AUC, means spread": auc[0], "AUC, every mean a
 rng, rows = np.random.default_rng(seed + 2), []
 for w in (20, 100, 1000, 10_000):
     distance = rng.uniform(0, w / 2, (400, 100))
-    share = np.sqrt(survival.surviving_information(sign, distance, 1.0).mean(1))
+    share = np.sqrt(information.surviving_information(sign, distance, 1.0).mean(1))
     rows.append((w, math.sqrt(constant / w), *np.quantile(share, [0.5, 0.1])))
 assert rows[0][2] > 0.95 * rows[0][1]
 assert rows[-1][2] < 1e-20
@@ -764,7 +765,7 @@ exercises.check("01b.2", answer)
 
 # %% tags=["solution"]
 places = np.linspace(0.05, 3, 2951)
-kept = [float(survival.surviving_information([-np.inf, -b, b, np.inf], 0.0, 1.0)) for b in places]
+kept = [float(information.surviving_information([-np.inf, -b, b, np.inf], 0.0, 1.0)) for b in places]
 print(f"J = {max(kept):.4f}, with the sign alone {2 / math.pi:.4f}")
 exercises.check("01b.2", places[np.argmax(kept)])
 

@@ -49,7 +49,7 @@ from matplotlib import pyplot as plt
 from scipy.special import expit
 from scipy.stats import norm
 
-from qmis_utils import attacks, calibrated, ensemble, figures, indicator, quantizers, weight_attacks
+from qmis_utils import attacks, ensemble, figures, indicators, quantizers
 
 figures.use_style()
 pd.set_option("display.max_colwidth", None)
@@ -232,8 +232,8 @@ for name, rule in quantizers.QUANTIZERS.items():
 
 # %%
 inputs = np.stack([x_pool[m] for m in spare_members])
-clip = calibrated.quantize_activation_clip(spare.weights[0], 4, inputs)
-gptq = calibrated.quantize_gptq(spare.weights[0], 4, inputs)
+clip = quantizers.quantize_activation_clip(spare.weights[0], 4, inputs)
+gptq = quantizers.quantize_gptq(spare.weights[0], 4, inputs)
 rows.append(describe("activation_clip_4", clip, 15, 4, "clip with least error of the layer's outputs", True))
 rows.append(describe("gptq_4", gptq, 15, 4, "as uniform_mse_4; errors made good column by column", True))
 
@@ -269,7 +269,7 @@ def all_attacks(name, members):
         "lira_offline": attacks.lira(pool, members, "offline"),
         "rmia": attacks.rmia(expit(pool), expit(held), members),
         "lira": attacks.lira(pool, members),
-        "regression": weight_attacks.weight_regression(small.vectors(), members),
+        "regression": attacks.regress_membership(small.vectors(), members),
     }
 
 
@@ -445,8 +445,8 @@ def losses_of(models, name, x, y):
 
 
 r = {
-    kind: [indicator.estimate(losses_of(spare, name, x_held, y_held), kind) for name in scores]
-    for kind in indicator.AGGREGATIONS
+    kind: [indicators.estimate_rate(losses_of(spare, name, x_held, y_held), kind) for name in scores]
+    for kind in indicators.AGGREGATIONS
 }
 
 # %% [markdown]
@@ -517,11 +517,11 @@ def survivals(name, draws=200):
     small = spare.quantize(name)
     held, pool = small.logits(x_held), small.logits(x_pool)
     return {
-        "rho": indicator.survival(held, full_held, draws=draws),
-        "rho_shape": indicator.survival(held, full_held, "rho_shape", draws),
-        "rho_pool": indicator.survival(pool, full_pool, "rho_shape", draws),
-        "rho_pc1": indicator.survival(held, full_held, "rho_pc1", draws),
-        "rho_w": indicator.survival(small.vectors(), spare.vectors(), draws=draws),
+        "rho": indicators.survival_rho(held, full_held, draws=draws),
+        "rho_shape": indicators.survival_rho(held, full_held, "rho_shape", draws),
+        "rho_pool": indicators.survival_rho(pool, full_pool, "rho_shape", draws),
+        "rho_pc1": indicators.survival_rho(held, full_held, "rho_pc1", draws),
+        "rho_w": indicators.survival_rho(small.vectors(), spare.vectors(), draws=draws),
     }
 
 
@@ -631,17 +631,17 @@ figures.save_figure(
 # from the bootstrap draws of the estimates, paired across quantizers.
 
 # %%
-signs = {a: indicator.resolved_pairs(t.to_numpy(), rng) for a, t in aucs.items()}
+signs = {a: indicators.resolved_pairs(t.to_numpy(), rng) for a, t in aucs.items()}
 n_pairs = len(scores) * (len(scores) - 1) // 2
 print(f"of {n_pairs} pairs are resolved:", {a: int(np.abs(s).sum()) // 2 for a, s in signs.items()})
 
 
 # %%
 def tau_row(label, estimates, larger_leaks):
-    tau = indicator.kendall_interval(estimates, signs["lira"], larger_leaks)
+    tau = indicators.kendall_interval(estimates, signs["lira"], larger_leaks)
     values = [e.value if larger_leaks else -e.value for e in estimates]
-    others = {a: indicator.kendall_resolved(values, s) for a, s in signs.items() if a != "lira"}
-    tau_b = indicator.kendall_b(values, auc.mean())
+    others = {a: indicators.kendall_resolved(values, s) for a, s in signs.items() if a != "lira"}
+    tau_b = indicators.kendall_b(values, auc.mean())
     return {"estimator": label, "tau": tau.value, "low": tau.low, "high": tau.high, "tau_b": tau_b} | others
 
 
@@ -660,21 +660,21 @@ taus.round(3)
 #
 # Rank is half the promise. Let $d'$ be the distance between the attacker's mean score IN and OUT, in standard
 # deviations of the score: for Gaussian scores the AUC is $\Phi(d'/\sqrt 2)$, with $\Phi$ the standard normal
-# distribution function (`attacks.gaussian_auc`). If quantization keeps a share $\rho$ of $d'$, then
-# $\mathrm{AUC}_q = \Phi(\rho\, \Phi^{-1}(\mathrm{AUC}_{fp}))$ (`attacks.survival_law`). It needs the full-precision AUC
+# distribution function (`indicators.gaussian_auc`). If quantization keeps a share $\rho$ of $d'$, then
+# $\mathrm{AUC}_q = \Phi(\rho\, \Phi^{-1}(\mathrm{AUC}_{fp}))$ (`indicators.survival_law`). It needs the full-precision AUC
 # once, and no attack on any quantized model.
 
 # %%
 _, auc_low, auc_high = (v.to_numpy() for v in intervals["lira"])
 law = pd.DataFrame({"quantizer": list(scores), "measured": auc.mean().to_numpy(), "low": auc_low, "high": auc_high})
-law["predicted"] = attacks.survival_law([e.value for e in rho], auc["fp32"].mean())
-law["pred_low"] = attacks.survival_law([e.low for e in rho], auc["fp32"].mean())
-law["pred_high"] = attacks.survival_law([e.high for e in rho], auc["fp32"].mean())
+law["predicted"] = indicators.survival_law([e.value for e in rho], auc["fp32"].mean())
+law["pred_low"] = indicators.survival_law([e.low for e in rho], auc["fp32"].mean())
+law["pred_high"] = indicators.survival_law([e.high for e in rho], auc["fp32"].mean())
 miss = (law.predicted - law.measured)[1:]
 print(
     f"rho:      median miss {miss.abs().median():.4f}, largest {miss.loc[miss.abs().idxmax()]:+.4f} ({law.quantizer[miss.abs().idxmax()]})"
 )
-by_pool = attacks.survival_law([e.value for e in rho_pool], auc["fp32"].mean())[1:] - law.measured[1:]
+by_pool = indicators.survival_law([e.value for e in rho_pool], auc["fp32"].mean())[1:] - law.measured[1:]
 print(
     f"rho_pool: median miss {by_pool.abs().median():.4f}, largest {by_pool.loc[by_pool.abs().idxmax()]:+.4f} ({law.quantizer[by_pool.abs().idxmax()]})"
 )
@@ -751,17 +751,17 @@ def study_pool(separation, pool_seed):
 # %%
 def estimators(spare, x, y, pool):
     values = {
-        k: [] for k in ("rho", "rho_pool", "rho_pc1", "rho_w", *(f"r, {kind}" for kind in indicator.AGGREGATIONS))
+        k: [] for k in ("rho", "rho_pool", "rho_pc1", "rho_w", *(f"r, {kind}" for kind in indicators.AGGREGATIONS))
     }
     full, full_pool = spare.logits(x), spare.logits(pool)
     for name in scores:
         small, losses = spare.quantize(name), losses_of(spare, name, x, y)
         for variant in ("rho", "rho_pc1"):
-            values[variant].append(indicator.survival(small.logits(x), full, variant, draws=1).value)
-        values["rho_pool"].append(indicator.survival(small.logits(pool), full_pool, "rho_shape", draws=1).value)
-        values["rho_w"].append(indicator.survival(small.vectors(), spare.vectors(), draws=1).value)
-        for kind in indicator.AGGREGATIONS:
-            values[f"r, {kind}"].append(-indicator.estimate(losses, kind, draws=1).value)
+            values[variant].append(indicators.survival_rho(small.logits(x), full, variant, draws=1).value)
+        values["rho_pool"].append(indicators.survival_rho(small.logits(pool), full_pool, "rho_shape", draws=1).value)
+        values["rho_w"].append(indicators.survival_rho(small.vectors(), spare.vectors(), draws=1).value)
+        for kind in indicators.AGGREGATIONS:
+            values[f"r, {kind}"].append(-indicators.estimate_rate(losses, kind, draws=1).value)
     names = list(scores)
     return values | {"sparsity": -described.loc[names, "zeros"], "bits": described.loc[names, "bits"]}
 
@@ -826,7 +826,7 @@ figures.save_figure(
 rng = np.random.default_rng(seed)
 pool_tau = {
     label: pd.DataFrame([
-        {k: indicator.kendall_resolved(np.asarray(v), indicator.resolved_pairs(a, rng)) for k, v in values.items()}
+        {k: indicators.kendall_resolved(np.asarray(v), indicators.resolved_pairs(a, rng)) for k, v in values.items()}
         for a, _, values in pools[label]
     ]) for label in pools
 }  # fmt: skip
@@ -999,7 +999,7 @@ answer = None  # a number
 exercises.check("02.2", answer)
 
 # %% tags=["solution"]
-answer = attacks.gaussian_auc(1.0)
+answer = indicators.gaussian_auc(1.0)
 exercises.check("02.2", answer)
 
 # %% [markdown]

@@ -49,7 +49,8 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from qmis_utils import attacks, figures, indicator, quantizers, run, study, study_tables
+from qmis_utils import attacks, figures, indicators, quantizers, run
+from qmis_utils.studies import synthetic, tables
 
 figures.use_style()
 
@@ -75,7 +76,7 @@ n_bootstrap: int = 2000  # draws over settings for means and verdicts
 # themselves.
 
 # %%
-settings = study.load_settings(settings_file)
+settings = synthetic.load_settings(settings_file)
 shown = "name split task n_pool dim hidden optimizer init granularity n_models white_box"
 pd.DataFrame([{key: getattr(s, key) for key in shown.split()} for s in settings]).set_index("name")
 
@@ -87,10 +88,10 @@ pd.DataFrame([{key: getattr(s, key) for key in shown.split()} for s in settings]
 
 # %%
 points = [{"setting": s, "draws": n_draws} for s in settings]
-results = run.sweep(study.evaluate, points)
-study_tables.complete(results, settings)
+results = run.sweep(synthetic.evaluate, points)
+tables.complete(results, settings)
 attacked = sum(s.n_models for s in settings)
-print(f"{len(settings)} settings, {len(study.QUANTIZER_SET)} quantizers, {attacked} attack models")
+print(f"{len(settings)} settings, {len(synthetic.QUANTIZER_SET)} quantizers, {attacked} attack models")
 
 # %% [markdown]
 # ### What there is to find
@@ -111,7 +112,7 @@ found.T.round(3)
 # black-box reference, the regression on weights as the white-box one, and look at all others in section 3.
 
 # %%
-strongest = found.loc[list(study_tables.BLACK_BOX)].idxmax()
+strongest = found.loc[list(tables.BLACK_BOX)].idxmax()
 print(strongest.value_counts().to_string())
 print("regression below LiRA in:", *found.columns[found.loc["regression"] < found.loc["lira"]])
 REFERENCE = {"black": "lira", "white": "regression"}
@@ -124,11 +125,11 @@ REFERENCE = {"black": "lira", "white": "regression"}
 # %%
 def winners(result):
     """Return the black-box attack with the largest mean AUC on each quantizer."""
-    mean = [result["auc"][attack].mean(axis=0) for attack in study_tables.BLACK_BOX]
-    return np.array(study_tables.BLACK_BOX)[np.argmax(mean, axis=0)]
+    mean = [result["auc"][attack].mean(axis=0) for attack in tables.BLACK_BOX]
+    return np.array(tables.BLACK_BOX)[np.argmax(mean, axis=0)]
 
 
-won = pd.DataFrame([winners(r) for r in results], index=[s.name for s in settings], columns=study.QUANTIZER_SET)
+won = pd.DataFrame([winners(r) for r in results], index=[s.name for s in settings], columns=synthetic.QUANTIZER_SET)
 won.apply(pd.Series.value_counts, axis=1).fillna(0).astype(int)
 
 # %% [markdown]
@@ -192,7 +193,7 @@ null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"
 # of the draws.
 
 # %%
-tau = study_tables.tau_table(results, settings)
+tau = tables.tau_table(results, settings)
 tau = tau[tau.resolved >= least_resolved].dropna(subset="tau")  # an experiment that resolves little cannot judge
 print(f"{len(tau)} rows; settings that count: {tau.groupby('attack').setting.nunique().to_dict()}")
 
@@ -264,7 +265,7 @@ def paired(threat):
     wide = rows.pivot(index="setting", columns="estimator", values="tau")
     others = [name for name in judge[threat].index[:8] if name != recommended[threat]]
     gaps = {name: (wide[recommended[threat]] - wide[name]).to_numpy() for name in others}
-    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], study_tables.mean_interval(d, n_bootstrap),
+    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], tables.mean_interval(d, n_bootstrap),
                          strict=True)), "won": (d > 0).mean(), "settings": len(d)} for name, d in gaps.items()}).T  # fmt: skip
 
 
@@ -283,9 +284,9 @@ paired("white").round(3)
 also = [a for a in tau.attack.unique() if a not in REFERENCE.values()]
 threat_of = tau.drop_duplicates("attack").set_index("attack").threat
 kept_names = [*dict.fromkeys([*recommended.values(), "function error", "weight error"])]
-more = pd.concat([study_tables.summarise(tau[(tau.attack == a) & tau.estimator.isin(kept_names)], results, settings,
+more = pd.concat([tables.summarise(tau[(tau.attack == a) & tau.estimator.isin(kept_names)], results, settings,
                                          {threat_of[a]: a}, n_bootstrap) for a in also])  # fmt: skip
-summary = pd.concat([study_tables.summarise(tau, results, settings, REFERENCE, n_bootstrap), more], ignore_index=True)
+summary = pd.concat([tables.summarise(tau, results, settings, REFERENCE, n_bootstrap), more], ignore_index=True)
 
 # %% [markdown]
 # One line an attack and estimator; `least` is the worst setting.
@@ -339,10 +340,10 @@ def cautious(threat, widen):
     for setting, result in zip(settings, results, strict=True):
         if setting.split == "judge" and REFERENCE[threat] in result["auc"]:
             per_target, rng = result["auc"][REFERENCE[threat]], np.random.default_rng(setting.seed)
-            signs = indicator.resolved_pairs(per_target, rng, widen=widen)
+            signs = indicators.resolved_pairs(per_target, rng, widen=widen)
             share = np.abs(signs[np.triu_indices(len(signs), 1)]).mean()
             if share >= least_resolved:
-                taus.append(float(indicator.kendall_resolved(result["value"][recommended[threat]], signs)))
+                taus.append(float(indicators.kendall_resolved(result["value"][recommended[threat]], signs)))
                 shares.append(share)
     return {"mean": np.mean(taus), "least": min(taus), "resolved": np.mean(shares), "settings": len(taus)}
 
@@ -362,8 +363,8 @@ wider.round(3)
 # between settings; a fixed order learnt elsewhere cannot get them right.
 
 # %%
-names = np.array(study.QUANTIZER_SET)
-first, second = np.nonzero(np.triu(study_tables.hard_pairs(results, REFERENCE["black"])))
+names = np.array(synthetic.QUANTIZER_SET)
+first, second = np.nonzero(np.triu(tables.hard_pairs(results, REFERENCE["black"])))
 print(f"{len(first)} of {len(names) * (len(names) - 1) // 2} pairs are hard for the black box, among them")
 print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], strict=True)))
 
@@ -373,8 +374,8 @@ print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], 
 
 # %%
 chosen = [r for s, r in zip(settings, results, strict=True) if s.split == "choose"]
-hard_there = study_tables.hard_pairs(chosen, REFERENCE["black"])
-pd.Series({name: study_tables.hard_tau(name, results, settings, REFERENCE["black"], hard_there)
+hard_there = tables.hard_pairs(chosen, REFERENCE["black"])
+pd.Series({name: tables.hard_tau(name, results, settings, REFERENCE["black"], hard_there)
            for name in judge["black"].index[:6]}).round(3)  # fmt: skip
 
 # %% [markdown]
@@ -475,10 +476,10 @@ figures.save_figure(
 
 # %%
 again = [(k, replace(s, seed=s.seed + 1000 * k)) for k in range(1, n_seeds + 1) for s in settings if s.split == "judge"]
-repeats = run.sweep(study.repeat, [{"setting": s, "reference": REFERENCE} for _, s in again])
+repeats = run.sweep(synthetic.repeat, [{"setting": s, "reference": REFERENCE} for _, s in again])
 for (_, setting), result in zip(again, repeats, strict=True):
     rng = np.random.default_rng(setting.seed)
-    result["signs"] = {attack: indicator.resolved_pairs(auc, rng) for attack, auc in result["auc"].items()}
+    result["signs"] = {attack: indicators.resolved_pairs(auc, rng) for attack, auc in result["auc"].items()}
 
 # %% [markdown]
 # The same $\tau$ over resolved pairs, seed by seed; seed 0 is the run above. As there, a run counts if it resolves enough.
@@ -487,7 +488,7 @@ for (_, setting), result in zip(again, repeats, strict=True):
 runs = [tau.assign(seed=0)[["seed", "split", "setting", "attack", "estimator", "tau"]]]
 for (k, setting), result in zip(again, repeats, strict=True):
     for attack, signs in result["signs"].items():
-        taus = {name: float(indicator.kendall_resolved(v, signs)) for name, v in result["value"].items()}
+        taus = {name: float(indicators.kendall_resolved(v, signs)) for name, v in result["value"].items()}
         if np.abs(signs[np.triu_indices(len(signs), 1)]).mean() >= least_resolved:
             runs.append(pd.DataFrame({"seed": k, "split": setting.split, "setting": setting.name, "attack": attack,
                                       "estimator": taus.keys(), "tau": taus.values()}))  # fmt: skip
@@ -537,7 +538,7 @@ within[within["count"] > 1].groupby(["attack", "estimator"])["std"].mean().unsta
 by_setting = seeds[seeds.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
 ahead = (by_setting[recommended["black"]] - by_setting["function error"]).to_numpy()
 print("{} minus function error: {:+.3f} [{:+.3f}, {:+.3f}]".format(recommended["black"], ahead.mean(),
-                                                                  *study_tables.mean_interval(ahead, n_bootstrap)))  # fmt: skip
+                                                                  *tables.mean_interval(ahead, n_bootstrap)))  # fmt: skip
 
 # %% [markdown]
 # Each row is a judging setting, each mark a seed, for the recommended numbers.
@@ -574,8 +575,8 @@ of_r.sort_values("mean", ascending=False)
 # estimator among them alone, and among the others.
 
 # %%
-regime = study_tables.regime_table(results, settings, best_r)
-print(f"{regime['n r > 3'].sum()} of {len(settings) * len(study.QUANTIZER_SET)} quantizers lie inside the regime")
+regime = tables.regime_table(results, settings, best_r)
+print(f"{regime['n r > 3'].sum()} of {len(settings) * len(synthetic.QUANTIZER_SET)} quantizers lie inside the regime")
 regime.round(2)
 
 # %% [markdown]
@@ -591,7 +592,7 @@ regime.round(2)
 # 1)$ to the full-precision signals ($v$ the model-to-model variance on held-out inputs) and runs the attack on them.
 
 # %%
-laws = study_tables.law_table(results, settings)
+laws = tables.law_table(results, settings)
 print(f"{len(laws)} predictions over {laws.setting.nunique()} settings")
 laws.groupby(["attack", "law"]).miss.describe()[["count", "mean", "50%", "min", "max"]].round(3)
 
@@ -603,7 +604,7 @@ laws.groupby(["attack", "law"]).miss.describe()[["count", "mean", "50%", "min", 
 # %%
 def law_quality(part):
     misses = [group.abs().to_numpy() for _, group in part.miss.groupby(part.setting)]
-    low, high = study_tables.bootstrap_settings(misses, lambda few: np.median(np.concatenate(few)), n_bootstrap)
+    low, high = tables.bootstrap_settings(misses, lambda few: np.median(np.concatenate(few)), n_bootstrap)
     slope = np.polyfit(part.predicted, part.measured, 1)[0] if part.predicted.std() > 0 else np.nan
     r2 = 1 - (part.miss**2).sum() / ((part.measured - part.measured.mean()) ** 2).sum()
     worst = part.miss.loc[part.miss.abs().idxmax()]
@@ -668,7 +669,7 @@ figures.save_figure(
 # would use both, which is the attack `combined` of section 3; `rho_w` ranks as that one does too.
 
 # %%
-both = study_tables.threat_table(results, settings, REFERENCE)
+both = tables.threat_table(results, settings, REFERENCE)
 focus_names = ["fp32", "sign", "ternary_33", "ternary_90"]
 both[both.quantizer.isin(focus_names)].pivot(index="setting", columns="quantizer", values=["black", "white"]).round(3)
 
@@ -712,9 +713,9 @@ print(f"{len(budget_settings)} settings; models {model_budgets}; held-out record
 
 # %%
 points = [{"setting": s, "models": model_budgets, "heldout": heldout_budgets} for s, _ in budget_settings]
-curves = run.sweep(study.budget_curve, points)
+curves = run.sweep(synthetic.budget_curve, points)
 budget = pd.DataFrame([
-    (setting.name, kind, size, name, indicator.kendall_resolved(values, result["signs"]["lira"]))
+    (setting.name, kind, size, name, indicators.kendall_resolved(values, result["signs"]["lira"]))
     for (setting, result), rows in zip(budget_settings, curves, strict=True) for kind, size, name, values in rows
 ], columns=["setting", "budget", "size", "estimator", "tau"])  # fmt: skip
 budget.groupby(["budget", "size", "estimator"]).tau.mean().unstack().round(3)
@@ -773,10 +774,8 @@ figures.save_figure(
 # What each number costs, in models trained and training steps, for a setting of default length.
 
 # %%
-default = study.Setting("default")
-cost = pd.Series(
-    {name: study_tables.models_needed(name, default.n_indicator) for name in few} | {"the attack itself": 512}
-)
+default = synthetic.Setting("default")
+cost = pd.Series({name: tables.models_needed(name, default.n_indicator) for name in few} | {"the attack itself": 512})
 pd.DataFrame({"models": cost, "model-steps": cost * default.steps})
 
 # %% [markdown]
@@ -792,7 +791,7 @@ def point(models, x, y, x_out, y_out, members):
     """Return accuracy, LiRA AUC, and the AUC's bootstrap draws over targets, paired by their seed."""
     aucs = attacks.auc(attacks.lira(attacks.signal(models.logits(x), y, "binary"), members), members)
     draws = attacks.bootstrap(aucs, np.random.default_rng(0))
-    return study.utility(models.logits(x_out), y_out, "binary").mean(), aucs.mean(), draws
+    return synthetic.utility(models.logits(x_out), y_out, "binary").mean(), aucs.mean(), draws
 
 
 # %% [markdown]
@@ -805,7 +804,7 @@ def stop_early(setting):
     """Return name -> point for full precision after each training length, and for the quantizers after the longest."""
     early = {}
     for steps in matched_steps:
-        data, models, _, _ = study.prepare(replace(setting, steps=steps, n_models=matched_models))
+        data, models, _, _ = synthetic.prepare(replace(setting, steps=steps, n_models=matched_models))
         early[f"{steps} step{'s' * (steps > 1)}"] = point(models, *data)
     return early, {name: point(models.quantize(name), *data) for name in quantizers.PAPER_SET}
 
@@ -885,7 +884,7 @@ relative = np.array([(r["auc"]["lira"].mean(axis=0) - 0.5) / (r["auc"]["lira"][:
 features = ["bits", "code entropy", "sparsity"]
 values = {name: np.mean([np.abs(r["value"][name]) for r in results], axis=0) for name in features}
 low, median, high = np.quantile(relative, [0.25, 0.5, 0.75], axis=0)
-bits = pd.DataFrame({"quantizer": study.QUANTIZER_SET, **values, "relative_auc": median, "low": low, "high": high})
+bits = pd.DataFrame({"quantizer": synthetic.QUANTIZER_SET, **values, "relative_auc": median, "low": low, "high": high})
 bits.set_index("quantizer").round(2)
 
 # %%
@@ -925,7 +924,7 @@ def over_seeds(function, among=settings):
 
 
 # %%
-at = {name: i for i, name in enumerate(study.QUANTIZER_SET)}
+at = {name: i for i, name in enumerate(synthetic.QUANTIZER_SET)}
 paper = [at[name] for name in quantizers.PAPER_SET]
 
 
@@ -987,7 +986,7 @@ inner = [i for i in paper if i != at["fp32"]]
 def paper_tau(attack):
     """Return a function of a result: tau of the features over the paper's set."""
     square = np.ix_(inner, inner)
-    return lambda r: [indicator.kendall_resolved(r["value"][f][inner], r["signs"][attack][square]) for f in features]
+    return lambda r: [indicators.kendall_resolved(r["value"][f][inner], r["signs"][attack][square]) for f in features]
 
 
 in_paper = pd.DataFrame(over_seeds(paper_tau("lira")), columns=features)
@@ -1002,14 +1001,14 @@ pd.DataFrame({"from outputs": in_paper.mean(), "from weights": in_weights.mean()
 
 # %%
 judging = [r for s, r in zip(settings, results, strict=True) if s.name in judged]
-study_tables.extreme_agreement(judging, few).round(2)
+tables.extreme_agreement(judging, few).round(2)
 
 # %% [markdown]
 # Without full precision and 8 bits the least private is a real question:
 
 # %%
 trivial = ("fp32", "uniform_8")
-extremes = study_tables.extreme_agreement(judging, [*few, "function error"], without=trivial)
+extremes = tables.extreme_agreement(judging, [*few, "function error"], without=trivial)
 extremes.round(2)
 
 # %% [markdown]
@@ -1018,7 +1017,7 @@ extremes.round(2)
 
 # %%
 white_judging = [r for s, r in zip(settings, results, strict=True) if s.white_box and s.split == "judge"]
-white_extremes = study_tables.extreme_agreement(white_judging, few, REFERENCE["white"], trivial)
+white_extremes = tables.extreme_agreement(white_judging, few, REFERENCE["white"], trivial)
 white_extremes.round(2)
 
 # %% [markdown]
@@ -1029,7 +1028,7 @@ white_extremes.round(2)
 # %%
 def verdict(claim, values, bar=0.0):
     values = np.asarray(values, float)
-    low, high = study_tables.mean_interval(values, n_bootstrap, most=1 if bar else 2)
+    low, high = tables.mean_interval(values, n_bootstrap, most=1 if bar else 2)
     word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
     return {"claim": claim, "verdict": word, "estimate": values.mean(), "low": low, "high": high, "bar": bar,
             "settings": len(values)}  # fmt: skip

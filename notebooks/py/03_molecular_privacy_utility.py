@@ -53,7 +53,9 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from scipy import stats
 from sklearn.linear_model import Ridge
 
-from qmis_utils import attacks, embeddings, ensemble, figures, heads, indicator, molecules, quantizers, run
+from qmis_utils import attacks, ensemble, figures, indicators, molecules, quantizers, run
+from qmis_utils.molecules import embeddings
+from qmis_utils.studies import molecular
 
 figures.use_style()
 pd.set_option("display.max_colwidth", None)  # claims are shown whole
@@ -117,7 +119,7 @@ pd.Series(cleaned.attrs["report"])
 # %%
 table = {"smiles_column": smiles_column, "label_column": label_column, "task_kind": task_kind,
          "max_molecules": max_molecules, "seed": seed}  # fmt: skip
-frames = {task: heads.load_table(task, **table) for task in tasks}
+frames = {task: molecules.load_table(task, **table) for task in tasks}
 origin = {frame.attrs["name"]: task for task, frame in frames.items()}
 DRAWN = list(origin)[: max(1, min(5, 20 // len(representations)))]  # what fits into a figure; tables hold all
 
@@ -222,7 +224,7 @@ print(f"{len(pool)} molecules in the pool, {len(test)} in the test set, {len(sha
 
 # %%
 table["test_fraction"] = test_fraction
-prepared = [heads.prepare(task, name, **table) for task in frames for name in representations]
+prepared = [molecular.prepare(task, name, **table) for task in frames for name in representations]
 settings = {(s.name, s.representation): s for s in prepared}
 KEY = ["task", "representation"]
 extent = {key: {"pool": len(s.x), "test": len(s.x_test), "columns": s.x.shape[1]} for key, s in settings.items()}
@@ -311,10 +313,10 @@ blind.round(3)
 # %%
 training = table | {"steps": steps}
 jobs = {key: training | {"task": origin[s.name], "representation": s.representation, "fingerprint": s.fingerprint,
-                         "embedder": heads.own_embedder(s.representation)} for key, s in settings.items()}  # fmt: skip
+                         "embedder": molecular.own_embedder(s.representation)} for key, s in settings.items()}  # fmt: skip
 grid = {"widths": widths, "decays": decays}
-scores = run.sweep(heads.validate, [job | grid for job in jobs.values()], cluster)
-chosen = {key: heads.choose(score, **grid) for key, score in zip(settings, scores, strict=True)}
+scores = run.sweep(molecular.validate, [job | grid for job in jobs.values()], cluster)
+chosen = {key: molecular.choose(score, **grid) for key, score in zip(settings, scores, strict=True)}
 
 # %% [markdown]
 # The best score of each width, AUROC or $R^2$ by the kind of task, and what the rule takes:
@@ -339,7 +341,7 @@ validation.assign(chosen=[f"width {width}, decay {decay:g}" for width, decay in 
 first, key = prepared[0], next(iter(settings))
 n_heads = len(np.array_split(np.arange(n_models), n_groups)[0])
 rng = np.random.default_rng([seed, 0])
-members = heads.draw_members(n_heads, len(first.x), rng)
+members = molecular.draw_members(n_heads, len(first.x), rng)
 spare_members = ensemble.random_halves(n_indicator, len(first.x), rng)
 print(f"{n_heads} heads; a molecule is in {members.sum(axis=0).min()} to {members.sum(axis=0).max()} of them")
 
@@ -349,7 +351,7 @@ print(f"{n_heads} heads; a molecule is in {members.sum(axis=0).min()} to {member
 
 # %%
 width, decay = chosen[key]
-trained = heads.train(first, np.vstack([members, spare_members]), decay, 100 * seed, width, steps)
+trained = molecular.train(first, np.vstack([members, spare_members]), decay, 100 * seed, width, steps)
 models, spare = trained[:n_heads], trained[n_heads:]
 print(f"{', '.join(key)}: {len(models)} heads of {models.vectors().shape[1]:,} weights each")
 
@@ -360,7 +362,7 @@ print(f"{', '.join(key)}: {len(models)} heads of {models.vectors().shape[1]:,} w
 # records (`online_fixed`), as the attack's authors advise.
 
 # %%
-TASK = heads.TASK[first.kind]  # "binary" or "regression"
+TASK = molecular.TASK[first.kind]  # "binary" or "regression"
 signals = attacks.signal(models.logits(first.x), first.y, TASK)
 scores = attacks.lira(signals, members, "online_fixed")
 found = attacks.auc(scores, members)
@@ -383,7 +385,7 @@ print("AUC under permuted membership: {:.3f} [{:.3f}, {:.3f}]".format(*attacks.m
 small = models.quantize("ternary_90")
 small_signals = attacks.signal(small.logits(first.x), first.y, TASK)
 small_auc = attacks.auc(attacks.lira(small_signals, members, "online_fixed"), members)
-rho = indicator.survival(spare.quantize("ternary_90").logits(first.x), spare.logits(first.x), "rho_shape", n_draws)
+rho = indicators.survival_rho(spare.quantize("ternary_90").logits(first.x), spare.logits(first.x), "rho_shape", n_draws)
 print(f"ternary_90: LiRA AUC {small_auc.mean():.3f}; rho_pool {rho.value:.2f} [{rho.low:.2f}, {rho.high:.2f}]")
 
 # %% [markdown]
@@ -395,11 +397,11 @@ print(f"ternary_90: LiRA AUC {small_auc.mean():.3f}; rho_pool {rho.value:.2f} [{
 # computing time goes. Points know nothing of each other, so a killed run resumes and a cluster may do them in any order.
 
 # %%
-NAMES = heads.NAMES
+NAMES = molecular.NAMES
 sizes = {"n_models": n_models, "n_groups": n_groups, "n_indicator": n_indicator, "n_draws": n_draws}
 points = [job | sizes | {"group": group, "width": chosen[key][0], "decay": chosen[key][1]}
           for key, job in jobs.items() for group in range(n_groups)]  # fmt: skip
-flat = run.sweep(heads.evaluate_group, points, cluster)
+flat = run.sweep(molecular.evaluate_group, points, cluster)
 results = {key: flat[i * n_groups : (i + 1) * n_groups] for i, key in enumerate(jobs)}
 print(f"{len(flat)} groups, {len(NAMES)} quantizers, {n_models * len(jobs):,} attacked heads")
 
@@ -540,7 +542,7 @@ def utility_draws(key, change=None):
     usable = [pick for pick in picks if len(np.unique(s.y_test[pick])) > 1]  # a draw of one class has no AUROC
     flat = outputs.reshape(-1, m)
     flat = flat if change is None else change(flat, s.y_test)
-    draws = [heads.utility(flat[:, pick], s.y_test[pick], s.kind) for pick in usable[:n_draw]]
+    draws = [molecular.utility(flat[:, pick], s.y_test[pick], s.kind) for pick in usable[:n_draw]]
     return pd.DataFrame(np.reshape(draws, (-1, len(NAMES), outputs.shape[1])).mean(axis=2), columns=NAMES)
 
 
@@ -734,7 +736,7 @@ figures.save_figure(
 # %%
 regressions = [key for key, s in settings.items() if s.kind == "regression"]
 if regressions:
-    after = sum(utility_draws(key, heads.recalibrate) for key in regressions)
+    after = sum(utility_draws(key, molecular.recalibrate) for key in regressions)
     kept["recalibrated"] = after.div(above["regression"]["fp32"], axis=0)
 
 # %% [markdown]
@@ -787,9 +789,9 @@ assert np.allclose(stretched, moved, rtol=1e-4, atol=1e-4)
 # each gives its own $\tau$, and the intervals are over groups.
 
 # %%
-INDICATORS = ["rho_pool", "rho", "rho_w", *(f"r, {how}" for how in indicator.AGGREGATIONS)]
+INDICATORS = ["rho_pool", "rho", "rho_w", *(f"r, {how}" for how in indicators.AGGREGATIONS)]
 per_head = {key: np.concatenate([r["auc"] for r in group], axis=1).T for key, group in results.items()}
-signs = {key: indicator.resolved_pairs(auc, np.random.default_rng(seed)) for key, auc in per_head.items()}
+signs = {key: indicators.resolved_pairs(auc, np.random.default_rng(seed)) for key, auc in per_head.items()}
 print(f"resolved pairs: {sum(np.abs(np.triu(s)).sum() for s in signs.values()):.0f} in {len(signs)} settings")
 
 
@@ -819,7 +821,7 @@ def agreement(key):
     candidates["non-zeros"] = np.array([r["nonzero"] for r in results[key]])
     for name, values in candidates.items():
         for group, value in enumerate(values):
-            tau, tau_b = indicator.kendall_resolved(value, signs[key]), indicator.kendall_b(value, measured)
+            tau, tau_b = indicators.kendall_resolved(value, signs[key]), indicators.kendall_b(value, measured)
             yield *key, name, group, tau, tau_b
 
 
@@ -1043,7 +1045,7 @@ def exposure_table(task):
 
 
 exposed = pd.concat([exposure_table(task) for task in origin], ignore_index=True)
-exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).unstack().map(heads.advantage).round(2)
+exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).unstack().map(molecular.advantage).round(2)
 
 # %% [markdown]
 # These are quantiles of the advantage over molecules, in full precision: compare the median molecule with the last hundredth,
@@ -1056,7 +1058,7 @@ exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).uns
 cast = exposed[exposed.task.isin(DRAWN)].sort_values("picked", ascending=False)
 cast = cast.groupby("task", sort=False).head(10 // len(DRAWN))  # ten molecules in all
 cast = cast.sort_values("task", key=lambda c: c.map(list(origin).index), kind="stable").reset_index(drop=True)
-cast = cast.assign(advantage=heads.advantage(cast.judged)).drop(columns=["picked", "zeros", "exposure"])
+cast = cast.assign(advantage=molecular.advantage(cast.judged)).drop(columns=["picked", "zeros", "exposure"])
 cast[["task", "smiles", "y", "family", "similarity", "gap", "advantage"]].round(2)
 
 
@@ -1067,7 +1069,7 @@ def as_given(frame):
     return pd.DataFrame({"task": frame.attrs["name"], "row": frame.row, "label": label, "smiles": frame.smiles})
 
 
-everyone = exposed.assign(advantage=heads.advantage(exposed.judged)).drop(columns=["picked", "zeros", "exposure"])
+everyone = exposed.assign(advantage=molecular.advantage(exposed.judged)).drop(columns=["picked", "zeros", "exposure"])
 everyone = everyone.sort_values(["task", "advantage"], ascending=[True, False])
 listed = everyone if any(task.startswith("csv:") for task in tasks) else cast
 listed = pd.concat([as_given(frame) for frame in frames.values()]).merge(listed, on=["task", "smiles"], how="right")
@@ -1138,7 +1140,7 @@ for key in settings:
     picked = exposures(key, even)
     top = picked >= np.quantile(picked, 0.9)
     for name in NAMES:
-        judged = heads.advantage(exposures(key, odd, name))
+        judged = molecular.advantage(exposures(key, odd, name))
         shield.append((*key, name, judged[top].mean(), judged.mean()))
 shield = pd.DataFrame(shield, columns=[*KEY, "quantizer", "top_tenth", "all"])
 shield.groupby("quantizer", sort=False)[["top_tenth", "all"]].mean().round(3)
@@ -1391,7 +1393,7 @@ for kind, part in judged.groupby("kind", sort=False):
 # %%
 def tenth_draws(part):
     """Return the advantage against the most exposed tenth less that against all molecules of a task, then its draws."""
-    picked, faced = part.picked.to_numpy(), heads.advantage(part.zeros.to_numpy())
+    picked, faced = part.picked.to_numpy(), molecular.advantage(part.zeros.to_numpy())
     picks = np.random.default_rng(seed).integers(len(part), size=(n_groups * n_draws, len(part)))
     picks = np.vstack([np.arange(len(part)), picks])
     top = picked[picks] >= np.quantile(picked[picks], 0.9, axis=1, keepdims=True)

@@ -57,11 +57,13 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from qmis_utils import attacks, ensemble, families, figures, heads, numerics, quantizers, security, study
-from qmis_utils.boundary_attacks import label_distance
-from qmis_utils.calibrated import quantize_activation_clip, quantize_gptq
-from qmis_utils.learned_attacks import classify
-from qmis_utils.weight_attacks import weight_regression
+from qmis_utils import attacks, ensemble, figures, quantizers
+from qmis_utils.attacks.boundary import label_distance
+from qmis_utils.attacks.learned import classify
+from qmis_utils.attacks.weights import regress_membership
+from qmis_utils.quantizers.data_aware import quantize_activation_clip, quantize_gptq
+from qmis_utils.studies import molecular, synthetic
+from qmis_utils.theory import numerics, security
 
 figures.use_style()
 
@@ -117,7 +119,7 @@ n_repeats: int = 4  # further draws of pools, initialisations and memberships
 COSTLY = ["quantile", "trajectory", "label_only", "label_only_boundary", "adversarial_distance"]
 catalogue = pd.DataFrame([
     (name, f.access, f.shadows, f.adaptive, f.trained(n_costly if name in COSTLY else n_models), f.queries,
-     not {"x_out", "losses_out"}.isdisjoint(f.needs), f.source) for name, f in families.FAMILIES.items()
+     not {"x_out", "losses_out"}.isdisjoint(f.needs), f.source) for name, f in attacks.ATTACKS.items()
 ], columns=["attack", "access", "shadows", "adaptive", "models", "queries", "population", "source"])  # fmt: skip
 catalogue.set_index("attack")
 
@@ -460,8 +462,8 @@ figures.save_figure(
 
 # %%
 coin_key = ("coin flips, n 10", "2 words")
-balanced = families.Evidence(inside, games[coin_key].losses)
-leaky_scores = np.round(families.FAMILIES["lira_offline"].run(balanced)[:2], 9)
+balanced = attacks.Evidence(inside, games[coin_key].losses)
+leaky_scores = np.round(attacks.ATTACKS["lira_offline"].run(balanced)[:2], 9)
 _, *leaked = judge("lira_offline", leaky_scores, 1)
 print("balanced columns: {:.3f} [{:.3f}, {:.3f}]".format(*leaked), f"exact Delta {games[coin_key].exact:.3f}")
 
@@ -509,7 +511,7 @@ def pool_game(rng, n=64, d=64, rows=48):
     pool, members = rng.normal(size=(2 * n, d)), ensemble.random_halves(rows, 2 * n, rng)
     theta = members @ pool / n
     losses = ((theta**2).sum(1)[:, None] - 2 * theta @ pool.T + (pool**2).sum(1)) / 2
-    scores = families.FAMILIES["lira_fixed"].run(families.Evidence(members, losses, task="binary"))
+    scores = attacks.ATTACKS["lira_fixed"].run(attacks.Evidence(members, losses, task="binary"))
     return attacks.advantage(scores, members).mean()
 
 
@@ -552,7 +554,7 @@ class Setting(NamedTuple):
     steps: int
 
 
-def synthetic(separation, seed):
+def mixture(separation, seed):
     rng = np.random.default_rng([seed, int(separation)])
     means = rng.normal(size=(8, dim)) * separation / np.sqrt(dim)
     mode = rng.integers(8, size=2 * n_pool)
@@ -566,20 +568,22 @@ def synthetic(separation, seed):
 
 
 # %%
-def molecular(table, seed):
+def molecule_pool(table, seed):
     order = np.random.default_rng(seed).permutation(len(table.x))
     own, others = order[: len(order) // 2], order[len(order) // 2 : 2 * (len(order) // 2)]
-    return Setting(table.x[own], table.y[own], table.x[others], table.y[others], heads.TASK[table.kind], molecule_steps)
+    return Setting(
+        table.x[own], table.y[own], table.x[others], table.y[others], molecular.TASK[table.kind], molecule_steps
+    )
 
 
 tables = {
-    task: heads.prepare(task, how, max_molecules=max_molecules, seed=seed) for task, how in representations.items()
+    task: molecular.prepare(task, how, max_molecules=max_molecules, seed=seed) for task, how in representations.items()
 }
 
 
 def draw_settings(seed):
-    drawn = {"easy": synthetic(12.0, seed), "hard": synthetic(4.0, seed)}
-    return drawn | {task: molecular(table, seed) for task, table in tables.items()}
+    drawn = {"easy": mixture(12.0, seed), "hard": mixture(4.0, seed)}
+    return drawn | {task: molecule_pool(table, seed) for task, table in tables.items()}
 
 
 settings = draw_settings(seed)
@@ -594,7 +598,7 @@ pd.DataFrame({key: (*s.x.shape, len(s.x_out), s.task) for key, s in settings.ite
 # %%
 def train(setting, n, init_seed=0, init="shared", lr=1e-2):
     """Train n models on random halves of a setting's pool; return them with their membership."""
-    members = heads.draw_members(n, len(setting.x), np.random.default_rng([seed, init_seed, n]))
+    members = molecular.draw_members(n, len(setting.x), np.random.default_rng([seed, init_seed, n]))
     models = ensemble.train(setting.x, setting.y, members, task=setting.task, hidden=(32,), steps=setting.steps,
                             init=init, seed=init_seed, lr=lr, chunk=16)  # fmt: skip
     return models, members
@@ -602,7 +606,7 @@ def train(setting, n, init_seed=0, init="shared", lr=1e-2):
 
 def observe(setting, models, members, name="fp32", shadows=None):
     shadows = shadows and models.quantize(shadows)
-    return families.observe(models.quantize(name), setting.x, setting.y, members, setting.x_out, setting.y_out, shadows)
+    return attacks.observe(models.quantize(name), setting.x, setting.y, members, setting.x_out, setting.y_out, shadows)
 
 
 # %% [markdown]
@@ -649,7 +653,7 @@ def targets(name, seen):
 def attack(name, seen):
     """Run a family, once on each evidence. Return its scores and the evidence they belong to."""
     part = targets(name, seen)
-    return families.FAMILIES[name].run(part), part
+    return attacks.ATTACKS[name].run(part), part
 
 
 # %% [markdown]
@@ -660,7 +664,7 @@ def attack(name, seen):
 def show(*wanted, seen=evidence["hard", names[-2]]):
     for name in wanted:
         scores, part = attack(name, seen)
-        found = attacks.advantage_held_out(scores, part.members, families.FAMILIES[name].shadows)
+        found = attacks.advantage_held_out(scores, part.members, attacks.ATTACKS[name].shadows)
         print(f"{name:26s} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]")
 
 
@@ -742,7 +746,7 @@ for key in ("hard", "BBB_Martins"):
 # over models, calibrated as LiRA.
 
 # %%
-show("weight_regression", "influence")
+show("regress_membership", "influence")
 
 # %% [markdown]
 # With an initialisation of its own for each model, hidden units have no common order, and weights cannot be compared.
@@ -750,7 +754,7 @@ show("weight_regression", "influence")
 
 # %%
 scattered = observe(settings["hard"], *train(settings["hard"], n_models, init="random"), names[-2])
-show("lira_fixed", "weight_regression", "weight_regression_aligned", "influence", "influence_aligned", seen=scattered)
+show("lira_fixed", "regress_membership", "weight_regression_aligned", "influence", "influence_aligned", seen=scattered)
 
 # %% [markdown]
 # ## 8 · Every attack against every quantizer
@@ -765,7 +769,7 @@ def report(key, name, family, seen):
     """Return one row of the table, the scores, and the null's AUC with its half width."""
     scores, part = attack(family, seen)
     dealt = attacks.permuted(part.members, np.random.default_rng(seed))
-    rule = families.FAMILIES[family]
+    rule = attacks.ATTACKS[family]
     null = attacks.auc(rule.run(part.relabel(dealt)) if rule.shadows else scores, dealt)
     found, models = attacks.advantage_held_out(scores, part.members, rule.shadows), rule.trained(len(part.members))
     row = (key, name, family, attacks.auc(scores, part.members).mean(), found.value, found.low, found.high, np.nan,
@@ -779,8 +783,8 @@ def report(key, name, family, seen):
 # %%
 reported = {
     (key, name, family): report(key, name, family, seen)
-    for (key, name), seen in evidence.items() for family in families.FAMILIES
-    if key in table_settings and families.defined(family, seen) and not family.endswith("aligned")
+    for (key, name), seen in evidence.items() for family in attacks.ATTACKS
+    if key in table_settings and not attacks.ATTACKS[family].lacks(seen) and not family.endswith("aligned")
 }  # fmt: skip
 network_rows = pd.DataFrame([row for row, _, _ in reported.values()], columns=exact_rows.columns)
 len(network_rows)
@@ -836,7 +840,7 @@ beyond[~beyond.attack.str.startswith("lira")].round(3)
 
 # %%
 def worth(setting, models):
-    return study.utility(models.logits(setting.x_out), setting.y_out, setting.task).mean()
+    return synthetic.utility(models.logits(setting.x_out), setting.y_out, setting.task).mean()
 
 
 useful = pd.DataFrame({
@@ -879,13 +883,13 @@ pd.DataFrame({key: (steps, worth(settings[key], models), useful.loc[key, names[-
 # %%
 def at_equal_utility(key, family):
     _, models, members = early[key]
-    pair = [attacks.advantage_held_out(families.FAMILIES[family].run(seen), seen.members)
+    pair = [attacks.advantage_held_out(attacks.ATTACKS[family].run(seen), seen.members)
             for seen in (observe(settings[key], models, members), evidence[key, names[-1]])]  # fmt: skip
     return pair[0].value, pair[1].value, *t_interval(pair[0].per_target - pair[1].per_target)
 
 
 matched = pd.DataFrame([(key, family, *at_equal_utility(key, family))
-                        for family in ("lira_fixed", "weight_regression") for key in settings],
+                        for family in ("lira_fixed", "regress_membership") for key in settings],
                        columns=["setting", "attack", "stopped", names[-1], "more", "low", "high"])  # fmt: skip
 matched.round(3)
 
@@ -906,7 +910,7 @@ matched.round(3)
 table = pd.concat([exact_rows, network_rows], ignore_index=True)
 shown = table.assign(label=table.setting + "\n" + table.quantizer)
 twins = {"max_confidence", "modified_entropy", "entropy", "label_only"}
-order = ["likelihood_ratio", *(f for f in families.FAMILIES if not f.endswith("aligned") and f not in twins)]
+order = ["likelihood_ratio", *(f for f in attacks.ATTACKS if not f.endswith("aligned") and f not in twins)]
 
 
 # %% [markdown]
@@ -956,7 +960,7 @@ figures.save_figure(
 # the weights.
 
 # %%
-WATCHED = ["loss", "lira_fixed", "label_only_boundary", "weight_regression"]
+WATCHED = ["loss", "lira_fixed", "label_only_boundary", "regress_membership"]
 
 
 def drawn_again(again):
@@ -967,8 +971,8 @@ def drawn_again(again):
             models, members = train(setting, n_models, init_seed=1000 * again)
             for name in names:
                 seen = observe(setting, models, members, name)
-                for family in (f for f in WATCHED if families.defined(f, seen)):
-                    rule, part = families.FAMILIES[family], targets(family, seen)
+                for family in (f for f in WATCHED if not attacks.ATTACKS[f].lacks(seen)):
+                    rule, part = attacks.ATTACKS[family], targets(family, seen)
                     found = attacks.advantage_held_out(rule.run(part), part.members, rule.shadows)
                     rows.append((again, key, name, family, found.value, found.low, found.high))
     return rows
@@ -1032,7 +1036,7 @@ figures.save_figure(
 # above the threshold: further left it would be noise.
 
 # %%
-CURVE = ["lira_fixed", "rmia", "difficulty", "loss", "weight_regression"]
+CURVE = ["lira_fixed", "rmia", "difficulty", "loss", "regress_membership"]
 
 
 def roc_band(scores, members, grid, rng, draws=100):
@@ -1110,7 +1114,7 @@ def in_group(key, family, models):
     """Return the AUC of a family against each model of a group whose other models are the shadows."""
     seen = evidence[key, names[-2]].take(models)
     seen = seen.records(attacks.enough_shadows(seen.members, 4))
-    return attacks.auc(families.FAMILIES[family].run(seen), seen.members)
+    return attacks.auc(attacks.ATTACKS[family].run(seen), seen.members)
 
 
 def with_budget(key, family, k):
@@ -1190,7 +1194,7 @@ def answer(question, gains):
 
 # %%
 def auc_of(family, seen):
-    return attacks.auc(families.FAMILIES[family].run(seen), seen.members)
+    return attacks.auc(attacks.ATTACKS[family].run(seen), seen.members)
 
 
 # %% [markdown]
@@ -1230,7 +1234,7 @@ def codebook_numbers(models, name):
 # %%
 def from_codebook(key, name, members=None):
     models, own = trained[key]
-    return weight_regression(codebook_numbers(models, name), own if members is None else members, (1.0,))
+    return regress_membership(codebook_numbers(models, name), own if members is None else members, (1.0,))
 
 
 # %% [markdown]
@@ -1263,7 +1267,7 @@ def stacked(members, *scores):
 
 # %%
 def added(key, members):
-    own = families.FAMILIES["lira_fixed"].run(observe(settings[key], trained[key][0], members, "lloyd_2"))
+    own = attacks.ATTACKS["lira_fixed"].run(observe(settings[key], trained[key][0], members, "lloyd_2"))
     return stacked(members, own, from_codebook(key, "lloyd_2", members)) - stacked(members, own)
 
 
@@ -1279,7 +1283,7 @@ answer("null: codebook adds to LiRA, dealt lists", {key: added(key, members) for
 # %%
 def together(key, members):
     """Return what both versions give beyond full precision alone, and beyond the quantized model alone."""
-    pair = [families.FAMILIES["lira_fixed"].run(evidence[key, name].relabel(members)) for name in (names[0], names[-2])]
+    pair = [attacks.ATTACKS["lira_fixed"].run(evidence[key, name].relabel(members)) for name in (names[0], names[-2])]
     both, full, alone = stacked(members, *pair), *(stacked(members, scores) for scores in pair)
     return both - full, both - alone
 
@@ -1610,7 +1614,7 @@ mistake("shifted non-members", attacks.auc(together, is_member), attacks.auc(see
 
 # %%
 seen = evidence["hard", names[-2]]
-one_sided = families.FAMILIES["lira_offline"].run(seen)
+one_sided = attacks.ATTACKS["lira_offline"].run(seen)
 mistake("two-sided offline LiRA", attacks.auc(abs(one_sided - 0.5), seen.members), attacks.auc(one_sided, seen.members))
 
 # %% [markdown]
@@ -1763,9 +1767,9 @@ if as_written:
 # %%
 if as_written:
     sparse = network_rows[network_rows.quantizer == "ternary_90"].set_index(["setting", "attack"])
-    on_outputs = sparse.drop(["weight_regression", "influence"], level="attack").groupby("setting").advantage.max()
-    white = sparse.xs("weight_regression", level="attack")
-    assert (strongest[strongest.quantizer == "ternary_90"].attack == "weight_regression").all()
+    on_outputs = sparse.drop(["regress_membership", "influence"], level="attack").groupby("setting").advantage.max()
+    white = sparse.xs("regress_membership", level="attack")
+    assert (strongest[strongest.quantizer == "ternary_90"].attack == "regress_membership").all()
     assert (on_outputs / white.advantage).round(1).between(0.4, 0.8).all()
     assert (matched[(matched.setting != "FreeSolv") | (matched.attack == "lira_fixed")].low > 0).all()
     assert (matched.more > 0).all()
@@ -1790,7 +1794,7 @@ if as_written:
         network_rows[network_rows.attack == name].advantage.to_numpy() for name in ("label_only_boundary", "label_only")
     )
     assert (noise < walk)[walk > 0.1].all()
-    calibrated_best = by_attack[["lira_fixed", "weight_regression"]].max(axis=1)
+    calibrated_best = by_attack[["lira_fixed", "regress_membership"]].max(axis=1)
     assert (calibrated_best > by_attack.label_only_boundary.fillna(0)).all()
     assert t_interval(walks["hard"])[1] > 0 > t_interval(walks["BBB_Martins"])[1]
     assert max(gain.mean() for gain in walks.values()) < 0.04
@@ -1798,7 +1802,7 @@ if as_written:
     on_sparse = spread[spread.quantizer == "ternary_90"].pivot(
         index=["run", "setting"], columns="attack", values="advantage"
     )
-    assert (on_sparse.idxmax(axis=1) == "weight_regression").all()
+    assert (on_sparse.idxmax(axis=1) == "regress_membership").all()
 
 # %% [markdown]
 # ## Limits

@@ -1,0 +1,159 @@
+"""Per-record scores from the outputs of shadow models: LiRA, RMIA, and calibration by difficulty.
+
+Scores are (M, N): one per target model and pool record, higher = more likely a member of that model. Every model is
+the target in turn and the others are its shadows (leave-one-out).
+"""
+
+import numpy as np
+from scipy.special import ndtr
+
+VARIANTS = ("online", "online_fixed", "offline", "offline_fixed")
+
+
+def signal(logits, y, task):
+    """Turn outputs into the per-record statistic that LiRA models as Gaussian.
+
+    Parameters: ``logits`` (M, N) or (M, N, C), ``y`` (N,) labels, ``task`` "binary", "multiclass" or "regression".
+    Returns (M, N) float64: the log-odds of the true label (Carlini et al. 2022, arXiv 2112.03570, section V), or the
+    signed residual for regression. Raises ValueError for an unknown task.
+    """
+    z, y = np.asarray(logits, np.float64), np.asarray(y)
+    if task == "binary":
+        return np.where(y > 0.5, z, -z)
+    if task == "regression":
+        return z - y
+    if task == "multiclass":
+        own = np.arange(z.shape[-1]) == y[:, None]
+        others = np.where(own, -np.inf, z)
+        return z[:, np.arange(len(y)), y.astype(int)] - np.logaddexp.reduce(others, axis=-1)
+    raise ValueError(f"task must be 'binary', 'multiclass' or 'regression'; got {task!r}")
+
+
+def signal_loss(signals, task):
+    """Return the loss (M, N) that signals stand for: cross-entropy, or squared error for regression."""
+    return np.square(signals) if task == "regression" else np.logaddexp(0, -signals)
+
+
+def _leave_one_out(values, group):
+    """Return mean, sum of squares and count of each record's group, the target's own entry left out; each (M, N)."""
+    inside = np.where(group, values, 0.0)
+    count = group.sum(axis=0) - group
+    mean = (inside.sum(axis=0) - inside) / np.maximum(count, 1)
+    squares = np.square(inside).sum(axis=0) - np.square(inside) - count * np.square(mean)
+    return mean, np.maximum(squares, 0.0), count
+
+
+def _variances(squares, count, fixed):
+    """Estimate variances per record, or pool them over the records ("fixed": for few shadows)."""
+    if fixed:
+        degrees = np.maximum(count - 1, 0).sum(axis=1, keepdims=True)
+        return np.broadcast_to(squares.sum(axis=1, keepdims=True) / np.maximum(degrees, 1), squares.shape)
+    return squares / np.maximum(count - 1, 1)
+
+
+def lira(signals, members, variant="online", shadows=None):
+    """Score every record of every target with the likelihood-ratio attack, leave-one-out.
+
+    Parameters
+    ----------
+    signals : array (M, N)
+        ``signal`` of each model on the pool, quantized as the target is.
+    members : bool array (M, N)
+        True where the record was in the model's training set. The target's own row is never used to calibrate it.
+    variant : str
+        "online" compares Gaussian fits of IN and OUT signals per record; "offline" is the one-sided tail probability
+        under the OUT fit (for signals that grow with membership: not for signed residuals); "_fixed" pools the
+        variance over records, for few shadows.
+    shadows : array (M, N), optional
+        Signals that calibrate the attack, if others than ``signals``: full-precision shadows of a quantized target.
+
+    Returns
+    -------
+    array (M, N)
+        Log-likelihood ratio (online; 0 separates), or Phi of the standardised signal (offline).
+
+    Raises
+    ------
+    ValueError
+        For an unknown variant, shapes that disagree, or a record with fewer than three IN or OUT models.
+
+    Notes
+    -----
+    Carlini et al. (2022), arXiv 2112.03570, algorithm 1 and the one-sided offline test of section VI.
+    """
+    signals, members = np.asarray(signals, np.float64), np.asarray(members, bool)
+    reference = signals if shadows is None else np.asarray(shadows, np.float64)
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
+    if signals.shape != members.shape or reference.shape != members.shape:
+        raise ValueError(f"signals {signals.shape}, shadows {reference.shape}, members {members.shape} must agree")
+    if min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) < 3:
+        raise ValueError("every record needs at least three IN and three OUT models: train more (a larger n_models)")
+    centre = reference.mean(axis=0)  # keeps the sums of squares well conditioned
+    reference, target = reference - centre, signals - centre
+    fixed = variant.endswith("_fixed")
+    out_mean, out_squares, out_count = _leave_one_out(reference, ~members)
+    tiny = 1e-12 * max(reference.var(), 1e-300)  # equal signals (a broken model) must give equal scores, not NaN
+    out_var = _variances(out_squares, out_count, fixed) + tiny
+    if variant.startswith("offline"):
+        return ndtr((target - out_mean) / np.sqrt(out_var))
+    in_mean, in_squares, in_count = _leave_one_out(reference, members)
+    in_var = _variances(in_squares, in_count, fixed) + tiny
+    return 0.5 * (
+        np.square(target - out_mean) / out_var - np.square(target - in_mean) / in_var + np.log(out_var / in_var)
+    )
+
+
+def rmia(likelihood, population, members, gamma=1.0):
+    """Score records by the robust membership inference attack, online, leave-one-out.
+
+    Parameters
+    ----------
+    likelihood, population : array (M, N) and (M, Z)
+        Probability that each model gives to the label of each pool record, and of each of Z population records that
+        no model trained on (references that trained on them would make scores tie).
+    members : bool array (M, N)
+        True where the record was in the model's training set; the target's own row is left out of p(x).
+    gamma : float
+        Threshold of the pairwise likelihood ratio.
+
+    Returns
+    -------
+    array (M, N)
+        Share of population records z with [p(x|target)/p(x)] / [p(z|target)/p(z)] >= gamma, in [0, 1].
+
+    Notes
+    -----
+    Zarifzadeh, Liu and Shokri (2024), arXiv 2312.03262, equation 4; p(x) averages the IN and the OUT models.
+    """
+    likelihood, population = (np.maximum(np.asarray(a, np.float64), 1e-30) for a in (likelihood, population))
+    members = np.asarray(members, bool)
+    mean_in, mean_out = (_leave_one_out(likelihood, group)[0] for group in (members, ~members))
+    ratio = likelihood / ((mean_in + mean_out) / 2)
+    others = (population.sum(axis=0) - population) / (len(population) - 1)
+    ratio_z = np.sort(population / others, axis=1)
+    counts = [np.searchsorted(z, x / gamma, side="right") for z, x in zip(ratio_z, ratio, strict=True)]
+    return np.array(counts) / ratio_z.shape[1]
+
+
+def difficulty_calibrated(scores, members, shadows=None):
+    """Subtract from each score the mean score of the record under the other models that did not train on it.
+
+    Parameters: ``scores`` (M, N) of any attack, ``members`` (M, N), ``shadows`` (M, N) the scores that calibrate, if
+    others. Returns (M, N); what all models add to a record's score cancels exactly. Watson et al. (2022), arXiv
+    2111.08440. Raises ValueError where a record has no such model.
+    """
+    reference, outside = scores if shadows is None else shadows, ~members
+    others = outside.sum(axis=0) - outside
+    if others.min() < 1:
+        raise ValueError("every record needs two models that did not train on it: train more (a larger n_models)")
+    kept = np.where(outside, reference, 0.0)
+    return scores - (kept.sum(axis=0) - kept) / others
+
+
+def against(shadows, released, attack):
+    """Run a leave-one-out attack on each released model, a row, among the shadow rows of the others."""
+    if np.array_equal(shadows, released):
+        return attack(released)
+    rows = np.eye(len(released), dtype=bool)[:, :, None]
+    return np.array([attack(np.where(row, released, shadows))[target] for target, row in enumerate(rows)])

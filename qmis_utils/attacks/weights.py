@@ -1,0 +1,135 @@
+"""Attacks on released weights: regression of membership, influence of a record, and the alignment of hidden units.
+
+``weights`` are (M, P), scores (M, N) as in ``attacks``. Models of one initialisation can be compared weight by weight;
+others only after ``align``.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from qmis_utils import ensemble
+from qmis_utils.attacks.judging import auc, halves
+from qmis_utils.attacks.scores import against, lira
+
+
+def _left_out_predictions(weights, members, penalties):
+    """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
+
+    One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N). Rounded to nine
+    digits: where all models release the same, predictions tie, and errors of leaving one out must not tell.
+    """
+    w, y = np.asarray(weights, np.float64), np.asarray(members, bool) * 2.0 - 1
+    w = w - w.mean(axis=0)
+    gram = w @ w.T
+    values, vectors = np.linalg.eigh(gram)
+    for penalty in np.asarray(penalties) * max(np.trace(gram) / len(w), 1e-300):
+        shrink = np.maximum(values, 0) / (np.maximum(values, 0) + penalty)
+        hat = (vectors * shrink) @ vectors.T + 1 / len(w)  # the intercept is not penalised
+        leverage = np.diag(hat)[:, None]
+        yield np.round((hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9), 9)
+
+
+def ridge_penalty(weights, members, penalties):
+    """Return the penalty whose leave-one-out predictions of membership have the largest mean AUC.
+
+    Not the least squared error, which can take a larger penalty than the attack wants: predictions that hardly leave
+    zero miss little, and order the records less well.
+    """
+    aucs = [auc(fit, members).mean() for fit in _left_out_predictions(weights, members, penalties)]
+    return penalties[int(np.argmax(aucs))]
+
+
+def regress_membership(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)):
+    """Score records by regressing membership on the released weights, leave-one-out (white box).
+
+    Parameters: ``weights`` (M, P) of each model, ``members`` (M, N); ``penalties`` ridge penalties relative to the
+    mean squared norm of the centred weights. Of several, each target takes the one that suits the *other* half of the
+    models: chosen on all, it could read the target's own membership, if only a little; that needs four models.
+    Returns (M, N): the membership of each record in each model as predicted from all *other* models.
+    """
+    if len(penalties) == 1:
+        return next(_left_out_predictions(weights, members, penalties))
+    weights, members = np.asarray(weights), np.asarray(members)
+    scores = np.empty(members.shape)
+    for targets, others in halves(len(members), 4):
+        best = ridge_penalty(weights[others], members[others], penalties)
+        scores[targets] = next(_left_out_predictions(weights, members, (best,)))[targets]
+    return scores
+
+
+def influence_score(weights, gradients, penalty=1e-2):
+    """Score records by the whitened influence of each record on the weights (white box, no membership used).
+
+    Parameters: ``weights`` (M, P); ``gradients`` (N, P) of each record's loss at the mean model; ``penalty`` added to
+    the covariance of the weights over models, relative to its mean eigenvalue on the models' span.
+    Returns (M, N): -(theta - mean)' (C + penalty I)^-1 gradient, the first-order log-likelihood ratio of a shift along
+    the record's gradient (Sablayrolles et al. 2019, arXiv 1908.11229; Leemann et al. 2023, arXiv 2306.07273).
+    """
+    w = np.asarray(weights, np.float64)
+    w = w - w.mean(axis=0)
+    gram = w @ w.T
+    ridge = penalty * max(np.trace(gram) / len(w), 1e-300)
+    projected = w @ np.asarray(gradients, np.float64).T  # (M, N)
+    # Woodbury: W (W'W + ridge I)^-1 G' = (W W' + ridge I)^-1 W G'
+    return -np.linalg.solve(gram + ridge * np.eye(len(w)), projected)
+
+
+def align(models, reference=0):
+    """Permute the hidden units of every model onto those of one of them; every model stays the same function.
+
+    Parameters: ``models`` (M) with hidden layers, ``reference`` the index of the one. Returns an Ensemble. Layers are
+    matched from the input on by their incoming weights, then with the outgoing ones until nothing moves: the weight
+    matching of Ainsworth et al. (2023), arXiv 2209.04836, algorithm 1. Membership is not used.
+    """
+    layers = [torch.cat([w, b[..., None]], dim=2).double().cpu().numpy() for w, b in
+              zip(models.weights, models.biases, strict=True)]  # fmt: skip
+    for model in range(len(models)):
+        own, home = ([layer[at] for layer in layers] for at in (model, reference))
+        for sweep in range(20):  # enough: each sweep brings the models nearer, and most need two or three
+            moves = [_match(own, home, layer, outgoing=sweep > 0) for layer in range(len(own) - 1)]
+            if sweep and not any(moves):
+                break
+    tensors = [torch.as_tensor(layer, dtype=torch.float32, device=models.device) for layer in layers]
+    return replace(models, weights=tuple(t[..., :-1] for t in tensors), biases=tuple(t[..., -1] for t in tensors))
+
+
+def _match(own, home, layer, outgoing):
+    """Permute the units of one hidden layer of ``own``, in place, onto those of ``home``; say whether any moved."""
+    similarity = home[layer] @ own[layer].T
+    if outgoing:
+        similarity += home[layer + 1][:, :-1].T @ own[layer + 1][:, :-1]
+    order = linear_sum_assignment(similarity, maximize=True)[1]
+    own[layer][:] = own[layer][order]
+    own[layer + 1][:, :-1] = own[layer + 1][:, order]
+    return (order != np.arange(len(order))).any()
+
+
+def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
+    """Score by regressing membership on released weights (``regress_membership``): white box, shadows.
+
+    The penalty for a target is chosen on the shadows of the other half of the models. For models of one
+    initialisation; else ``evidence.aligned()``.
+    """
+    own, shadows = (e.models.vectors() for e in (evidence, evidence.reference))
+    members, scores = evidence.members, np.empty(evidence.members.shape)
+    for targets, others in halves(len(members), 4):
+        best = ridge_penalty(shadows[others], members[others], penalties)
+        attack = partial(regress_membership, members=members, penalties=(best,))
+        scores[targets] = against(shadows, own, attack)[targets]
+    return scores
+
+
+def influence(evidence):
+    """Score by the whitened influence of a record on the weights, calibrated by LiRA: white box, shadows.
+
+    Sablayrolles et al. (2019), arXiv 1908.11229; Suri et al. (2024), arXiv 2406.11544; ``weight_attacks``.
+    """
+    own, shadows = (
+        influence_score(e.models.vectors(), ensemble.record_gradients(e.models, e.x, e.y))
+        for e in (evidence, evidence.reference)
+    )
+    return lira(own, evidence.members, shadows=shadows)

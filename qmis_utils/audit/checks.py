@@ -1,0 +1,160 @@
+"""What is checked before an audit starts: options, records, models, and that no record is on both sides."""
+
+import hashlib
+import math
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch.nn.parameter import is_lazy
+
+from qmis_utils.audit.modules import did_you_mean
+from qmis_utils.ensemble import TASKS
+from qmis_utils.quantizers.rules import QUANTIZERS
+
+OVERLAP = 0.1  # share of held-out records found among the members from which on nothing is reported
+NEAR = 1e-3  # a record this close to a member, in usual distances between records, is its copy (half precision is)
+DIRECTIONS = 8  # random directions in which nearness is judged: all axes would take minutes for images
+
+
+def check_options(options):
+    """Check the options of an audit, name -> value; ValueError naming the first that is wrong and what is valid."""
+    valid = {
+        "loss": (callable, 'a function such as nn.CrossEntropyLoss(reduction="none")'),
+        "task": (lambda v: v is None or (isinstance(v, str) and v in TASKS), f"one of {TASKS} or None"),
+        "n_shadows": (_whole(2), "at least 2, a whole number"),
+        "granularity": (lambda v: isinstance(v, str) and v in ("tensor", "row"), "'tensor' or 'row'"),
+        "embeddings": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
+        "batch_size": (_whole(1), "at least 1, a whole number"),
+        "tolerance": (_finite, "a finite number, the utility one may lose"),
+        "draws": (_whole(20), "at least 20, a whole number"),
+        "seed": (_whole(0), "at least 0, a whole number"),
+        "title": (lambda v: isinstance(v, str), "text"),
+    }
+    for name, (holds, words) in valid.items():
+        if not holds(options[name]):
+            raise ValueError(f"{name} must be {words}; got {options[name]!r}")
+
+
+def _whole(least):
+    return lambda value: isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def _finite(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def texts(given, name, example):
+    """Return a text or an iterable of texts as a list; ValueError naming the option for anything else."""
+    try:
+        found = [given] if isinstance(given, str) else list(given)
+    except TypeError:
+        found = [None]
+    if not all(isinstance(text, str) for text in found):
+        raise ValueError(f"{name} must be a list of texts, such as {example}; got {given!r}")
+    return found
+
+
+def quantizer_names(given):
+    """Return the quantizers to compare, full precision first; ValueError for a name that is none."""
+    names = texts(given, "quantizers", ["uniform_4", "sign"])
+    for name in names:
+        if name not in QUANTIZERS:
+            raise ValueError(
+                f"unknown quantizer {name!r}{did_you_mean(name, QUANTIZERS)}; valid: {', '.join(QUANTIZERS)}"
+            )
+    if set(names) <= {"fp32"}:
+        raise ValueError("quantizers must name at least one rule besides fp32")
+    return list(dict.fromkeys(["fp32", *names]))
+
+
+def memberships(trained_on, model, n_members):
+    """Return which members each model was trained on, a bool array, or None if that is not given."""
+    if trained_on is None:
+        return None
+    if not isinstance(model, list | tuple):
+        raise ValueError("trained_on belongs to a list of models; leave it out for one model or a training function")
+    try:
+        given = np.asarray(trained_on)
+    except ValueError:  # rows of different lengths
+        given = np.empty(0)
+    if given.shape != (len(model), n_members):
+        raise ValueError(
+            "trained_on must have a row per model and a column per member, "
+            f"{(len(model), n_members)}; got {given.shape or type(trained_on).__name__}"
+        )
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError(
+            "trained_on must hold True and False, or 1 and 0: a probability says not who was trained on what"
+        )
+    return given.astype(bool)
+
+
+def check_module(module):
+    """Check that a module's parameters have shapes; ValueError if some wait for a first batch."""
+    if waiting := [name for name, weight in module.named_parameters() if is_lazy(weight)]:
+        raise ValueError(f"parameter {waiting[0]!r} has no shape yet: pass one batch through the model first")
+
+
+def records(data, role):
+    """Return checked (inputs, labels) tensors; floating numbers become float32."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            f"{role} must be a pair (inputs, labels), arrays or tensors of all records; got {type(data).__name__}"
+        )
+    try:
+        x, y = (a.detach() if isinstance(a, torch.Tensor) else torch.as_tensor(np.asarray(a)) for a in data)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{role} must hold arrays of numbers: {error}") from None
+    x, y = (a.float() if a.is_floating_point() or a.dtype == torch.bool else a for a in (x, y))
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if x.ndim < 1 or y.ndim != 1 or len(x) != len(y) or len(x) < 2:
+        shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
+        raise ValueError(f"{role}: give at least two records, inputs (n, ...) and labels (n,); got {shapes}")
+    if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
+        raise ValueError(f"{role} hold NaN or infinity")
+    return x, y
+
+
+def copies(members, heldout):
+    """Return the number of held-out records that are copies of members, if only nearly, and of repeated members."""
+    kinds = [f"{tuple(x.shape[1:])} of {x.dtype}" for x in (members, heldout)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"a member's inputs are {kinds[0]}, a held-out record's {kinds[1]}: they must agree")
+    inside = set(_hashes(members))
+    exact = np.array([digest in inside for digest in _hashes(heldout)])
+    leaked = int((exact | _near(members, heldout)).sum())
+    if leaked > OVERLAP * len(heldout):
+        kind = "exact copies" if leaked == exact.sum() else "copies, exact or but for rounding,"
+        raise ValueError(
+            f"{leaked} of {len(heldout)} held-out records are {kind} of members: give data that no model saw"
+        )
+    return leaked, len(members) - len(inside)
+
+
+def _hashes(x):
+    rows = x.reshape(len(x), -1).contiguous().view(torch.uint8).cpu().numpy()
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+
+def _near(members, heldout):
+    """Tell for each held-out record whether it lies much closer to a member than records usually lie to each other."""
+    if not members.is_floating_point():
+        return np.zeros(len(heldout), bool)  # codes and tokens: one step apart is another record
+    inside, outside = _projected(members, heldout)
+    trees = [cKDTree(np.unique(points, axis=0)) for points in (inside, outside)]
+    if min(tree.n for tree in trees) < 2:
+        return np.zeros(len(heldout), bool)
+    usual = max(np.median(tree.query(tree.data, 2)[0][:, 1]) for tree in trees)  # one side may repeat itself
+    return trees[0].query(outside)[0] < NEAR * usual
+
+
+def _projected(*groups):
+    """Return each group of records in a few random directions, every feature in units of its spread."""
+    groups = [x.detach().reshape(len(x), -1).cpu() for x in groups]
+    std, mean = torch.std_mean(groups[0], dim=0, correction=0)
+    width, rng = len(mean), np.random.default_rng(0)
+    directions = np.eye(width) if width <= DIRECTIONS else rng.normal(size=(width, DIRECTIONS))
+    scaled = torch.from_numpy(directions) / torch.where(std > 0, std, 1).double()[:, None]
+    return [torch.cat([(part - mean).double() @ scaled for part in x.split(1024)]).numpy() for x in groups]

@@ -1,0 +1,37 @@
+"""A number with its interval, and the bootstrap that pairs the draws of all quantizers."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Hold an estimate: ``value``, its interval ``low``-``high``, the bootstrap ``draws``, and the noise floor.
+
+    ``noise_floor`` is the value of r that pure sampling noise gives (0 for correlations).
+    """
+
+    value: float
+    low: float
+    high: float
+    noise_floor: float
+    draws: np.ndarray
+
+
+def from_draws(value, draws, noise_floor=0.0):
+    known = draws[~np.isnan(draws)]
+    # a draw may be infinite (equal codewords): take order statistics, never a mean of two draws
+    low, high = np.quantile(known, [0.025, 0.975], method="inverted_cdf") if known.size else (np.nan, np.nan)
+    return Estimate(float(value), float(low), float(high), noise_floor, draws)
+
+
+@lru_cache(maxsize=8)  # equal seeds pair the draws of all quantizers, so most calls ask for the last ones again
+def multiplicities(sizes, draws, seed):
+    """Draw how often a bootstrap of each set of a size takes each of its elements: (draws, size) counts per set."""
+    rng = np.random.default_rng(seed)
+    counts = [rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(float) for n in sizes]
+    for array in counts:
+        array.setflags(write=False)
+    return counts

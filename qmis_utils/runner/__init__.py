@@ -1,0 +1,1 @@
+"""Notebooks run by papermill, sweeps, and the files of figures: no science."""

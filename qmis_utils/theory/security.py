@@ -1,0 +1,350 @@
+"""Exact membership inference security of small algorithms, and the bounds that hold for all of them.
+
+Every engine returns ``insecurity``, Delta_n = TV(law(theta_hat, Z_1), law(theta_hat) x P), so that
+``mis = 1 - insecurity`` and the best attack has accuracy ``(1 + insecurity) / 2``. Entropies, rates and
+logarithms are natural. With ``log=True`` the engines stay accurate where Delta_n is far below 1e-100.
+"""
+
+import math
+
+import numpy as np
+from scipy import special
+from scipy.integrate import tanhsinh
+from scipy.optimize import elementwise
+
+from qmis_utils.theory.numerics import (
+    LEGENDRE,
+    LOG_2PI,
+    capped,
+    check_n,
+    check_number,
+    check_problem,
+    check_probs,
+    count_vectors,
+    log_interval,
+    log_multinomial,
+    safe_log,
+)
+
+WIDEST = 1e12  # beyond cells of this width (in sd of the mean) the doubles around an integrand's peak are too coarse
+NARROWEST = 5e-5  # cells narrower than this (in sd of the mean) change log Delta_n by less than 4e-10
+LEGENDRE_64 = np.polynomial.legendre.leggauss(64)
+
+
+# --- Gaussian mean on a grid -------------------------------------------------------------------------------------
+
+
+def _log_outside(lo, hi):
+    return np.logaddexp(special.log_ndtr(lo), special.log_ndtr(-hi))
+
+
+def gaussian_mean_insecurity(n, step, mean, sigma=1.0, log=False):
+    """Compute the exact insecurity of a Gaussian mean rounded to a grid.
+
+    theta_hat is the multiple of `step` nearest to the mean of n samples of N(mean, sigma^2). For each cell the
+    samples that make it likelier form one interval, and the covariance of the two events follows from Plackett's
+    identity, an integral without cancellation.
+
+    Args:
+        n: training-set size, a whole number >= 1 (arrays broadcast with step, mean and sigma).
+        step: spacing of the grid, > 0, in the units of the data.
+        mean: mean of the data.
+        sigma: standard deviation of the data, > 0.
+        log: return the natural logarithm.
+
+    Returns:
+        Delta_n, a float or an array of the broadcast shape; error of log Delta_n about 1e-9 + 1e-14 |log Delta_n|.
+
+    Raises:
+        ValueError: for n < 1 or not whole, step <= 0, sigma <= 0, a value that is not finite, or a step above
+            ``WIDEST`` sigma / sqrt(n).
+
+    Source: QMIS statements 1, 6 and 10.
+
+    >>> round(gaussian_mean_insecurity(100, 0.5, 0.12, log=True), 3)
+    -4.291
+    """
+    if any(np.ndim(a) for a in (n, step, mean, sigma)):
+        points = np.broadcast(n, step, mean, sigma)
+        values = [gaussian_mean_insecurity(*point, log=log) for point in points]
+        return np.reshape(values, points.shape)
+    n, sigma = check_n(n), check_number("sigma", sigma, positive=True)
+    step, mean = check_number("step", step, positive=True), check_number("mean", mean)
+    # The remainder is exact in floating point: a mean far from zero costs no digits.
+    offset, scale = math.remainder(mean, step), math.sqrt(n) / sigma
+    width = step * scale
+    if not width <= WIDEST:
+        raise ValueError(f"step must be at most {WIDEST:g} sigma / sqrt(n), got {step!r}")
+    if n > 1 and width < NARROWEST:
+        return capped(math.log(_gaussian_channel(1 / math.sqrt(n), 1)), log)
+    if n == 1:
+        return capped(_log_single_sample(width, offset * scale), log)
+    lo, hi, home = _grid_cells(step, offset, scale)
+    return capped(_log_grid_insecurity(lo, hi, home, width, 1 / math.sqrt(n)), log)
+
+
+def _grid_cells(step, offset, scale):
+    """Cell edges lo, hi in sd of the mean, for every cell that matters to 1e-15, and which cell is home."""
+    near = scale * (step / 2 - abs(offset))
+    reach = math.sqrt(near**2 + 90) / scale  # exp(-45): below rounding even against the factor n^(-1/2) of Delta_n
+    k = np.arange(-math.floor((reach - offset) / step + 0.5), math.floor((reach + offset) / step + 0.5) + 1)
+    k = k if k.size else np.zeros(1)
+    return scale * ((k - 0.5) * step - offset), scale * ((k + 0.5) * step - offset), k == 0
+
+
+def _log_single_sample(width, offset):
+    """n = 1: Delta = sum_k P_k (1 - P_k). In narrow cells sum_k P_k^2 is, up to exp(-(pi / width)^2), the mean over
+    the place of the grid: the chance that N(0, 2) falls within a triangular window of half-base `width`."""
+    if width < 0.5:
+        same = math.erf(width / 2) + 2 / (width * math.sqrt(math.pi)) * math.expm1(-(width**2) / 4)
+        return math.log1p(-same)
+    lo, hi, _ = _grid_cells(width, offset, 1.0)
+    return special.logsumexp(log_interval(lo, hi) + _log_outside(lo, hi))
+
+
+def _log_grid_insecurity(lo, hi, home, width, rho):
+    """Sum over cells of Cov(1[x_- < X < x_+], 1[lo < T < hi]) with corr(X, T) = rho, T the standardised mean."""
+    s = math.sqrt((1 - rho) * (1 + rho))
+    half, centre = width / (2 * s), (lo + hi) / 2
+    # Cells and their complement are compared in logs: the home cell may have probability 1 - 1e-1000.
+    complement = home & (log_interval(lo, hi) > math.log(0.5))
+    target = np.where(complement, _log_outside(lo, hi), log_interval(lo, hi))
+
+    def mismatch(y, target, complement):
+        inside = log_interval(y - half, y + half) - target
+        return np.where(complement, target - _log_outside(y - half, y + half), inside)
+
+    if width < 0.01:  # compare densities at the centre: the sum is stationary in y, so the error is of order width^4
+        y = np.sqrt(centre**2 - 2 * math.log(s))
+    else:
+        top = abs(centre) / s + half + 10
+        y = elementwise.find_root(mismatch, (np.zeros_like(top), top), args=(target, complement)).x
+    left, right = (centre - y * s) / rho, (centre + y * s) / rho
+    terms = np.stack([_log_covariance(a, b, rho) for a, b in ((left, lo), (right, hi), (right, lo), (left, hi))])
+    shift = terms.max()
+    gain = np.exp(terms - shift)
+    return shift + math.log((gain[0] + gain[1] - gain[2] - gain[3]).sum())
+
+
+def _log_covariance(a, b, rho):
+    """log Cov(1[X > a], 1[T > b]) of a standard bivariate normal: the integral of its density over r in [0, rho]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        peak = np.clip(np.where(b == 0, 0.0, a / b), 0, rho)
+        reach = np.where(b == 0, 1.0, 9 / abs(b))
+    low, high = np.maximum(peak - reach, 0)[:, None], np.minimum(peak + reach, rho)[:, None]
+    nodes, weights = LEGENDRE if rho * abs(b).max() < 1 else LEGENDRE_64
+    r = (low + high) / 2 + (high - low) / 2 * nodes
+    one = (1 - r) * (1 + r)
+    a, b = a[:, None], b[:, None]
+    exponent = -((a - r * b) ** 2) / (2 * one) - b**2 / 2
+    top = exponent.max(1, keepdims=True)
+    return top[:, 0] + np.log((np.exp(exponent - top) / np.sqrt(one) * (high - low) / 2) @ weights) - LOG_2PI
+
+
+# --- Gaussian mean in full precision, and with noise -------------------------------------------------------------
+
+
+def _gaussian_channel(rho, dim):
+    """TV between the joint and the product law of two N(0, I_dim) vectors whose coordinates correlate by rho.
+
+    The likelihood ratio exceeds 1 where A - B > c, A and B independent chi-square(dim) under the joint law, and
+    where (1 + rho)^-1 A - (1 - rho)^-1 B > c with the same A, B under the product law; c = dim log(1 - rho^2) / rho.
+    """
+    if rho * math.sqrt(dim) < 1e-6:
+        return rho * math.exp(special.gammaln((dim + 1) / 2) - special.gammaln(dim / 2)) / math.sqrt(math.pi)
+    c = dim * math.log1p(-(rho**2)) / rho
+    log_norm = (1 - dim / 2) * math.log(2) - special.gammaln(dim / 2)
+
+    def integrand(b):
+        lo, hi = b**2 + c, (1 + rho) * (c + b**2 / (1 - rho))
+        change = special.chdtrc(dim, np.maximum(lo, 0)) - special.chdtrc(dim, np.maximum(hi, 0))
+        return change * np.exp(log_norm + special.xlogy(dim - 1, b) - b**2 / 2)
+
+    kinks = [math.sqrt(-c * (1 - rho)), math.sqrt(-c)]
+    typical = math.sqrt(max(dim - 1, 0))
+    points = np.unique([*kinks, *np.clip([typical - 9, typical, typical + 9], kinks[1], None)])
+    return float(tanhsinh(integrand, points[:-1], points[1:], rtol=1e-13).integral.sum())
+
+
+def full_precision_insecurity(n, dim, log=False):
+    """Compute the exact insecurity of the unrounded mean of n samples of N(mu, Sigma) in `dim` dimensions.
+
+    It depends on neither mu nor Sigma. n and dim are whole numbers >= 1 (ValueError otherwise); returns Delta_n, or
+    its natural logarithm. Source: QMIS statement 4; Delta_n ~ E||N(0, I)|| / sqrt(2 pi n).
+
+    >>> round(full_precision_insecurity(10_000, 1) * 100 * 3.14159265, 4)
+    1.0001
+    """
+    n, dim = check_n(n), check_n(dim, "dim")
+    return capped(0.0 if n == 1 else safe_log(_gaussian_channel(1 / math.sqrt(n), dim)), log)
+
+
+def gaussian_noise_insecurity(n, noise, sigma=1.0, log=False):
+    """Compute the exact insecurity of the mean of n samples of N(mu, sigma^2) released with noise N(0, noise^2).
+
+    Args: n whole >= 1; noise >= 0 and sigma > 0, standard deviations in the units of the data (ValueError otherwise).
+    Returns Delta_n or its natural logarithm. Source: QMIS statement 11.
+    """
+    n, sigma = check_n(n), check_number("sigma", sigma, positive=True)
+    if not (np.isfinite(noise) and noise >= 0):
+        raise ValueError(f"noise must be a finite number >= 0, got {noise!r}")
+    rho = (sigma / n) / math.hypot(sigma / math.sqrt(n), noise)
+    return capped(0.0 if rho == 1 else safe_log(_gaussian_channel(rho, 1)), log)
+
+
+# --- finite data: counts in log space ----------------------------------------------------------------------------
+
+
+def bernoulli_insecurity(n, p, codebook, log=False):
+    """Compute the exact insecurity of the best codeword for n Bernoulli(p) samples under squared loss.
+
+    The codeword is the one nearest to the sample mean (ties to the lower), so only the counts m_k at which it
+    changes matter: Delta_n = 2 p (1 - p) max_k P(Bin(n - 1, p) = m_k), because the binomial law is unimodal.
+
+    Args:
+        n: training-set size, whole, >= 1. A mean within rounding error of a midpoint counts as a tie.
+        p: probability of a one, in [0, 1].
+        codebook: sorted codewords in [0, 1], shape (K,); equal codewords count once.
+        log: return the natural logarithm (-inf where the release says nothing).
+
+    Raises:
+        ValueError: naming the argument that is out of range, empty or unsorted.
+
+    Source: QMIS statement 5.
+
+    >>> round(bernoulli_insecurity(2, 0.5, [0.0, 1.0]), 3)
+    0.25
+    """
+    n, p = check_n(n), check_number("p", p)
+    codebook = np.asarray(codebook, float)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], got {p}")
+    if codebook.ndim != 1 or codebook.size == 0 or not ((codebook >= 0) & (codebook <= 1)).all():
+        raise ValueError("codebook must be a non-empty list of codewords in [0, 1]")
+    if (np.diff(codebook) < 0).any():
+        raise ValueError("codebook must be sorted in increasing order")
+    words = np.unique(codebook)
+    last = np.floor(n * (words[1:] + words[:-1]) / 2 + 8 * np.finfo(float).eps * n)  # last count of each codeword
+    last = last[last < n]
+    if last.size == 0 or p in (0, 1):
+        return capped(-math.inf, log)
+    density = log_multinomial(np.stack([last, n - 1 - last], -1), np.array([p, 1 - p]))
+    return capped(math.log(2 * p) + math.log1p(-p) + density.max(), log)
+
+
+def best_codeword(losses, counts):
+    """Return the index of the codeword of least total loss for each row of counts (N, m); ties to the lowest index.
+
+    Totals that differ by rounding error only are ties: 1e-12 of the largest gap to the codeword of least regret, among
+    the codewords that are not worse than it on every sample.
+    """
+    gaps = losses - losses[(losses - losses.min(0)).max(1).argmin()]
+    able = np.flatnonzero(gaps.min(1) <= 1e-12 * abs(losses).max(1))  # the others never win, but would set the scale
+    gaps = gaps[able]
+    chosen = np.empty(len(counts), int)
+    for start in range(0, len(counts), 100_000):
+        block = slice(start, start + 100_000)
+        risk = counts[block] @ gaps.T
+        slack = 1e-12 * counts[block].sum(1, keepdims=True) * abs(gaps).max()
+        chosen[block] = able[(risk <= risk.min(1, keepdims=True) + slack).argmax(1)]
+    return chosen
+
+
+def _total_change(changes, home):
+    """Half the sum of |joint - product| from changes (K, m), the home codeword's taken as minus the others' sum.
+
+    The rows sum to zero; the home codeword's own sum would lose every digit where it is almost sure.
+    """
+    others = np.delete(changes, home, axis=0)
+    return (abs(others).sum() + abs(others.sum(0)).sum()) / 2
+
+
+def finite_support_insecurity(losses, probs, n, log=False):
+    """Compute the exact insecurity of empirical risk minimisation over a codebook, for data of finite support.
+
+    Sums over every vector of counts; P(Z_1 = z | counts) = counts_z / n gives the joint law of codeword and sample.
+
+    Args:
+        losses: loss of K codewords on the m possible samples, shape (K, m).
+        probs: probabilities of the samples, shape (m,).
+        n: training-set size, whole, >= 1; C(n + m - 1, m - 1) may be at most ``MAX_STATES``.
+        log: return the natural logarithm.
+
+    Returns:
+        Delta_n of the codeword of least total loss, ties to the lowest index.
+
+    Raises:
+        ValueError: losses not finite or of another shape, probs not a law, n < 1, or too many count vectors.
+
+    Source: QMIS statements 1 and 5.
+
+    >>> round(finite_support_insecurity([[0, 1], [1, 0]], [0.5, 0.5], 1), 3)
+    0.5
+    """
+    losses, probs = check_problem(losses, probs)
+    counts = count_vectors(check_n(n), len(probs))
+    return release_insecurity(best_codeword(losses, counts), counts, probs, log)
+
+
+def release_insecurity(released, counts, probs, log=False):
+    """Compute the exact insecurity of any release that is a function of the counts of finite-support data.
+
+    Args:
+        released: index of what each vector of counts leads to, whole numbers >= 0, shape (N,).
+        counts: every vector of counts, shape (N, m), as `count_vectors` lists them.
+        probs: probabilities of the samples, shape (m,), all positive.
+        log: return the natural logarithm.
+
+    Raises:
+        ValueError: released of another length than counts, negative, or not whole; a sample of probability zero.
+
+    Source: QMIS statement 1.
+
+    >>> from qmis_utils.numerics import count_vectors
+    >>> round(release_insecurity([0, 1], count_vectors(1, 2), [0.5, 0.5]), 3)
+    0.5
+    """
+    released, probs = np.asarray(released), check_probs("probs", probs)
+    if released.shape != (len(counts),) or released.dtype.kind not in "iu" or released.min() < 0:
+        raise ValueError(f"released must be {len(counts)} whole numbers >= 0, one for each row of counts")
+    if not probs.all():
+        raise ValueError("probs must be positive: leave out the samples that never occur")
+    log_weights = log_multinomial(counts, probs)
+    size = released.max() + 1
+    home = int(np.bincount(released, np.exp(log_weights), size).argmax())
+    counts, released, log_weights = counts[released != home], released[released != home], log_weights[released != home]
+    if len(counts) == 0:
+        return capped(-math.inf, log)
+    shift = log_weights.max()
+    weights, n = np.exp(log_weights - shift), counts[0].sum()
+    changes = [np.bincount(released, weights * (c / n - p), size) for c, p in zip(counts.T, probs, strict=True)]
+    return capped(shift + safe_log(_total_change(np.stack(changes, axis=1), home)), log)
+
+
+# --- bounds ------------------------------------------------------------------------------------------------------
+
+
+def entropy_bound(H, n):
+    """Bound the insecurity of any symmetric algorithm whose release has entropy H nats: min(1, sqrt(H / (2 n))).
+
+    Source: QMIS statement 3 (independence of the samples, then Pinsker). ValueError for H < 0 or n < 1.
+
+    >>> entropy_bound(2.0, 100)
+    0.1
+    """
+    if not H >= 0:
+        raise ValueError(f"H must be an entropy >= 0 in nats, got {H!r}")
+    return min(1.0, math.sqrt(H / (2 * check_n(n))))
+
+
+def dp_bound(epsilon):
+    """Bound the insecurity of an epsilon-differentially private release: (e^eps - 1) / (e^eps + 1).
+
+    Source: the likelihood ratio of two neighbouring data sets lies in [e^-eps, e^eps]. ValueError for epsilon < 0.
+
+    >>> dp_bound(0.0)
+    0.0
+    """
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
+    return math.tanh(epsilon / 2)

@@ -1,0 +1,322 @@
+"""What a reader sees, in headless Chromium: the book at two widths, and two whole notebooks run live in JupyterLab.
+
+Deselected by default: `pytest -m browser` runs it where Debian's chromium and chromium-driver are installed and
+`make book slides` has been run. Screenshots go to build/screenshots.
+"""
+
+import base64
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+import nbformat
+import pytest
+import yaml
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from qmis_utils import run
+from qmis_utils.runner import figure_files, notebooks
+
+pytestmark = pytest.mark.browser
+BOOK = run.BUILD / "book"
+WIDTHS = (1280, 390)
+QUICK = yaml.safe_load((run.ROOT / "tests" / "params.yaml").read_text())
+PAGES = ["index", "statements", "tests", "figures", "bibliography", "lesson_plan", "search", "genindex"]
+PAGES = [f"{name}.html" for name in PAGES]
+PAGES += [f"api/{path.stem}.html" for path in sorted((run.ROOT / "qmis_utils").glob("[!_]*.py"))]
+PAGES += [f"notebooks/{stem}.html" for stem in notebooks.find_notebooks(run.NOTEBOOKS)]
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false"},  # else a question covers the buttons
+    "notebook-extension/tracker": {"windowingMode": "none"},  # else only what is scrolled into view is drawn
+}
+
+
+def notebook(stem):
+    return notebooks.read_notebook(run.NOTEBOOKS / f"{stem}.ipynb")
+
+
+def entries(stem):
+    """Return the manifest entries of the figures of a notebook."""
+    return [entry for entry in figure_files.read_manifest(run.ROOT / "figures").values() if entry["notebook"] == stem]
+
+
+SLIDE_SIZE = """const slide = Reveal.getCurrentSlide(), formulas = slide.querySelectorAll("mjx-container[display]");
+return [Math.max(...[...slide.children].map((part) => part.offsetTop + part.offsetHeight)),
+        Math.max(0, ...[...formulas].map((formula) => formula.scrollWidth))]"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium that records its console and every request."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", profile):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the built book, served from this machine."""
+    handler = functools.partial(QuietHandler, directory=BOOK)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def resize(browser, width, height=900):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def shoot(browser, name):
+    folder = run.BUILD / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+    (folder / f"{name}.png").write_bytes(base64.b64decode(whole["data"]))
+
+
+def complaints(browser):
+    """Return the errors of the console, and the requests to other hosts, since the last call."""
+    errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    web = [url for url in map(urllib.parse.urlparse, urls) if url.scheme in ("http", "https", "ws", "wss")]
+    return errors, [url.geturl() for url in web if url.hostname != "127.0.0.1"]
+
+
+def typeset(browser):
+    """Wait until MathJax is done with the page, if the page has any."""
+    browser.execute_async_script(
+        "const done = arguments[0]; window.MathJax?.startup ? MathJax.startup.promise.then(done) : done()"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_the_book_is_whole_at_both_widths(browser, site, page):
+    resize(browser, WIDTHS[0])
+    browser.get(f"{site}/{page}")
+    typeset(browser)
+    formulas = browser.execute_script("return document.querySelectorAll('.math').length")
+    drawn = browser.execute_script("return document.querySelectorAll('.math mjx-container').length")
+    assert drawn == formulas, "a formula without its MathJax container"
+    assert browser.execute_script("return document.querySelectorAll('mjx-merror').length") == 0
+    images = browser.execute_script(
+        "return [...document.images].map(i => [i.naturalWidth > 0, i.alt.split(' ').length > 4])"
+    )
+    assert all(loaded and described for loaded, described in images)
+    for width in WIDTHS:
+        resize(browser, width)
+        shoot(browser, f"{page.removesuffix('.html').replace('/', '_')}_{width}")
+        wide = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"the page is {wide} px wider than the window of {width} px"
+    assert complaints(browser) == ([], [])
+
+
+def test_the_notebooks_show_their_equations_and_figures(browser, site):
+    stem = "01_theory_derivation"
+    browser.get(f"{site}/notebooks/{stem}.html")
+    typeset(browser)
+    text = "\n".join(c.source for c in notebook(stem).cells if c.cell_type == "markdown")
+    displayed = browser.find_elements(By.CSS_SELECTOR, "mjx-container[display='true']")
+    assert len(displayed) == text.count("$$") / 2 > 10
+    shown = {image.get_attribute("alt") for image in browser.find_elements(By.CSS_SELECTOR, ".cell_output img")}
+    assert {" ".join(alt.split()) for alt in shown} == {" ".join(entry["alt"].split()) for entry in entries(stem)}
+
+
+def test_search_finds_a_word_of_the_theory(browser, site):
+    resize(browser, WIDTHS[0])
+    browser.get(f"{site}/search.html?q=Plackett")
+    WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
+    found = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "#search-results li a")]
+    assert any(text.startswith("01 · ") for text in found)
+    assert complaints(browser) == ([], [])
+
+
+def test_the_slides_turn_and_stay_at_home(browser, site):
+    resize(browser, WIDTHS[0], 720)
+    browser.get(f"{site}/slides/01_theory_derivation.html")
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script("return window.Reveal?.isReady() ?? false"))
+    count = browser.execute_script("return Reveal.getTotalSlides()")
+    assert count >= 18
+    for index in range(count):
+        lowest, widest = browser.execute_script(SLIDE_SIZE)
+        assert lowest <= 700, f"slide {index} is {lowest} px high"
+        assert widest <= 1200, f"a formula of slide {index} is {widest} px wide"
+        shoot(browser, f"slides_{index:02}")
+        browser.execute_script("Reveal.next()")
+    assert browser.execute_script("return document.querySelectorAll('mjx-container').length") > 20
+    assert browser.execute_script("return [...document.images].every(i => i.naturalWidth > 0)")
+    assert complaints(browser) == ([], [])
+
+
+# --------------------------------------------------------------------------------------------------------- JupyterLab
+
+
+def quick_copy(stem, folder):
+    """Write a notebook, outputs cleared, with its quick parameters."""
+    copied = notebook(stem)
+    for cell in copied.cells:
+        if notebooks.has_tag(cell, "parameters"):
+            cell.source += "".join(f"\n{name} = {value!r}" for name, value in QUICK.get(stem, {}).items())
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(copied, folder / f"{stem}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab on copies of two notebooks, with settings of its own."""
+    folder = tmp_path_factory.mktemp("lab")
+    for stem in ("00_start_here", "01_theory_derivation"):
+        quick_copy(stem, folder)
+    for name, setting in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(setting))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = (
+        f"--ip=127.0.0.1 --port={port} --no-browser --allow-root --IdentityProvider.token= --LabApp.user_settings_dir="
+    )
+    command = [sys.executable, "-m", "jupyterlab", *options.split(), f"--ServerApp.root_dir={folder}"]
+    command[-2] += str(folder / "settings")
+    command += re.findall(r"--LabApp\S+", (run.ROOT / "Makefile").read_text())  # as `make lab` starts it
+    homes = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "QMIS_DATA_CACHE")
+    environment = os.environ | {name: str(folder / ".home" / name) for name in homes}
+    environment["QMIS_DATA_CACHE"] = str(run.ROOT / "data" / "cache")
+    with open(folder / "lab.log", "wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        yield wait_for(f"http://127.0.0.1:{port}", server)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for(address, server):
+    for _ in range(120):
+        assert server.poll() is None, "JupyterLab ended"
+        try:
+            urllib.request.urlopen(f"{address}/api/status", timeout=5).close()
+            return address
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(address)
+
+
+def test_the_lab_asks_nobody_for_news_or_updates(lab):
+    for path, answer in (("news", {"news": []}), ("update", {"notification": None})):
+        with urllib.request.urlopen(f"{lab}/lab/api/{path}", timeout=20) as response:
+            assert json.load(response) == answer
+
+
+def click(browser, xpath):
+    WebDriverWait(browser, 60).until(lambda b: [e for e in b.find_elements(By.XPATH, xpath) if e.is_displayed()])
+    next(e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed()).click()
+
+
+def run_all(browser, lab, stem):
+    """Open a notebook, wait for its kernel, choose Run All Cells in the menu, wait until each cell has its number."""
+    resize(browser, WIDTHS[0])
+    browser.get(f"{lab}/lab/workspaces/{stem}/tree/{stem}.ipynb")  # its own workspace: no tabs of another test
+    idle = "//*[@id='jp-main-statusbar']//span[contains(text(), '| Idle')]"
+    WebDriverWait(browser, 90).until(lambda b: b.find_elements(By.XPATH, idle))
+    click(browser, "//div[contains(@class, 'lm-MenuBar-itemLabel') and text()='Run']")
+    click(browser, "//div[contains(@class, 'lm-Menu-itemLabel') and text()='Run All Cells']")
+    numbered = "return [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent)"
+    WebDriverWait(browser, 120).until(lambda b: all(t.strip("[]:").isdigit() for t in b.execute_script(numbered)))
+
+
+def errors_shown(browser):
+    kinds = ("error", "stderr")
+    return [
+        element.text
+        for kind in kinds
+        for element in browser.find_elements(By.CSS_SELECTOR, f"[data-mime-type='application/vnd.jupyter.{kind}']")
+    ]
+
+
+def narrow(browser):
+    """Make the window narrow and close the file browser, as one does on a telephone; the notebook must get the room."""
+    resize(browser, WIDTHS[1])
+    browser.find_element(By.CSS_SELECTOR, ".jp-SideBar [data-id='filebrowser']").click()
+    width = "return document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden)').clientWidth"
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script(width) > WIDTHS[1] / 2)
+
+
+def check_figures(browser, stem):
+    """Assert that every figure of a notebook is drawn where it was made, and that no cell failed or warned."""
+    assert errors_shown(browser) == []
+    shown = "return [...document.querySelectorAll('.jp-OutputArea img')].map(image => image.naturalWidth)"
+    # the slider's picture stands for the slice that a recorded run saves
+    WebDriverWait(browser, 60).until(lambda b: all(b.execute_script(shown)))
+    assert len(browser.execute_script(shown)) == len(entries(stem))
+
+
+def test_jupyterlab_runs_a_notebook(browser, lab):
+    run_all(browser, lab, "00_start_here")
+    check_figures(browser, "00_start_here")
+    shoot(browser, f"lab_{WIDTHS[0]}")
+    narrow(browser)
+    shoot(browser, f"lab_{WIDTHS[1]}")
+    assert complaints(browser) == ([], [])
+
+
+def test_a_slider_redraws_the_figure(browser, lab):
+    run_all(browser, lab, "01_theory_derivation")
+    widget = WebDriverWait(browser, 60).until(lambda b: b.find_element(By.CSS_SELECTOR, ".widget-interact"))
+
+    def picture():
+        return browser.execute_script("return [...document.querySelectorAll('.widget-interact img')].map(i => i.src)")
+
+    def still():
+        """Return the picture once it stays: every step of the slider draws one."""
+        seen = picture()
+        for _ in range(30):
+            time.sleep(2)
+            if seen and seen == picture():
+                return seen
+            seen = picture()
+        raise TimeoutError("the slider's picture never comes to rest")
+
+    def move(keys):
+        before, handle = still(), widget.find_element(By.CSS_SELECTOR, ".noUi-handle")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
+        handle.send_keys(keys)
+        WebDriverWait(browser, 60).until(lambda b: picture() not in ([], before))
+        assert still() != before
+
+    move(Keys.ARROW_LEFT * 5)
+    check_figures(browser, "01_theory_derivation")
+    shoot(browser, f"lab_slider_{WIDTHS[0]}")
+    narrow(browser)
+    move(Keys.ARROW_RIGHT * 3)
+    check_figures(browser, "01_theory_derivation")
+    shoot(browser, f"lab_slider_{WIDTHS[1]}")
+    assert complaints(browser) == ([], [])

@@ -1,0 +1,172 @@
+"""The exercises: each solution passes, wrong answers get hints and no solution, and both sets of notebooks run."""
+
+import ast
+import re
+
+import pytest
+
+from qmis_utils import exercises, run
+from qmis_utils.runner import notebooks
+
+NOTEBOOKS = {
+    stem: path
+    for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items()
+    if stem.split("_")[0] in {key.split(".")[0] for key in exercises.EXERCISES}
+}
+KEYS = list(exercises.EXERCISES)
+NUMBERS = [key for key in KEYS if isinstance(exercises.EXERCISES[key], exercises.Number)]
+CHECK = re.compile(r'exercises\.check\("([\w.]+)"')
+RIGHT = re.compile(r"\d\w?\.\d: right")
+
+each_notebook = pytest.mark.parametrize("stem", NOTEBOOKS)
+
+
+def tagged(stem, tag):
+    return [cell for cell in notebooks.read_notebook(NOTEBOOKS[stem]).cells if notebooks.has_tag(cell, tag)]
+
+
+def imports(stem):
+    """Return a namespace with what the import cells of a notebook make."""
+    namespace = {}
+    for cell in notebooks.read_notebook(NOTEBOOKS[stem]).cells:
+        if cell.cell_type == "code":
+            nodes = [node for node in ast.parse(cell.source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+            exec(compile(ast.Module(nodes, []), stem, "exec"), namespace)
+    return namespace
+
+
+@each_notebook
+def test_a_notebook_has_three_to_six_exercises_in_order(stem):
+    number = stem.split("_")[0]
+    keys = [key for key in KEYS if key.split(".")[0] == number]
+    assert keys == [f"{number}.{position}" for position in range(1, len(keys) + 1)]
+    assert 3 <= len(keys) <= 6
+    for tag in ("exercise", "solution"):
+        assert [key for cell in tagged(stem, tag) for key in CHECK.findall(cell.source)] == keys
+
+
+@each_notebook
+def test_the_solutions_pass_and_need_only_the_imports(stem):
+    namespace = imports(stem)
+    for cell in tagged(stem, "solution"):
+        *_, last = ast.parse(cell.source).body
+        exec(compile(cell.source, stem, "exec"), namespace)
+        verdict = eval(compile(ast.Expression(last.value), stem, "eval"), namespace)
+        assert verdict.right, verdict
+
+
+@each_notebook
+def test_the_committed_exercises_are_open_and_the_solutions_right(stem):
+    for tag, word in (("exercise", "not answered yet"), ("solution", "right")):
+        for cell in tagged(stem, tag):
+            for key in CHECK.findall(cell.source):
+                assert cell.outputs[-1].data["text/plain"] == f"{key}: {word}"
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("answer", ["nonsense", float("nan"), True, [], object(), len, -1e30, {"y": 1}], ids=repr)
+def test_a_wrong_answer_of_any_kind_gets_a_message_and_raises_nothing(key, answer):
+    verdict = exercises.check(key, answer)
+    assert verdict.right is False
+    assert verdict.message.startswith((f"{key}: not yet. Hint: ", f"{key}: this needs "))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_open_exercise_says_so(key):
+    verdict = exercises.check(key, None)
+    assert verdict.right is None
+    assert repr(verdict) == f"{key}: not answered yet"
+
+
+def test_an_unknown_exercise_is_named_with_the_valid_ones():
+    with pytest.raises(ValueError, match=r"no exercise '99\.1'; there are 00\.1, 00\.2"):
+        exercises.check("99.1", 1)
+
+
+def test_a_number_is_right_within_its_unit_and_wrong_beyond():
+    sealed = exercises.Number(exercises.seal("00.1", "200"), 0.01, "none")
+    assert [sealed.right("00.1", value) for value in (2.0, 2.009, 1.991, 2.02, 1.98)] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not sealed.right("00.2", 2.0)  # the salt is the exercise's own
+
+
+def answers(stem):
+    """Return key -> value of the sealed numbers of a notebook, by its solutions."""
+    namespace, found = imports(stem), {}
+
+    def record(key, answer):
+        found[key] = answer
+
+    namespace["exercises"] = type("Recorder", (), {"check": staticmethod(record)})
+    for cell in tagged(stem, "solution"):
+        exec(cell.source, namespace)
+    return {key: value for key, value in found.items() if key in NUMBERS}
+
+
+@each_notebook
+def test_numbers_are_sealed_and_hints_do_not_say_them(stem):
+    for key, value in answers(stem).items():
+        exercise = exercises.EXERCISES[key]
+        assert not exercises.check(key, value + 3 * exercise.unit).right
+        assert not exercises.check(key, value - 3 * exercise.unit).right
+        assert re.fullmatch("[0-9a-f]{16}", exercise.seal)
+        assert f"{float(value):.3g}" not in exercise.hint
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in NUMBERS])
+def test_the_hint_of_a_construction_holds_no_code(key):
+    assert not re.search(r"[=(){}]", exercises.EXERCISES[key].hint)
+
+
+@pytest.mark.parametrize("key", ["02b.4", "04.4", "05.3"])
+def test_a_hint_that_could_be_the_solution_is_a_question(key):
+    """These were once the solution in words, an instruction to follow."""
+    assert exercises.EXERCISES[key].hint.endswith("?")
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    out = tmp_path_factory.mktemp("sets")
+    exercises.write_sets(out)
+    return out
+
+
+@each_notebook
+def test_students_get_no_solutions_and_instructors_all(sets, stem):
+    student, instructor = (
+        notebooks.read_notebook(sets / name / f"{stem}.ipynb") for name in ("students", "instructor")
+    )
+    solutions = [cell.source for cell in tagged(stem, "solution")]
+    assert not [cell for cell in student.cells if cell.source in solutions or notebooks.has_tag(cell, "solution")]
+    assert len(instructor.cells) == len(student.cells) + len(solutions)
+    assert not any(cell.outputs for cell in student.cells if notebooks.has_tag(cell, "exercise"))
+    assert not RIGHT.findall(notebooks.write_text(student))
+
+
+ALWAYS = [
+    ("students", "00_start_here"), ("instructor", "00_start_here"),
+    ("students", "02_synthetic_mis_ranking"), ("instructor", "01b_survival_of_information"),
+]  # fmt: skip
+RUNS = [(name, stem) for stem in NOTEBOOKS for name in ("students", "instructor")]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [pytest.param(*both, marks=[] if both in ALWAYS else pytest.mark.sets) for both in RUNS]
+)
+def test_both_sets_run(sets, tmp_path, name, stem):
+    """Quick parameters; the whole of both sets takes minutes, so most of it carries a marker that .ci/run asks for."""
+    tests, path = run.ROOT / "tests", sets / name / f"{stem}.ipynb"
+    given = ["--params", str(tests / "params.yaml")]
+    if stem.startswith("02b"):
+        given += ["-p", "settings_file", str(tests / "settings_quick.yaml")]
+    folders = ["--out", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]
+    assert run.main([str(path), *given, *folders]) == 0
+    text = (tmp_path / "out" / f"{stem}.ipynb").read_text(encoding="utf-8")
+    keys = [key for key in KEYS if key.split(".")[0] == stem.split("_")[0]]
+    assert text.count(": not answered yet") == len(keys)
+    assert len(RIGHT.findall(text)) == (len(keys) if name == "instructor" else 0)

@@ -1,0 +1,124 @@
+import json
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+from matplotlib import pyplot as plt
+
+from qmis_utils import figures
+from qmis_utils.runner import figure_files
+
+FRAME = pd.DataFrame({"name": ["sign", "twn", "b158"], "n": [1, 2, 3], "auc": [0.5, 1 / 3, np.nan]})
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A figure folder that a run of notebook 02_ranking writes to."""
+    run = {"notebook": "02_ranking", "code_sha256": "abc", "parameters": {"n": 3}, "threads": 2}
+    monkeypatch.setenv("QMIS_RUN", json.dumps(run | {"figures": str(tmp_path / "figures")}))
+    return tmp_path / "figures"
+
+
+def draw():
+    with plt.rc_context():
+        figures.use_style()
+        fig, ax = plt.subplots()
+        ax.plot([1, 2, 3], [0.5, 0.3, 0.4], label="AUC")
+        ax.set(xlabel="samples $n$", ylabel=r"insecurity $\Delta_n$")
+        return fig
+
+
+def save(stem="02_auc", data=FRAME, alt="AUC of three quantizers.", **tolerances):
+    figures.save_figure(draw(), stem, data=data, alt=alt, **tolerances)
+
+
+def test_writes_four_things_with_one_stem(folder):
+    save(rtol={"auc": 1e-3}, atol=1e-9)
+    names = {"02_auc.png", "02_auc.svg", "02_auc.csv", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "02_auc.csv").read_text() == "name,n,auc\nsign,1,0.5\ntwn,2,0.333333333\nb158,3,\n"
+    assert PIL.Image.open(folder / "02_auc.png").size == (650, 480)  # 3.25 x 2.4 inches at 200 dots
+    entry = figure_files.read_manifest(folder)["02_auc"]
+    assert entry["notebook"] == "02_ranking"
+    assert (entry["code_sha256"], entry["parameters"], entry["threads"]) == ("abc", {"n": 3}, 2)
+    assert (entry["rtol"], entry["atol"]) == ({"*": 1e-6, "auc": 1e-3}, {"*": 1e-9})
+
+
+def test_two_savings_are_byte_identical(folder):
+    save()
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    save()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+    assert all(b"Matplotlib" not in first[name] for name in ("02_auc.png", "02_auc.svg"))
+
+
+def test_style_ignores_the_readers_settings(folder):
+    save()
+    first = (folder / "02_auc.svg").read_bytes()
+    with mpl.rc_context({"lines.linewidth": 9, "svg.hashsalt": "mine"}):
+        save()
+    assert (folder / "02_auc.svg").read_bytes() == first
+
+
+def test_closes_and_shows_the_figure_with_its_alt_text(folder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", shown.append)
+    before = plt.get_fignums()
+    save()
+    assert plt.get_fignums() == before
+    assert repr(shown[0]) == "AUC of three quantizers."
+    assert shown[0]._repr_mimebundle_()[1] == {"image/png": {"width": 488, "alt": "AUC of three quantizers."}}
+
+
+def test_alt_text_with_markup_leaves_the_svg_well_formed(folder):
+    save(alt="n < 3 & \"Δ\" <script>alert('x')</script>")
+    tree = ElementTree.parse(folder / "02_auc.svg")
+    assert not [element for element in tree.iter() if element.tag.endswith("script")]
+
+
+def test_a_table_of_fifty_thousand_rows_is_kept(folder):
+    save(data=pd.DataFrame({"smiles": ["CC(=O)Oc1ccccc1C(=O)O"] * 50_000, "advantage": np.linspace(0, 1, 50_000)}))
+    assert len(pd.read_csv(folder / "02_auc.csv")) == 50_000
+
+
+def test_without_a_run_nothing_committed_is_touched(tmp_path, monkeypatch):
+    monkeypatch.delenv("QMIS_RUN", raising=False)
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    save()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.csv")] == ["build/figures/02_auc.csv"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stem": "ranking"}, "stem 'ranking'"),
+        ({"stem": "02_Ranking"}, "stem '02_Ranking'"),
+        ({"stem": "02_../../x"}, "stem"),
+        ({"stem": "03_auc"}, "a figure of 02_ranking starts with 02_"),
+        ({"data": FRAME.iloc[:0]}, "at least one row"),
+        ({"data": {"x": [1]}}, "give a DataFrame"),
+        ({"data": pd.DataFrame([[1, 2]], columns=["a", "a"])}, "column names must be different"),
+        ({"alt": "  "}, "say in words"),
+        ({"rtol": {"speed": 1}}, "rtol: no column speed; columns are name, n, auc"),
+        ({"atol": -1}, "finite number >= 0"),
+        ({"rtol": float("nan")}, "finite number >= 0"),
+        ({"data": pd.DataFrame({"x": np.random.default_rng(0).random(900_000)})}, r"02_auc.csv has \d+ kB, the limit"),
+    ],
+)
+def test_unusable_arguments_are_named_and_write_nothing(folder, changes, message):
+    with pytest.raises(ValueError, match=message):
+        save(**changes)
+    assert not folder.exists()
+
+
+def luminance(color):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(color)]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_colours_are_distinct_and_readable_on_white():
+    assert len(set(figures.COLORS)) == 7
+    assert all(1.05 / (luminance(color) + 0.05) > 2 for color in figures.COLORS)

@@ -1,0 +1,121 @@
+"""Tests of a reader's own table in notebook 03: one command gives the whole report, or one clear error."""
+
+import html.parser
+import json
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from qmis_utils import molecules, run
+from qmis_utils.runner import figure_files
+
+PARAMS = str(Path(__file__).parents[1] / "params.yaml")
+STEMS = ["agreement", "blind_baseline", "exposed", "exposure", "front", "regression", "seeds", "tradeoff", "verdicts"]
+HEADLINE = [
+    "task",
+    "kind",
+    "representation",
+    "quantizer",
+    "seed",
+    "utility",
+    "indicator_name",
+    "indicator",
+    "low",
+    "high",
+]
+
+
+@pytest.fixture
+def table():
+    """160 molecules with columns as a reader may call them; 3 % broken SMILES, and labels missing."""
+    frame = molecules.load_task("BBB_Martins").sample(160, random_state=1).reset_index(drop=True)
+    frame = pd.DataFrame({"ID": frame.index, "SMILES": frame.smiles, "active": frame.y.map({0: "no", 1: "yes"})})
+    frame.loc[[3, 50, 77, 120, 140], "SMILES"] = "C1CC("
+    frame.loc[[9, 90], "active"] = None
+    return frame
+
+
+def report(frame, label, folder):
+    """Run notebook 03 on a table with the quick parameters; return the exit status."""
+    frame.to_csv(folder / "mine.csv", index=False)
+    given = {"tasks": json.dumps([f"csv:{folder / 'mine.csv'}"]), "smiles_column": "SMILES", "label_column": label}
+    options = [word for name, value in given.items() for word in ("-p", name, value)]
+    return run.main(["03", "--params", PARAMS, "--out", str(folder / "out"), "--figures", str(folder), *options])
+
+
+def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
+    assert report(table, "active", tmp_path) == 0
+    assert sorted(figure_files.read_manifest(tmp_path)) == [f"03_{stem}" for stem in STEMS]
+    tradeoff = pd.read_csv(tmp_path / "03_tradeoff.csv")
+    assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "tpr_at_1pct"]
+    assert set(tradeoff.task) == {"mine"}
+    assert set(tradeoff.kind) == {"classification"}
+    exposed = pd.read_csv(tmp_path / "03_exposed.csv")
+    assert len(exposed) == exposed.smiles.nunique() > 100  # the pool: every molecule, not the ten that are drawn
+    assert exposed.advantage.between(-1, 1).all()
+    assert exposed.advantage.is_monotonic_decreasing
+    given = table.iloc[exposed.row - 2]  # the header is row 1
+    assert exposed.label.tolist() == given.active.tolist()
+    assert exposed.smiles.tolist() == given.SMILES.tolist()
+    verdicts = pd.read_csv(tmp_path / "03_verdicts.csv")
+    assert list(verdicts.columns) == ["claim", "verdict", "estimate", "low", "high", "bar"]
+    assert not verdicts.claim.str.contains("regression").any()
+    on_groups = verdicts[verdicts.claim.str.contains("leaks|tau|law")]
+    assert len(on_groups) >= 6
+    assert set(on_groups.verdict) == {"not at this scale"}  # two groups settle nothing, however narrow the interval
+    notebook = nbformat.read(tmp_path / "out" / "03_molecular_privacy_utility.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = json.dumps(outputs)
+    assert "5: 5, 52, 79, 122, 142" in text  # the rows of the broken SMILES, as a spreadsheet numbers them
+    assert "2: 11, 92" in text
+    assert "rank quantizers by rho_pool from" not in text  # advice that two groups cannot bear
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
+def test_a_column_that_is_not_there_is_one_clear_error(table, tmp_path, capsys):
+    assert report(table, "activity", tmp_path) == 1
+    error = capsys.readouterr().err
+    assert "label_column 'activity' is not in the table; its columns: ID, SMILES, active" in error
+    assert not list(tmp_path.glob("03_*"))
+
+
+class Markup(html.parser.HTMLParser):
+    """Collect the start tags of a page, the names of their attributes, and its text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), set(), ""
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_markup_in_names_and_molecules_of_a_table_is_shown_as_text(table, tmp_path):
+    """A file, its columns, and names behind valid molecules: whatever a page shows of them is text."""
+    column = "<img src=x onerror=alert(1)>"
+    table["SMILES"] += " <script>alert(2)</script>"  # rdkit reads what follows the molecule as its name
+    table = table.rename(columns={"SMILES": column, "active": f"label {column}"}).drop(columns="ID").head(90)
+    mine = tmp_path / "my $x$ <b> table.csv"
+    table.to_csv(mine, index=False)
+    given = {
+        "tasks": json.dumps([f"csv:{mine}"]), "smiles_column": json.dumps(column),
+        "label_column": json.dumps(f"label {column}"),
+    }  # fmt: skip
+    options = [word for name, value in given.items() for word in ("-p", name, value)]
+    folders = ["--out", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]
+    assert run.main(["03", "--params", PARAMS, *folders, *options]) == 0
+    notebook = nbformat.read(tmp_path / "out" / "03_molecular_privacy_utility.ipynb", as_version=4)
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    pages = [data[kind] for data in shown for kind in ("text/html", "text/markdown", "image/svg+xml") if kind in data]
+    page = Markup()
+    page.feed("\n".join(pages))
+    assert {"table", "td"} <= page.tags
+    assert "<b> table" in page.text
+    assert not page.tags & {"script", "img", "b"}
+    assert "onerror" not in page.attributes

@@ -1,0 +1,246 @@
+"""Tests of qmis_utils.heads: settings from good and bad tables, groups of heads, and a point of the sweep."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm, spearmanr
+
+from qmis_utils import attacks, ensemble, molecules, run
+from qmis_utils.molecules import embeddings
+from qmis_utils.studies import molecular
+
+SMALL = {"steps": 15, "width": 8, "n_models": 40, "n_groups": 2, "n_indicator": 4, "n_draws": 5, "decay": 0.01}
+NAMES = ("fp32", "uniform_2", "ternary_90")
+
+
+def evaluate(task, group=0, **changes):
+    stamp = molecular.prepare(task, "ecfp4").fingerprint
+    return molecular.evaluate_group(task, "ecfp4", group, stamp, names=NAMES, **SMALL | changes)
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_clean_table_becomes_a_setting(source, write):
+    setting = molecular.prepare(write(source), "ecfp4")
+    assert (setting.kind, setting.name, setting.representation) == ("classification", "own", "ecfp4")
+    assert len(setting.x) + len(setting.x_test) == 120
+    assert setting.x.shape[1] == 1024
+    assert set(setting.y) == {0, 1}
+    assert np.allclose(setting.x.mean(axis=0), 0, atol=1e-5)
+    test = set(source.smiles) - set(setting.smiles)
+    assert not set(molecules.scaffolds(setting.smiles)) & set(molecules.scaffolds(sorted(test)))
+
+
+def test_labels_of_a_regression_are_standardised_by_the_pool(source, write):
+    setting = molecular.prepare(write(source.assign(y=source.smiles.str.len() + 0.5)), "ecfp4")
+    assert setting.kind == "regression"
+    assert (setting.y.mean(), setting.y.std()) == pytest.approx((0, 1))
+    lengths = pd.Series(setting.smiles).str.len()
+    assert np.corrcoef(setting.y, lengths)[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(y="active"), "column 'y' holds a single label, 'active'"),
+        (lambda f: f.iloc[:0], "has a header and no rows"),
+        (lambda f: f.rename(columns={"y": "activity"}), "label_column 'y' is not in the table"),
+        (lambda f: f.assign(smiles="C1CC"), "no usable row"),
+        (lambda f: f.assign(y=[1, *[0] * 119]), "all labels of the (pool|scaffold test set) of .* are equal"),
+        (lambda f: f.assign(y=[1] * 4 + [0] * 112 + [1] * 4), "only . molecules of the pool have the rarer label"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_studied_is_one_clear_error(source, write, change, message):
+    with pytest.raises(ValueError, match=message):
+        molecular.prepare(write(change(source)), "ecfp4")
+
+
+def test_an_empty_file_is_one_clear_error(tmp_path):
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(ValueError, match="is empty"):
+        molecular.prepare(f"csv:{tmp_path / 'empty.csv'}", "ecfp4")
+
+
+def test_a_molecule_that_cannot_be_embedded_moves_no_other(source, write, registry):
+    task = write(source)
+    whole = molecular.prepare(task, "ecfp4")
+    lost = whole.smiles[7]
+
+    @embeddings.embedder("fragile")
+    def fragile(smiles):
+        if lost in smiles:
+            raise ArithmeticError(lost)
+        return embeddings.ecfp4(smiles)
+
+    with pytest.warns(UserWarning, match="fragile failed on 1 of 120 molecules"):
+        rest = molecular.prepare(task, "fragile")
+    assert [s for s in whole.smiles if s != lost] == list(rest.smiles)
+    assert len(rest.x_test) == len(whole.x_test)
+
+
+# Groups -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_record_has_four_in_and_four_out_heads():
+    members = molecular.draw_members(25, 2400, np.random.default_rng(0))
+    assert (members.sum(axis=1) == 1200).all()
+    assert members.sum(axis=0).min() >= 4
+    assert members.sum(axis=0).max() <= 21
+
+
+def test_too_few_heads_name_the_parameter():
+    with pytest.raises(ValueError, match="n_models: 9 heads a group are too few to give each of 300 molecules"):
+        molecular.draw_members(9, 300, np.random.default_rng(0), tries=20)
+
+
+def test_groups_share_the_heads_evenly_and_differ(source, write):
+    setting = molecular.prepare(write(source), "ecfp4")
+    options = {"width": 4, "steps": 2, "n_models": 41, "n_groups": 2, "n_indicator": 3}
+    first, members, spare = molecular.train_group(setting, 0, 0.0, **options)
+    second, others, _ = molecular.train_group(setting, 1, 0.0, **options)
+    assert (len(first), len(second), len(spare)) == (21, 20, 3)
+    assert not np.array_equal(members[:20], others)
+    assert not np.allclose(first.vectors()[0], second.vectors()[0], atol=0.05)  # another initialisation
+    start, _, _ = molecular.train_group(setting, 0, 0.0, **options | {"steps": 1})
+    assert np.ptp(start.vectors(), axis=0).max() < 0.0201  # one initialisation, and one Adam step of at most 0.01
+
+
+def test_scores_of_outputs_against_independent_formulas():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=50)
+    outputs = np.vstack([y, 3 * y - 2, rng.normal(size=50), np.zeros(50)])
+    assert molecular.utility(outputs[:1], y, "regression") == pytest.approx(1)
+    again = molecular.utility(molecular.recalibrate(outputs, y), y, "regression")
+    assert again[:2] == pytest.approx([1, 1])
+    assert (again[2:] < 0.05).all()  # judged on molecules that did not fit it: noise and a constant gain nothing
+    assert molecular.spearman(outputs, y) == pytest.approx([1, 1, spearmanr(outputs[2], y).statistic, 0])
+    assert molecular.utility(outputs[:2], y > 0, "classification") == pytest.approx([1, 1])
+
+
+def test_validation_scores_heads_on_molecules_they_did_not_see(source, write):
+    setting = molecular.prepare(task := write(source.assign(y=source.smiles.str.len())), "ecfp4")
+    scores = molecular.validate(task, "ecfp4", setting.fingerprint, [4, 8], [0.0, 1e6], steps=60)
+    members = ensemble.random_halves(8, len(setting.x), np.random.default_rng([0, 99]))
+    outputs = molecular.train(setting, members, 0.0, 99, width=8, steps=60).logits(setting.x)
+    by_hand = [
+        1 - np.mean((o - setting.y)[~m] ** 2) / np.var(setting.y[~m]) for o, m in zip(outputs, members, strict=True)
+    ]
+    assert scores.shape == (2, 2, 8)
+    assert scores[1, 0] == pytest.approx(by_hand, abs=1e-4)
+    assert (scores[:, 1].mean(axis=-1) < scores[:, 0].mean(axis=-1)).all()
+
+
+@pytest.mark.parametrize(("narrow", "chosen"), [(0.795, (4, 0.1)), (0.79, (16, 0.0))])
+def test_the_rule_takes_the_smallest_width_within_one_standard_error(narrow, chosen):
+    means = np.array([[0.6, narrow], [0.8, 0.5], [0.7, 0.7]])
+    scores = means[..., None] + 0.02 * np.array([-1.0, 1.0] * 4)  # standard error .0076 over eight pilots
+    assert molecular.choose(scores, [4, 16, 64], [0.0, 0.1]) == chosen
+
+
+# Exposure and gain ------------------------------------------------------------------------------------------------
+
+
+def gaussian_signals(d_prime, n_models, seed=0):
+    """Draw members and signals of records whose IN and OUT signals are unit Gaussians d' apart."""
+    rng = np.random.default_rng(seed)
+    members = molecular.draw_members(n_models, len(d_prime), rng)
+    return rng.normal(size=members.shape) + members * d_prime, members
+
+
+def test_exposure_estimates_the_squared_distance_without_bias():
+    d_prime = np.repeat([0.0, 0.5, 1.0, 2.0], 2000)
+    signals, members = gaussian_signals(d_prime, 26)
+    found = molecular.exposure(attacks.lira(signals, members, "online_fixed"), members).reshape(4, -1)
+    error = found.std(axis=1) / np.sqrt(found.shape[1])
+    assert (np.abs(found.mean(axis=1) - [0, 0.25, 1, 4]) < 4 * error + 0.02).all()
+
+
+def test_advantage_is_that_of_two_gaussians():
+    assert molecular.advantage(np.array([-0.3, 0.0, 4.0])) == pytest.approx([0, 0, 2 * norm.cdf(1) - 1])
+
+
+def test_relative_gain_is_one_for_a_scaled_copy_and_sees_what_membership_loses():
+    signals, members = gaussian_signals(np.full(3000, 1.0), 26)
+    noise = signals - members
+    assert molecular.relative_gain(3 * signals, signals, members) == pytest.approx(1)
+    assert molecular.relative_gain(noise + 0.5 * members, signals, members) < 0.95
+    assert molecular.relative_gain(noise + 1.5 * members, signals, members) > 1.05
+    assert np.isnan(molecular.relative_gain(0 * signals, signals, members))
+
+
+# A point of the sweep ---------------------------------------------------------------------------------------------
+
+
+def test_a_point_gives_what_its_docstring_says(source, write):
+    result = evaluate(task := write(source))
+    n, m = len(molecular.prepare(task, "ecfp4").x), len(molecular.prepare(task, "ecfp4").x_test)
+    assert result["auc"].shape == result["null"].shape == (3, 20)
+    assert result["exposure"].shape == (3, n)
+    assert result["some"].shape == (3, 3, m)
+    assert np.isnan(result["tpr"]).all()  # fewer than 1,000 non-member scores
+    assert np.isnan(result["spearman"]).all()
+    assert result["nonzero"][0] == 1
+    assert result["nonzero"][2] == pytest.approx(0.1, abs=0.01)
+    for name in ("rho", "rho_pool", "rho_w"):
+        assert result["value"][name][0] == pytest.approx(1)
+        assert result["draws"][name].shape == (5, 3)
+    assert set(result["value"]) == {"rho", "rho_pool", "rho_w", "r, min", "r, median", "r, all_pairs"}
+    full = result["auc"][0].mean()
+    assert result["predicted"]["closed", "rho"][0] == pytest.approx(full)
+    assert result["predicted"]["simulation", "rho"][0] == pytest.approx(full, abs=1e-6)
+    assert full > 0.6
+    assert result["null"].mean() == pytest.approx(0.5, abs=0.05)
+    assert result["relative_gain"][0] == pytest.approx(1)
+
+
+def test_a_point_repeats_itself_and_depends_on_group_and_seed(source, write):
+    task = write(source)
+    first, again, other = evaluate(task), evaluate(task), evaluate(task, group=1)
+    assert pickle.dumps(first) == pickle.dumps(again)
+    assert not np.array_equal(first["auc"], other["auc"])
+
+
+def test_regression_has_no_closed_law_but_a_rank_correlation(source, write):
+    result = evaluate(write(source.assign(y=source.smiles.str.len())))
+    assert np.isnan(result["predicted"]["closed", "rho"]).all()
+    assert np.isfinite(result["predicted"]["simulation", "rho"]).all()
+    assert np.isfinite(result["spearman"]).all()
+    assert np.isfinite(result["recalibrated"]).all()
+
+
+def test_a_point_refuses_another_table(source, write):
+    task = write(source)
+    stamp = molecular.prepare(task, "ecfp4").fingerprint
+    write(source.iloc[1:])
+    with pytest.raises(ValueError, match="this job finds another table or representation"):
+        molecular.evaluate_group(task, "ecfp4", 0, stamp, **SMALL)
+
+
+def test_tpr_is_given_where_the_non_members_support_it(source, write):
+    assert np.isfinite(evaluate(write(source), n_models=50)["tpr"]).all()
+
+
+def test_groups_on_a_cluster_give_the_same_numbers(source, write, registry, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    notebook = {"__name__": "__main__"}  # a representation that a notebook registers, unknown to the workers
+    exec("def lengths(smiles): return [[len(text), text.count('C')] for text in smiles]", notebook)
+    embeddings.embedder("lengths")(notebook["lengths"])
+    task, points = write(source), []
+    for name in ("ecfp4", "lengths"):
+        stamp, own = molecular.prepare(task, name).fingerprint, molecular.own_embedder(name)
+        assert (own is None) == (name == "ecfp4")
+        common = SMALL | {"task": task, "representation": name, "fingerprint": stamp, "embedder": own, "names": NAMES}
+        points += [common | {"group": group} for group in range(2)]
+    found = []
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**options, local_directory=str(tmp_path)) as local:
+        for address in (None, local.scheduler_address):
+            monkeypatch.setenv("QMIS_CACHE", str(tmp_path / f"cache{len(found)}"))
+            found.append(run.sweep(molecular.evaluate_group, points, cluster=address))
+    for here, there in zip(*found, strict=True):
+        assert np.allclose(here["auc"], there["auc"], atol=1e-9)
+        assert np.allclose(here["exposure"], there["exposure"], rtol=1e-3, atol=1e-3)

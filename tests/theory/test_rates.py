@@ -1,0 +1,214 @@
+"""Rates against closed forms, exact insecurities and brute minimisation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.optimize import minimize_scalar
+
+from qmis_utils.theory import rates, security
+
+
+@pytest.mark.parametrize("p", [0.5001, 0.6, 0.9, 0.999999])
+def test_cramer_rate_of_a_coin(p):
+    expected = -math.log(2 * math.sqrt(p * (1 - p)))
+    assert rates.cramer_rate([-1.0, 1.0], [1 - p, p]) == pytest.approx(expected, rel=1e-10)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), log_scale=st.floats(-20, 20))
+def test_cramer_rate_is_the_minimum_of_the_log_moment_generating_function(seed, log_scale):
+    rng = np.random.default_rng(seed)
+    gap, probs = rng.normal(0.4, 1, 5), rng.dirichlet(np.ones(5))
+    if gap @ probs <= 0:
+        gap = -gap
+    if gap.min() >= 0:
+        gap[0] = -0.1
+    if gap @ probs <= 1e-3:
+        return
+    best = minimize_scalar(
+        lambda u: np.log(probs @ np.exp(-math.exp(u) * gap)),
+        bounds=(-12, 8),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    assert rates.cramer_rate(gap * math.exp(log_scale), probs) == pytest.approx(max(0, -best.fun), rel=1e-7, abs=1e-12)
+
+
+def test_cramer_rate_without_negative_gaps():
+    assert rates.cramer_rate([0.0, 2.0], [0.3, 0.7]) == pytest.approx(-math.log(0.3))
+    assert rates.cramer_rate([1.0, 2.0], [0.3, 0.7]) == math.inf
+    assert rates.cramer_rate([-1.0, 1.0], [0.5, 0.5]) == 0
+    assert rates.cramer_rate([-1.0, 1.0], [0.7, 0.3]) == 0
+    assert rates.cramer_rate([-5.0, 1.0, 2.0], [0.0, 0.5, 0.5]) == math.inf  # a sample of probability zero
+
+
+def test_rates_agree_for_small_gaps():
+    # E exp(-tD) of a nearly tied gap is Gaussian: I = r up to terms of order delta^3.
+    for delta in (1e-2, 1e-4, 1e-6):
+        gap, probs = np.array([-1 + delta, 1 + delta]), np.array([0.5, 0.5])
+        assert rates.gaussian_rate(gap, probs) == pytest.approx(delta**2 / 2)
+        assert rates.cramer_rate(gap, probs) == pytest.approx(delta**2 / 2, rel=delta + 1e-8)
+
+
+def test_gaussian_rate_limits():
+    assert rates.gaussian_rate([2.0, 2.0], [0.5, 0.5]) == math.inf
+    assert rates.gaussian_rate([-1.0, 1.0], [0.5, 0.5]) == 0
+    assert rates.gaussian_rate([0.0, 0.0], [0.5, 0.5]) == 0
+
+
+@pytest.mark.parametrize(
+    ("gap", "span"),
+    [
+        ([-1.0, 1.0], 2.0),
+        ([0.1, 0.4, 1.0], 0.3),
+        ([0.3, -0.6, 0.5], 0.1),
+        ([0.0, 1.0, math.sqrt(2)], 0.0),
+        ([3.0, 3.0], 0.0),
+        ([-0.25, 0.75, 1.5], 0.25),
+    ],
+)
+def test_lattice_span(gap, span):
+    assert rates.lattice_span(np.array(gap)) == pytest.approx(span, abs=1e-12)
+
+
+def squared_losses(codebook):
+    codebook = np.asarray(codebook)
+    return np.stack([codebook**2, (1 - codebook) ** 2], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("codebook", "p"), [([0.2, 0.8], 0.3), ([0.1, 0.5, 0.9], 0.3), ([0.25, 0.5], 0.6), ([0.2, 0.6], 0.2)]
+)
+def test_sharp_insecurity_is_lattice_correct(codebook, p):
+    """Bernoulli gaps live on a lattice: the ratio to exact tends to 1 at every n, not only on average."""
+    for n, tolerance in ((20_000, 4e-3), (20_001, 4e-3), (20_003, 4e-3), (10**6, 1e-4)):
+        exact = security.bernoulli_insecurity(n, p, codebook, log=True)
+        sharp = rates.sharp_insecurity(squared_losses(codebook), [1 - p, p], n, log=True)
+        assert sharp == pytest.approx(exact, abs=tolerance)
+
+
+def test_sharp_insecurity_tends_to_exact_with_competing_runners_up():
+    losses = np.array([[0.0, 0.0, 0.0], [0.9, -0.4, 0.31], [-0.5, 0.8, 0.27], [0.2, 1.1, -0.77]])
+    probs = np.array([0.4, 0.35, 0.25])
+    errors = [
+        abs(
+            security.finite_support_insecurity(losses, probs, n, log=True)
+            - rates.sharp_insecurity(losses, probs, n, log=True)
+        )
+        for n in (60, 240, 960)
+    ]
+    assert errors[0] < 0.25
+    assert errors[2] < 0.05
+
+
+def test_sharp_insecurity_counts_a_duplicate_codeword_once():
+    losses, probs = np.array([[0.0, 0.0, 0.1], [0.9, -0.4, 0.3], [0.9, -0.4, 0.3]]), np.array([0.5, 0.3, 0.2])
+    assert rates.sharp_insecurity(losses, probs, 50) == rates.sharp_insecurity(losses[:2], probs, 50)
+
+
+def test_sharp_insecurity_counts_a_duplicate_up_to_rounding_once():
+    """0.1 + 0.2 is not 0.3 in floating point; the exact engine and the sharp form must agree that the rows are one."""
+    losses, probs = np.array([[0.1 + 0.2, 1.0, 0.5], [0.3, 1.0, 0.5], [2.0, 0.2, 1.5]]), [0.3, 0.2, 0.5]
+    exact = security.finite_support_insecurity(losses, probs, 60, log=True)
+    assert exact == pytest.approx(-26.35, abs=0.01)
+    assert rates.sharp_insecurity(losses, probs, 60, log=True) == pytest.approx(exact, abs=0.3)
+    scaled = np.vstack([losses[1:], [1e13, 1e13, 1e13]])  # a hopeless codeword must not set the scale
+    assert rates.sharp_insecurity(scaled, probs, 60) == rates.sharp_insecurity(losses[1:], probs, 60)
+
+
+def test_sharp_insecurity_leaves_out_a_runner_up_that_another_always_beats():
+    """Gap D / 2: where its sum is negative, that of D is lower still."""
+    gap, probs = np.array([1.0, -1.0, 0.31]), np.array([0.55, 0.25, 0.2])
+    two = rates.sharp_insecurity([0 * gap, gap], probs, 400, log=True)
+    for losses in ([0 * gap, gap, gap / 2], [gap / 2, 0 * gap, gap]):
+        assert rates.sharp_insecurity(losses, probs, 400, log=True) == two
+        assert security.finite_support_insecurity(losses, probs, 400, log=True) == pytest.approx(two, abs=0.1)
+    # A runner-up that can only tie, on the sample where another one is better, never wins either.
+    losses, probs = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [-1.0, 2.0, 2.0]]), [0.3, 0.5, 0.2]
+    both, one = (rates.sharp_insecurity(rows, probs, 60, log=True) for rows in (losses, losses[1:]))
+    assert both == one
+
+
+def test_sharp_insecurity_oscillates_with_a_rare_kind():
+    """A kind of which the tilted law expects few copies acts like a lattice, however large n I is."""
+    losses, probs = np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5 + math.sqrt(2) / 10]]), np.array([0.8, 0.199, 0.001])
+    ratios = [
+        security.finite_support_insecurity(losses, probs, n) / rates.sharp_insecurity(losses, probs, n)
+        for n in range(100, 110)
+    ]
+    assert 100 * rates.cramer_rate(losses[1], probs) > 3
+    assert max(ratios) / min(ratios) > 1.5
+
+
+def test_sharp_insecurity_of_a_tie():
+    losses, probs = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 2.0], [3.0, 3.0, 3.0]]), [0.3, 0.3, 0.4]
+    closed = 0.6 / math.sqrt(0.6 * 2 * math.pi * 10_000)
+    assert rates.sharp_insecurity(losses, probs, 10_000) == pytest.approx(closed)
+    assert security.finite_support_insecurity(losses, probs, 1000) == pytest.approx(closed * math.sqrt(10), rel=1e-3)
+
+
+def test_sharp_insecurity_where_the_runner_up_only_ties():
+    losses, probs = np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([0.9, 0.1])
+    exact = security.finite_support_insecurity(losses, probs, 200, log=True)
+    assert rates.sharp_insecurity(losses, probs, 200, log=True) == pytest.approx(exact, rel=1e-12)
+    assert rates.sharp_insecurity(losses[::-1], probs, 200) == 0  # the home codeword wins every tie
+    assert security.finite_support_insecurity(losses[::-1], probs, 200) == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), d=st.integers(1, 4))
+def test_fisher_voronoi_rate_is_the_gaussian_rate_of_the_quadratic_loss(seed, d):
+    """Loss (theta - theta*)' F (theta - theta*) / 2 - theta' score with score variance F: a well-specified model."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(d, d)) + 2 * np.eye(d)
+    fisher, theta, codebook = root @ root.T, rng.normal(size=d), rng.normal(size=(5, d))
+    scores = math.sqrt(d) * np.vstack([root.T, -root.T])  # 2 d equally likely scores of covariance F
+    offset = codebook - theta
+    losses = np.einsum("ki,ij,kj->k", offset, fisher, offset)[:, None] / 2 - offset @ scores.T
+    home = losses.mean(1).argmin()
+    probs = np.full(2 * d, 1 / (2 * d))
+    expected = [rates.gaussian_rate(losses[k] - losses[home], probs) for k in range(5) if k != home]
+    assert rates.fisher_voronoi_rate(theta, codebook, fisher) == pytest.approx(expected, rel=1e-8)
+
+
+def test_fisher_voronoi_rate_of_a_grid_is_half_the_squared_distance_to_the_edge():
+    grid = np.arange(-3, 4)[:, None] * 0.5
+    rate = rates.fisher_voronoi_rate([0.12], grid, [[4.0]])
+    assert rate.min() == pytest.approx((2 * 0.13) ** 2 / 2)
+    slope = security.gaussian_mean_insecurity(4e6, 0.5, 0.12, 0.5, log=True) / 4e6
+    assert -slope == pytest.approx(rate.min(), rel=1e-3)
+    assert rates.fisher_voronoi_rate([0.0], [[0.0], [0.0]], [[1.0]]) == [0.0]
+
+
+def test_sharp_insecurity_has_the_gaussian_grid_constant():
+    """Statement 6 on a fine discretisation of N(0, 1) against the closed form Phi(-b sqrt n) 2 (2 Phi(b/2) - 1)."""
+    z = np.linspace(-7, 7, 401) + 0.0037
+    probs = np.diff(stats.norm.cdf(np.r_[-np.inf, (z[1:] + z[:-1]) / 2, np.inf]))
+    b, n = 0.13, 3000
+    words = np.array([0.12, 0.12 + 0.5]) - 0.12 + (b - 0.25) + z @ probs
+    sharp = rates.sharp_insecurity((words[:, None] - z) ** 2, probs, n, log=True)
+    closed = stats.norm.logsf(b * math.sqrt(n)) + math.log(2 * (2 * stats.norm.cdf(b / 2) - 1))
+    assert sharp == pytest.approx(closed, abs=0.02)
+
+
+BAD_CALLS = [
+    ("gap must", lambda: rates.cramer_rate([0.0, math.nan], [0.5, 0.5])),
+    ("gap must", lambda: rates.gaussian_rate([0.0, 1.0, 2.0], [0.5, 0.5])),
+    ("probs must", lambda: rates.cramer_rate([0.0, 1.0], [0.5, 0.4])),
+    ("n must", lambda: rates.sharp_insecurity([[0.0, 1.0]], [0.5, 0.5], 0)),
+    ("losses must", lambda: rates.sharp_insecurity([[0.0, math.inf]], [0.5, 0.5], 3)),
+    ("losses: more than two", lambda: rates.sharp_insecurity(np.eye(3), np.full(3, 1 / 3), 3)),
+    ("codebook must", lambda: rates.fisher_voronoi_rate([0.0], [[0.1]], [[1.0]])),
+    ("theta_star must", lambda: rates.fisher_voronoi_rate([0.0, 1.0], [[0.1], [0.2]], [[1.0]])),
+    ("fisher must", lambda: rates.fisher_voronoi_rate([0.0], [[0.1], [0.2]], [[-1.0]])),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), BAD_CALLS)
+def test_bad_input_names_the_argument(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()
