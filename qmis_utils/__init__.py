@@ -35,7 +35,7 @@ PUBLIC = {  # room -> module -> names
         "survival": "survival_rho surviving_share function_error",
         "laws": "gaussian_auc survival_law simulated_signals",
         "agreement": "resolved_pairs kendall_resolved kendall_b kendall_interval",
-        "estimate": "Estimate",
+        "estimate": "from_draws multiplicities",
     },
     "molecules": {
         "tasks": "TASKS BUNDLED Task load_task load_table fingerprint",

@@ -7,11 +7,13 @@ advantage never certifies security: it bounds from below what the best attacker 
 rounding of what was left out, which reveals it: round such scores before they are compared.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import beta, rankdata
 from scipy.stats import t as student_t
+
+from qmis_utils.theory.numerics import Interval
 
 MUTUAL = 3  # at most: true over naive variance of a mean over targets that are each other's shadows (simulated)
 
@@ -122,14 +124,12 @@ def halves(n_models, least):
     return (first, second), (second, first)
 
 
-class Advantage(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Advantage(Interval):
     """Hold 2 x balanced accuracy - 1 over targets with its interval, of each target, and the thresholds used, (M,)."""
 
-    value: float
-    low: float
-    high: float
-    per_target: np.ndarray
-    thresholds: np.ndarray
+    per_target: np.ndarray = field(default_factory=lambda: np.empty(0))
+    thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def best_threshold(scores, members):
@@ -177,7 +177,8 @@ def advantage_held_out(scores, members, mutual=True, threshold=None, level=0.95,
         thresholds[targets] = best_threshold(scores[others], members[others])
     gains = advantage(scores, members, thresholds[:, None])
     error = gains.std(ddof=1) * np.sqrt((MUTUAL if mutual else 1) / len(gains))
-    return Advantage(*_student(gains.mean(), error, len(gains) - 1, level, comparisons), gains, thresholds)
+    ends = _student(gains.mean(), error, len(gains) - 1, level, comparisons)
+    return Advantage(*ends, per_target=gains, thresholds=thresholds)
 
 
 def _student(value, error, degrees, level, comparisons):

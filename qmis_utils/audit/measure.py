@@ -20,6 +20,7 @@ from qmis_utils.audit.modules import MOST, Plan, find_weights, measure_all, quan
 from qmis_utils.audit.report import Report, advise, distrust, flag
 from qmis_utils.quantizers.rules import QUANTIZERS
 from qmis_utils.studies import synthetic
+from qmis_utils.theory.numerics import Interval
 
 __all__ = ["audit", "find_weights", "function_error", "quantized", "threshold_auc"]
 VARIANT = {"rho_pool": "rho_shape"}  # without a model's own offset and gain; the others compare all that deviates
@@ -122,7 +123,7 @@ def function_error(quantized, full, draws=200, seed=0):
         [products.mean(axis=1)] + [products[:, at].mean(axis=1) for at in _resamples(len(q), draws, seed)], 1
     )
     values = np.sqrt(np.clip(1 - qf**2 / np.maximum(qq * ff, 1e-300), 0, 1))
-    return indicators.Estimate(values[0], *np.quantile(values[1:], [0.025, 0.975]), 0.0, values[1:])
+    return Interval(values[0], *np.quantile(values[1:], [0.025, 0.975]), values[1:])
 
 
 def threshold_auc(member_losses, heldout_losses):
@@ -146,7 +147,7 @@ def _one_model(stacked, names, draws, seed):
         row |= _cell("loss_auc", *threshold_auc(one["members loss"][0], one["heldout loss"][0]))
         row |= _cell("null", 0.5, 0.5 - half, 0.5 + half) | _rate(one.get("neighbours", [None])[0], n, draws, seed)
         rows.append(row)
-    leaks = [indicators.Estimate(-e.value, -e.high, -e.low, 0.0, -e.draws) for e in moved]
+    leaks = [-e for e in moved]
     return [rank | row for rank, row in zip(_ranks("rank", leaks), rows, strict=True)]
 
 

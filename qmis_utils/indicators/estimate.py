@@ -1,30 +1,17 @@
 """A number with its interval, and the bootstrap that pairs the draws of all quantizers."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """Hold an estimate: ``value``, its interval ``low``-``high``, the bootstrap ``draws``, and the noise floor.
-
-    ``noise_floor`` is the value of r that pure sampling noise gives (0 for correlations).
-    """
-
-    value: float
-    low: float
-    high: float
-    noise_floor: float
-    draws: np.ndarray
+from qmis_utils.theory.numerics import Interval
 
 
 def from_draws(value, draws, noise_floor=0.0):
     known = draws[~np.isnan(draws)]
     # a draw may be infinite (equal codewords): take order statistics, never a mean of two draws
     low, high = np.quantile(known, [0.025, 0.975], method="inverted_cdf") if known.size else (np.nan, np.nan)
-    return Estimate(float(value), float(low), float(high), noise_floor, draws)
+    return Interval(float(value), float(low), float(high), draws, noise_floor)
 
 
 @lru_cache(maxsize=8)  # equal seeds pair the draws of all quantizers, so most calls ask for the last ones again

@@ -191,4 +191,5 @@ def product_insecurity_mc(outside, inside, rng, samples=100_000, copies=1):
         log_ratio += np.concatenate(draws) @ ratio
     share = np.tanh(abs(log_ratio) / 2)
     error = 1.96 * share.std() / math.sqrt(len(share))
-    return MonteCarlo(float(share.mean()), max(share.mean() - error, 0.0), float(share.mean() + error), len(share))
+    low, high = max(share.mean() - error, 0.0), float(share.mean() + error)
+    return MonteCarlo(float(share.mean()), low, high, effective_samples=len(share))

@@ -1,10 +1,11 @@
-"""Building blocks of the exact engines: argument checks, and normal and multinomial laws in log space.
+"""Building blocks of the exact engines: checks, intervals, and normal and multinomial laws in log space.
 
 No difference of nearly equal numbers is taken, so that probabilities of 1e-1000 keep their digits.
 """
 
 import math
 import numbers
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -13,6 +14,36 @@ from scipy.optimize import brentq
 MAX_STATES = 2_000_000  # count vectors that an exact engine enumerates before it points to Monte Carlo
 LOG_2PI = math.log(2 * math.pi)
 LEGENDRE = np.polynomial.legendre.leggauss(16)
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """Hold a number, or an array of them, with its 95 % interval, and the draws behind it where there are any.
+
+    It unpacks as value, low, high, and prints as "0.62 [0.58, 0.66]" in a format such as ``f"{found:.2f}"``. Minus an
+    interval is that of the number with the other sign.
+
+    Examples
+    --------
+    >>> f"{-Interval(0.62, 0.58, 0.66):.2f}"
+    '-0.62 [-0.66, -0.58]'
+    """
+
+    value: float
+    low: float
+    high: float
+    draws: np.ndarray | None = None  # bootstrap draws, the first axis
+    noise_floor: float = 0.0  # what pure sampling noise gives
+
+    def __iter__(self):
+        return iter((self.value, self.low, self.high))
+
+    def __neg__(self):
+        draws = None if self.draws is None else -self.draws
+        return Interval(-self.value, -self.high, -self.low, draws, -self.noise_floor)
+
+    def __format__(self, spec):
+        return "{} [{}, {}]".format(*(format(end, spec) for end in self))
 
 
 def check_n(n, name="n"):

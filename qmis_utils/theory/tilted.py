@@ -1,24 +1,22 @@
 """The insecurity of choosing from a codebook by tilted Monte Carlo, where count vectors are too many to enumerate."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from qmis_utils.theory.numerics import check_n, check_problem, cramer_tilt, log_mean_exp, safe_log
+from qmis_utils.theory.numerics import Interval, check_n, check_problem, cramer_tilt, log_mean_exp, safe_log
 from qmis_utils.theory.security import best_codeword
 
 MAX_TILTS = 16  # importance-sampling components beside the untilted law
 
 
-class MonteCarlo(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class MonteCarlo(Interval):
     """Hold a Monte Carlo insecurity with its 95 % interval and effective number of samples."""
 
-    value: float
-    low: float
-    high: float
-    effective_samples: float
+    effective_samples: float = np.nan
 
 
 def _log_tilts(losses, probs, n):
@@ -78,7 +76,7 @@ def codebook_insecurity_mc(losses, probs, n, rng, samples=100_000, log=False):
     weights = np.exp(log_weights - shift)
     estimate = np.array(_cross_fitted(weights, chosen, counts / n - probs, home, len(losses)))
     scaled = [shift + safe_log(v) if log else math.exp(shift + safe_log(v)) for v in estimate]
-    return MonteCarlo(*scaled, float(weights.sum() ** 2 / (weights**2).sum()))
+    return MonteCarlo(*scaled, effective_samples=float(weights.sum() ** 2 / (weights**2).sum()))
 
 
 def _cross_fitted(weights, chosen, excess, home, K):

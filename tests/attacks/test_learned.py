@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_families import RECORDS, released
+from test_catalogue import RECORDS, released
 
 from qmis_utils import attacks
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from test_families import draw, released
+from test_catalogue import draw, released
 
 from qmis_utils import attacks, ensemble
 

@@ -6,6 +6,7 @@ from scipy.stats import kendalltau
 
 from qmis_utils import indicators
 from qmis_utils.theory import information
+from qmis_utils.theory.numerics import Interval
 
 
 def planted_losses(gaps, m=20_000, spread=1.0, seed=0):
@@ -179,7 +180,7 @@ def test_resolved_pairs_and_tau():
 def test_tau_interval_uses_paired_draws():
     rng = np.random.default_rng(0)
     shared = rng.normal(size=500)  # all estimates move together: the order never changes
-    estimates = [indicators.Estimate(k, k - 2, k + 2, 0.0, k + shared) for k in range(4)]
+    estimates = [Interval(k, k - 2, k + 2, k + shared) for k in range(4)]
     signs = np.sign(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
     tau = indicators.kendall_interval(estimates, signs)
     assert (tau.value, tau.low, tau.high) == (1, 1, 1)
