@@ -1,38 +1,36 @@
 """Heads on frozen representations of molecules: what a quantizer does to their privacy and use; used by notebook 03.
 
-A setting is a task under a representation: one pool, one scaffold test set. Its attack models fall into groups, each
-with its own initialisation and random halves. ``evaluate_group`` is one group whole, an independent job for
-``run.sweep`` that returns plain arrays.
+A pool is a task under a representation, with its scaffold test set. Its attacked heads fall into groups, each with its
+own initialisation and random halves. ``evaluate_group`` is one group whole, an independent job for ``run.sweep``.
 """
 
 import itertools
-from typing import NamedTuple
+from dataclasses import dataclass
 
-import cloudpickle
 import numpy as np
 from scipy.stats import rankdata
 
 from qmis_utils import attacks, ensemble, indicators, molecules, quantizers
+from qmis_utils.assess import Game, assess, quantized, utility
 from qmis_utils.molecules import embeddings
-from qmis_utils.molecules.tasks import fingerprint, load_table
 
 NAMES = quantizers.PAPER_SET + ["uniform_mse_3", "lloyd_2", "nf4"]  # the paper's set, and three used in practice
-TASK = {"classification": "binary", "regression": "regression"}
+ATTACK = "lira_fixed"  # groups have few shadows
+INDICATORS = ("rho_pool", "rho", "rho_w", *(f"r ensemble {how}" for how in indicators.AGGREGATIONS))
+LAWS = ("rho_pool", "rho")  # the survival correlations that predict an AUC
 LEAST = 4  # IN and OUT heads of every record in a group
 LEAST_OF_A_CLASS = 8  # molecules of the pool: a random half of eight misses them all once in 256
-PILOTS = 8  # heads of the validation rule
+PILOTS, PILOT_GROUP = 8, 99  # heads of the validation rule, and the group whose initialisation they have
 KEPT_HEADS = 3  # heads of a group whose test outputs are kept, for bootstraps over test molecules
-LAWS = ("rho_pool", "rho")  # the survival correlations that predict an AUC
-MOST_WEIGHTS = 4000  # evenly spaced weights that stand for all in rho_w
 
 
-class Setting(NamedTuple):
-    """A task under a representation: the pool to train on and to attack, the test set to judge utility by."""
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Hold a task under a representation: the pool to train on and to attack, the test set to judge utility by."""
 
     name: str
-    kind: str  # "classification" or "regression"
+    kind: str  # "binary" or "regression"
     representation: str
-    fingerprint: str  # of the table and the representation
     smiles: np.ndarray  # of the pool, (N,)
     x: np.ndarray  # (N, d)
     y: np.ndarray  # (N,), 0/1 or standardised by the pool
@@ -40,16 +38,7 @@ class Setting(NamedTuple):
     y_test: np.ndarray  # (m,)
 
 
-# ---------------------------------------------------------------------------------------------------------- settings
-
-
-def own_embedder(representation):
-    """Return the embedder of a representation that a reader has registered, pickled; None for one of the package's own.
-
-    It travels with the points of a sweep, since other processes know only what the package registers.
-    """
-    chosen = embeddings.EMBEDDERS[representation]
-    return None if chosen.function.__module__ == embeddings.__name__ else cloudpickle.dumps(chosen)
+# ------------------------------------------------------------------------------------------------------------- pools
 
 
 def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
@@ -67,7 +56,7 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
 
     Returns
     -------
-    Setting
+    Pool
         Inputs are scaled, and labels of a regression standardised, on the whole pool, which says nothing about
         membership. A molecule that the representation cannot embed is left out.
 
@@ -77,8 +66,7 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
         As ``molecules.load_task``; for an unknown representation; where all labels of the pool or the test set agree,
         or the pool holds fewer than ``LEAST_OF_A_CLASS`` of one class.
     """
-    frame = load_table(task, seed=seed, **table)
-    stamp = fingerprint(frame, representation)
+    frame = molecules.load_table(task, seed=seed, **table)
     sides = molecules.scaffold_split(frame.smiles, test_fraction, rng=seed)
     features = embeddings.embed(frame.smiles, representation)
     usable = np.isfinite(features).all(axis=1)
@@ -88,7 +76,7 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
         if len(np.unique(y[side])) < 2:
             raise ValueError(f"all labels of the {where} of {task} are equal: take more molecules, or another seed")
     rarest = min(np.unique(y[pool], return_counts=True)[1])
-    if kind == "classification" and rarest < LEAST_OF_A_CLASS:
+    if kind == "binary" and rarest < LEAST_OF_A_CLASS:
         raise ValueError(
             f"{task}: only {rarest} molecules of the pool have the rarer label, and every random half must hold both: "
             f"take more molecules, so that it has at least {LEAST_OF_A_CLASS}"
@@ -98,7 +86,7 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
     if kind == "regression":
         y = (y - y[pool].mean()) / y[pool].std()
     smiles = frame.smiles.to_numpy()[pool]
-    return Setting(frame.attrs["name"], kind, representation, stamp, smiles, x, y[pool], x_test, y[test])
+    return Pool(frame.attrs["name"], kind, representation, smiles, x, y[pool], x_test, y[test])
 
 
 # ------------------------------------------------------------------------------------------------------------- heads
@@ -125,20 +113,22 @@ def draw_members(n_heads, n_pool, rng, tries=1000):
     )
 
 
-def train(setting, members, decay, init, width=32, steps=100):
+def initialisation(seed, group):
+    """Return the seed of a group's initial weights and of its minibatches; ValueError beyond 98 groups."""
+    if not 0 <= group <= PILOT_GROUP:
+        raise ValueError(
+            f"n_groups: at most {PILOT_GROUP} groups have an initialisation of their own; got group {group}"
+        )
+    return 100 * seed + group
+
+
+def train(pool, members, decay, init, width=32, steps=100):
     """Train one head, a perceptron with one hidden layer, per row of ``members``, all from the initialisation ``init``.
 
     ``decay`` is the weight decay, ``steps`` counts full-batch Adam steps. Returns an ``ensemble.Ensemble``.
     """
-    return ensemble.train(setting.x, setting.y, members, task=TASK[setting.kind], hidden=(width,), steps=steps,
-                          weight_decay=decay, seed=init)  # fmt: skip
-
-
-def utility(outputs, y, kind):
-    """Return the score of each model from its outputs (models, m): AUROC of a classifier, R2 of a regression."""
-    if kind == "classification":
-        return attacks.auc(outputs, np.broadcast_to(y == 1, outputs.shape))
-    return 1 - np.mean((outputs - y) ** 2, axis=1) / np.var(y)
+    return ensemble.train(pool.x, pool.y, members, task=pool.kind, hidden=(width,), steps=steps, weight_decay=decay,
+                          seed=init)  # fmt: skip
 
 
 def recalibrate(outputs, y, seed=0):
@@ -159,20 +149,28 @@ def spearman(outputs, y):
     return ranks @ y / np.sqrt(np.maximum((ranks**2).sum(axis=1) * (y**2).sum(), 1e-12))
 
 
-def validate(task, representation, fingerprint, widths, decays, *, steps=100, seed=0, **table):
+def validate(pool, widths, decays, *, steps=100, seed=0):
     """Score each width and weight decay in full precision on molecules that the scored head did not train on.
 
-    Parameters: ``task``, ``representation``, ``fingerprint`` and ``table`` as in ``evaluate_group``; ``widths`` and
-    ``decays`` to compare; ``steps`` as in ``train``. Returns (len(widths), len(decays), 8) scores of eight pilot heads,
-    each on its own non-members.
+    Parameters
+    ----------
+    pool : Pool
+    widths, decays : list of int and of float
+        To compare.
+    steps, seed : int
+        As in ``train`` and ``train_group``.
+
+    Returns
+    -------
+    array (len(widths), len(decays), 8)
+        Scores of eight pilot heads, each on its own non-members.
     """
-    setting = _prepared(task, representation, fingerprint, seed=seed, **table)
-    members = ensemble.random_halves(PILOTS, len(setting.x), np.random.default_rng([seed, 99]))
+    members = ensemble.random_halves(PILOTS, len(pool.x), np.random.default_rng([seed, PILOT_GROUP]))
     scores = np.empty((len(widths), len(decays), PILOTS))
     for (i, width), (j, decay) in itertools.product(enumerate(widths), enumerate(decays)):
-        outputs = train(setting, members, decay, _init(seed, 99), width, steps).logits(setting.x)
-        rows = [(row[~used][None], setting.y[~used]) for row, used in zip(outputs, members, strict=True)]
-        scores[i, j] = [utility(row, y, setting.kind).item() for row, y in rows]
+        outputs = train(pool, members, decay, initialisation(seed, PILOT_GROUP), width, steps).logits(pool.x)
+        rows = [(row[~used][None], pool.y[~used]) for row, used in zip(outputs, members, strict=True)]
+        scores[i, j] = [utility(row, y, pool.kind, ranked=True).item() for row, y in rows]
     return scores
 
 
@@ -189,37 +187,34 @@ def choose(scores, widths, decays):
     return width, decays[mean[widths.index(width)].argmax()]
 
 
-def _init(seed, group):
-    return 100 * seed + group  # 99 is the pilots'
-
-
-def _prepared(task, representation, fingerprint, embedder=None, **table):
-    if embedder is not None:
-        embeddings.EMBEDDERS[representation] = cloudpickle.loads(embedder)
-    setting = prepare(task, representation, **table)
-    if setting.fingerprint != fingerprint:
-        raise ValueError(
-            f"{task}, {representation}: this job finds another table or representation (fingerprint "
-            f"{setting.fingerprint}) than it was made for ({fingerprint}): does every worker read the same file?"
-        )
-    return setting
-
-
 # ------------------------------------------------------------------------------------------------------ one group
 
 
-def train_group(setting, group, decay, *, width=32, steps=100, n_models=128, n_groups=5, n_indicator=16, seed=0):
+def train_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_groups=5, n_indicator=16, seed=0):
     """Train a group: its share of the attacked heads, and beside them, disjoint, the heads of the indicators.
 
-    Parameters: ``n_models`` heads in all groups together, split as evenly as possible; ``n_indicator`` further heads of
-    this group. Returns (attacked heads, their members, indicator heads); all start from the group's initialisation.
+    Parameters
+    ----------
+    pool : Pool
+    group : int
+        Its number, 0 to n_groups - 1; all its heads start from one initialisation.
+    decay, width, steps : float, int, int
+        As in ``train``.
+    n_models, n_groups, n_indicator : int
+        Heads to attack in all groups together, split as evenly as possible, and further heads of this group.
+    seed : int
+
+    Returns
+    -------
+    Game
+        With the test set as its fresh records.
     """
     n_heads = len(np.array_split(np.arange(n_models), n_groups)[group])
     rng = np.random.default_rng([seed, group])
-    members = draw_members(n_heads, len(setting.x), rng)
-    spare = ensemble.random_halves(n_indicator, len(setting.x), rng)
-    heads = train(setting, np.vstack([members, spare]), decay, _init(seed, group), width, steps)
-    return heads[:n_heads], members, heads[n_heads:]
+    members = draw_members(n_heads, len(pool.x), rng)
+    spare = ensemble.random_halves(n_indicator, len(pool.x), rng)
+    heads = train(pool, np.vstack([members, spare]), decay, initialisation(seed, group), width, steps)
+    return Game(pool.x, pool.y, pool.x_test, pool.y_test, heads[:n_heads], members, heads[n_heads:], spare)
 
 
 def gap(values, members):
@@ -228,16 +223,7 @@ def gap(values, members):
     return inside - outside
 
 
-def exposure(scores, members):
-    """Return how exposed each record is, (N,): the gap of its log-likelihood ratios ``scores`` (M, N) of LiRA.
-
-    Between Gaussians d' apart it is d'^2, in nats; leave-one-out scores leave no bias worth mention: noise alone gives
-    0 in the mean.
-    """
-    return gap(scores, members)
-
-
-def advantage(exposure):
+def record_advantage(exposure):
     """Return the membership advantage 2 Phi(d'/2) - 1 against one record, from its exposure d'^2 (negative: 0)."""
     d_prime = np.sqrt(np.maximum(exposure, 0))
     return 2 * indicators.gaussian_auc(d_prime / np.sqrt(2)) - 1
@@ -259,137 +245,67 @@ def relative_gain(quantized, full, members):
     return slope(gap(q, members), gap(f, members)) / overall if overall else np.nan
 
 
-def attack(outputs, setting, members, null_members):
-    """Attack one quantizer's heads leave-one-out, and again under permuted membership.
-
-    Parameters: ``outputs`` (M, N) on the pool. Returns a dict: ``auc`` and ``null`` (M,), ``tpr`` at 1 % false
-    positives over all heads, NaN below 1,000 non-member scores, ``exposure`` (N,).
-    """
-    signals = attacks.signal(outputs, setting.y, TASK[setting.kind])
-    scores = attacks.lira(signals, members, "online_fixed")
-    null = attacks.lira(signals, null_members, "online_fixed")
-    enough = (~members).sum() >= 1000
-    return {
-        "auc": attacks.auc(scores, members), "null": attacks.auc(null, null_members),
-        "tpr": attacks.tpr_at_fpr(scores, members, 0.01) if enough else np.nan,
-        "exposure": exposure(scores, members).astype(np.float32),
-    }  # fmt: skip
+def _regression_only(score):
+    """Return a measure that is NaN for a classification."""
+    return lambda seen, reference, scores: (
+        score(seen.outputs_out, seen.y_out).mean() if seen.task == "regression" else np.nan
+    )
 
 
-def use(outputs, setting):
-    """Score one quantizer's heads on the test set, ``outputs`` (M, m); return a dict of means over heads.
-
-    ``utility`` is AUROC or R2; ``spearman`` and ``recalibrated`` are NaN for a classification. ``some`` are the outputs
-    of a few heads.
-    """
-    y, regression = setting.y_test, setting.kind == "regression"
-    few = np.linspace(0, len(outputs) - 1, min(KEPT_HEADS, len(outputs))).astype(int)
-    return {
-        "utility": utility(outputs, y, setting.kind).mean(),
-        "spearman": spearman(outputs, y).mean() if regression else np.nan,
-        "recalibrated": utility(recalibrate(outputs, y), y, "regression").mean() if regression else np.nan,
-        "some": outputs[few],
-    }  # fmt: skip
+def _recalibrated(outputs, y):
+    return utility(recalibrate(outputs, y), y, "regression")
 
 
-def indicate(quantized, full, setting, draws, seed):
-    """Estimate every indicator of one quantizer from heads that were not attacked.
-
-    Parameters: ``quantized`` and ``full`` are (outputs on the test set, outputs on the pool, weights) of the same
-    heads. Returns name -> ``indicator.Estimate``: our three estimators of r from the losses on the test set, and the
-    survival correlations of outputs on the test set (rho), of outputs on the pool without offset and gain (rho_pool;
-    no labels, no membership) and of weights (rho_w).
-    """
-    signals = attacks.signal(quantized[0], setting.y_test, TASK[setting.kind])
-    losses = np.square(signals) if setting.kind == "regression" else np.logaddexp(0, -signals)
-    rates = {
-        f"r, {how}": indicators.estimate_rate(losses, how, draws=draws, seed=seed) for how in indicators.AGGREGATIONS
-    }
-    return {
-        "rho_pool": indicators.survival_rho(quantized[1], full[1], "rho_shape", draws, seed),
-        "rho": indicators.survival_rho(quantized[0], full[0], "rho", draws, seed),
-        "rho_w": indicators.survival_rho(quantized[2], full[2], "rho", draws, seed),
-    } | rates  # fmt: skip
+def _some(seen, reference, scores):
+    outputs = seen.outputs_out
+    return outputs[np.linspace(0, len(outputs) - 1, min(KEPT_HEADS, len(outputs))).astype(int)]
 
 
-def predict(rho, full_auc, full_signals, members, variance, kind, rng):
-    """Return what the survival laws predict for one quantizer: {"closed": AUC, "simulation": AUC}.
-
-    Parameters: ``rho`` its survival correlation; ``full_auc`` and ``full_signals`` (M, N) the attack's AUC on the
-    full-precision heads and their signals; ``variance`` the model-to-model variance of held-out outputs. The closed law
-    is NaN for regression, where residuals shrink from either side and no common shift exists (QMIS statement 12).
-    """
-    rho = float(np.clip(rho, 0, 1))
-    simulated = indicators.simulated_signals(full_signals, rho, variance, rng)
-    found = attacks.auc(attacks.lira(simulated, members, "online_fixed"), members).mean()
-    return {
-        "closed": indicators.survival_law(rho, full_auc) if kind == "classification" else np.nan,
-        "simulation": found,
-    }
+def _tpr(seen, reference, scores):
+    enough = (~seen.members).sum() >= 1000
+    return attacks.tpr_at_fpr(scores[ATTACK], seen.members, 0.01) if enough else np.nan
 
 
-def evaluate_group(task, representation, group, fingerprint, decay, *, width=32, steps=100, n_models=128, n_groups=5,
-                   n_indicator=16, names=tuple(NAMES), n_draws=40, seed=0, **table):  # fmt: skip
-    """Train one group of a setting, quantize it with every quantizer, attack it and score it: one point of the sweep.
+MEASURES = {  # name -> function of the attacked heads' evidence, the reference's, and the scores of the attacks
+    "utility": lambda seen, _, scores: utility(seen.outputs_out, seen.y_out, seen.task, ranked=True).mean(),
+    "spearman": _regression_only(spearman),
+    "recalibrated": _regression_only(_recalibrated),
+    "some": _some,
+    "tpr": _tpr,
+    "exposure": lambda seen, _, scores: gap(scores[ATTACK], seen.members).astype(np.float32),
+    "nonzero": lambda seen, _, scores: np.mean(seen.released_weights != 0),
+    "relative_gain": lambda seen, full, scores: relative_gain(seen.outputs, full.outputs, seen.members),
+}
+
+
+def evaluate_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_groups=5, n_indicator=16,
+                   names=tuple(NAMES), attacked=(ATTACK,), numbers=INDICATORS, n_draws=40, seed=0):  # fmt: skip
+    """Train one group of a pool, quantize it with every quantizer, attack it and score it: one point of the sweep.
 
     Parameters
     ----------
-    task, representation, fingerprint : str
-        The setting as in ``prepare``, and the fingerprint that it must have.
-    group, decay : int, float
-        Number of the group, and the weight decay that the validation rule chose.
-    width, steps, n_models, n_groups, n_indicator, seed
+    pool : Pool
+    group, decay, width, steps, n_models, n_groups, n_indicator, seed
         As in ``train_group``.
-    names, n_draws : list of str, int
-        Quantizers, "fp32" first; bootstrap draws of every indicator.
-    **table
-        Further arguments of ``prepare``, and ``embedder`` from ``own_embedder``.
+    names : names of ``quantizers.QUANTIZERS``, "fp32" first
+    attacked, numbers : names of ``attacks.ATTACKS`` and of ``assess.NUMBERS``
+        "lira_fixed" among the attacks: the measures read its scores.
+    n_draws : int
+        Bootstrap draws of every number.
 
     Returns
     -------
-    dict
-        Arrays over the Q quantizers: ``auc`` and ``null`` (Q, heads), ``tpr``, ``utility``, ``spearman``,
-        ``recalibrated``, ``nonzero`` and ``relative_gain`` (Q,), ``exposure`` (Q, N), ``some`` test outputs
-        (Q, few, m), ``value`` and ``draws`` indicator -> (Q,) and (n_draws, Q), ``predicted`` (law, indicator) -> (Q,).
+    Assessment
+        Its measures, arrays over the Q quantizers: ``utility`` (AUROC or R2), ``spearman``, ``recalibrated`` (NaN for a
+        classification), ``tpr`` at 1 % false positives over all heads (NaN below 1,000 non-member scores), ``nonzero``
+        and ``relative_gain`` (Q,), ``exposure`` (Q, N), ``some`` test outputs (Q, few, m). Nulls are of all quantizers.
 
     Raises
     ------
     ValueError
-        As ``prepare`` and ``draw_members``; where the table or the representation is not that of the fingerprint.
+        As ``draw_members`` and ``assess``.
     """
-    setting = _prepared(task, representation, fingerprint, seed=seed, **table)
     sizes = {"n_models": n_models, "n_groups": n_groups, "n_indicator": n_indicator}
-    heads, members, spare = train_group(setting, group, decay, width=width, steps=steps, seed=seed, **sizes)
-    rng = np.random.default_rng([seed, group, 1])
-    null_members = attacks.permuted(members, rng)
-    every, cut, rows = ensemble.concatenate([heads, spare]), len(heads), []
-    for name in names:
-        pool, test, weights = _outputs(every.quantize(name), setting)
-        row = attack(pool[:cut], setting, members, null_members) | use(test[:cut], setting)
-        if name == names[0]:
-            full, full_pool = (test[cut:], pool[cut:], weights[cut:]), pool[:cut]
-            signals = attacks.signal(pool[:cut], setting.y, TASK[setting.kind])
-            reference = row["auc"].mean(), signals, members, full[0].var(axis=0).mean(), setting.kind, rng
-        found = indicate((test[cut:], pool[cut:], weights[cut:]), full, setting, n_draws, seed)
-        laws = {(law, key): auc for key in LAWS for law, auc in predict(found[key].value, *reference).items()}
-        row |= {"nonzero": np.mean(weights[:cut] != 0), "relative_gain": relative_gain(pool[:cut], full_pool, members)}
-        rows.append(row | {"found": found, "laws": laws})
-    return _collect(rows)
-
-
-def _outputs(heads, setting):
-    """Return outputs on the pool and on the test set, and the evenly spaced weights, of all heads."""
-    both = heads.logits(np.vstack([setting.x, setting.x_test]))
-    weights = heads.vectors()
-    few = np.linspace(0, weights.shape[1] - 1, min(MOST_WEIGHTS, weights.shape[1])).astype(int)
-    return both[:, : len(setting.x)], both[:, len(setting.x) :], weights[:, few]
-
-
-def _collect(rows):
-    """Turn one dict per quantizer into one dict of arrays over quantizers."""
-    estimates = {key: [row["found"][key] for row in rows] for key in rows[0]["found"]}
-    return {key: np.array([row[key] for row in rows]) for key in rows[0] if key not in ("found", "laws")} | {
-        "value": {key: np.array([e.value for e in column]) for key, column in estimates.items()},
-        "draws": {key: np.stack([e.draws for e in column], axis=1) for key, column in estimates.items()},
-        "predicted": {key: np.array([row["laws"][key] for row in rows]) for key in rows[0]["laws"]},
-    }
+    game = train_group(pool, group, decay, width=width, steps=steps, seed=seed, **sizes)
+    return assess(game, quantized(*names), attacked, numbers, seed=seed, draws=n_draws, laws=LAWS, measures=MEASURES,
+                  rng=np.random.default_rng([seed, group, 1]), null_of="all")  # fmt: skip

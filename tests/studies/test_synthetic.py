@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qmis_utils import ensemble, quantizers
+from qmis_utils import attacks, ensemble, indicators, quantizers
+from qmis_utils.assess import NUMBERS
 from qmis_utils.studies import synthetic
 
 ROOT = synthetic.Path(__file__).resolve().parents[2]
@@ -49,73 +50,69 @@ def test_bad_settings_are_named(tmp_path, text, match):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_one_setting_runs_whole(task):
-    setting = synthetic.Setting(**{**TINY.__dict__, "task": task, "classes": 3 if task == "multiclass" else 2})
+    setting = replace(TINY, task=task, classes=3 if task == "multiclass" else 2)
     result = synthetic.evaluate(setting, NAMES, draws=5)
-    assert set(result["auc"]) == {
-        "lira",
-        "lira_offline",
-        "rmia",
-        "loss",
-        "regression",
-        "influence",
-        "combined",
-    }
-    for auc in result["auc"].values():
+    assert set(result.auc) == {*synthetic.BLACK_BOX, *synthetic.WHITE_BOX} == set(result.null)
+    for auc in result.auc.values():
         assert auc.shape == (24, 3)
         assert ((auc >= 0) & (auc <= 1)).all()
-    assert all(v.shape == (3,) for v in result["value"].values())
-    assert all(v.shape[1:] == (3,) for v in result["draws"].values())
-    assert set(result["null"]) == set(result["auc"])
+    assert result.releases == list(NAMES)
+    assert set(result.numbers) == set(NUMBERS)
+    assert all(result.value(name).shape == (3,) and result.draws(name).shape == (5, 3) for name in NUMBERS)
     for name in ("rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w"):
-        assert result["value"][name][0] == pytest.approx(1)
-        assert result["value"][name][1] < 1
-    assert result["value"]["sqrt_J"][0] == 1
-    for (_, attack), predicted in result["predicted"].items():  # nothing is lost in full precision
-        assert predicted[0] == pytest.approx(result["auc"][attack][:, 0].mean(), abs=0.03)
+        assert result.value(name)[0] == pytest.approx(1)
+        assert result.value(name)[1] < 1
+    assert result.value("sqrt_J")[0] == 1
+    for (_, _, attack), predicted in result.predicted.items():  # nothing is lost in full precision
+        assert predicted[0] == pytest.approx(result.auc[attack][:, 0].mean(), abs=0.03)
     again = synthetic.evaluate(setting, NAMES, draws=5)
-    assert np.array_equal(again["value"]["rho"], result["value"]["rho"])
+    assert np.array_equal(again.value("rho"), result.value("rho"))
 
 
-def test_a_repeat_says_what_the_whole_study_says():
-    reference = {"black": "lira", "white": "regression"}
-    whole, again = synthetic.evaluate(TINY, NAMES, draws=3), synthetic.repeat(TINY, reference, NAMES)
-    assert set(again["auc"]) == {"lira", "regression"}
-    for attack, auc in again["auc"].items():
-        np.testing.assert_allclose(auc, whole["auc"][attack])
-    assert {"rho", "rho_pool", "rho_w", "sparsity", "bits", "r ensemble all_pairs"} <= set(again["value"])
-    for name, value in again["value"].items():
-        np.testing.assert_allclose(value, whole["value"][name], err_msg=name)
-    other = synthetic.repeat(replace(TINY, seed=1, white_box=False), reference, NAMES)
-    assert set(other["auc"]) == {"lira"}
-    assert not np.allclose(other["auc"]["lira"], again["auc"]["lira"])
+def test_a_few_attacks_and_numbers_say_what_the_whole_study_says():
+    few = {"attacked": ["lira", "weight_regression"], "numbers": ["rho", "rho_w", "sparsity", "r ensemble all_pairs"]}
+    whole, again = synthetic.evaluate(TINY, NAMES, draws=3), synthetic.evaluate(TINY, NAMES, draws=3, **few)
+    assert set(again.auc) == set(few["attacked"])
+    for attack, auc in again.auc.items():
+        assert np.array_equal(auc, whole.auc[attack])
+    assert list(again.numbers) == few["numbers"]
+    for name in again.numbers:
+        assert np.array_equal(again.value(name), whole.value(name)), name
+    other = synthetic.evaluate(replace(TINY, seed=1, white_box=False), NAMES, draws=3, **few)
+    assert set(other.auc) == {"lira"}
+    assert not np.allclose(other.auc["lira"], again.auc["lira"])
+
+
+def test_a_quantizer_is_judged_alike_whatever_stands_before_it():
+    alone, after = (synthetic.evaluate(TINY, names, draws=4) for names in (("fp32", "sign"), ("fp32", "nf4", "sign")))
+    for law, predicted in alone.predicted.items():
+        assert predicted[1] == after.predicted[law][2], law
+    for name in NUMBERS:
+        assert np.array_equal(alone.draws(name)[:, 1], after.draws(name)[:, 2], equal_nan=True), name
 
 
 def test_no_attack_reads_its_target_where_nothing_can_leak():
     rng = np.random.default_rng(0)
     setting = synthetic.Setting("noise", dim=20, n_pool=64, n_models=96, hidden=(6,), steps=1, white_box=True)
-    (x, y, x_out, y_out, _), models, _, _ = synthetic.prepare(setting)
+    seen = synthetic.prepare(setting).seen(lambda models: models)
     other = ensemble.random_halves(96, 64, rng)  # a membership that no model was trained on
-    gradients = ensemble.record_gradients(models, x, y)
-    for attack, scores in synthetic.attack_scores(setting, models, x, y, x_out, y_out, other, gradients).items():
-        assert synthetic.attacks.auc(scores, other).mean() == pytest.approx(0.5, abs=0.03), attack
+    for attack in (*synthetic.BLACK_BOX, *synthetic.WHITE_BOX):
+        scores = attacks.ATTACKS[attack].run(seen.relabel(other))
+        assert attacks.auc(scores, other).mean() == pytest.approx(0.5, abs=0.03), attack
 
 
-def test_neighbours_differ_in_one_weight_by_one_level():
-    *_, spare = synthetic.prepare(TINY)
-    released = spare[:1].quantize("uniform_3")
-    moved = synthetic.neighbours(spare[:1], "uniform_3", "tensor", 10, np.random.default_rng(0))
-    difference = moved.vectors() - released.vectors()
-    assert ((difference != 0).sum(axis=1) == 1).all()
-    for layer, w in enumerate(moved.weights):
-        levels = np.unique(released.weights[layer].numpy())
-        assert set(np.unique(w.numpy())) <= set(levels)
+def test_utility_is_that_of_the_attacked_models():
+    game = synthetic.prepare(TINY)
+    found = synthetic.evaluate(TINY, NAMES, draws=2, attacked=["loss"], numbers=["rho"])
+    released = game.models.quantize("ternary_90").logits(game.x_out)
+    assert found.measures["utility"][2] == pytest.approx(((released > 0) == game.y_out).mean())
 
 
 def test_trajectory_ends_with_the_whole_training():
-    _, _, (x, y, _, _, members), _ = synthetic.prepare(TINY)
-    path = synthetic.trajectory(TINY, x, y, members)
-    last = ensemble.train(x, y, members[:1], **TINY.training())
-    assert np.array_equal(path[len(path) - 1 :].vectors(), last.vectors())
+    game = synthetic.prepare(TINY, path=True)
+    last = ensemble.train(game.x, game.y, game.spare_members[:1], **TINY.training())
+    assert np.array_equal(game.path[len(game.path) - 1 :].vectors(), last.vectors())
+    assert synthetic.prepare(TINY).path is None
 
 
 def test_label_noise_changes_the_stated_share():
@@ -134,11 +131,10 @@ def test_budget_curves_hold_every_number_at_every_budget(monkeypatch):
     names |= {f"r ensemble {how}" for how in ("min", "median", "all_pairs")}
     for budget in (("models", 2), ("models", 6), ("held-out", 20), ("held-out", 40)):
         assert names <= {key[2] for key in rows if key[:2] == budget}
-    whole = synthetic.evaluate(TINY, NAMES, draws=2)["value"]  # the same six models on the same 40 held-out records
+    # the same six models on the same 40 held-out records
     for name in ("rho", "rho_w", "function error", "r ensemble median"):
-        assert rows["models", 6, name].shape == (3,)
         np.testing.assert_allclose(rows["held-out", 40, name], rows["models", 6, name])
-    assert whole["function error"][0] == rows["models", 6, "function error"][0] == 0
+    assert {key[2] for key in rows if key[0] == "models"} - {key[2] for key in rows if key[0] == "held-out"} == {"lira"}
 
 
 @pytest.mark.gpu
@@ -147,10 +143,6 @@ def test_the_statistics_of_weights_read_a_gpu():
     halves = ensemble.random_halves(4, 20, rng)
     models = ensemble.train(rng.normal(size=(20, 6)), np.arange(20) % 2, halves, hidden=(5,), steps=9)
     for granularity in ("tensor", "row"):
-        small = models.quantize("uniform_3", granularity)
-        shares = synthetic.surviving_weights(small, models, granularity)
-        there = synthetic.surviving_weights(small.to("cuda"), models.to("cuda"), granularity)
-        np.testing.assert_allclose(there, shares, rtol=1e-5)
-        one = models[[0]].to("cuda")
-        moved = synthetic.neighbours(one, "uniform_3", granularity, 5, np.random.default_rng(1)).vectors()
-        assert ((moved != one.quantize("uniform_3", granularity).vectors()).sum(axis=1) == 1).all()
+        one = models[[0]].to("cuda").quantize("uniform_3", granularity)
+        moved = indicators.neighbours(one, 5, np.random.default_rng(1), granularity).vectors()
+        assert ((moved != one.vectors()).sum(axis=1) == 1).all()

@@ -1,0 +1,231 @@
+"""The one engine on a planted game: outputs whose survival, attack AUC and order under every release are known.
+
+Models are linear and records are unit vectors, so that a model's weight *is* its logit on a record. A model's weight on
+a record of the pool is a unit Gaussian, shifted where the record is a member: LiRA's AUC is Phi(d' / sqrt 2). A release
+that adds noise of spread s to the weights leaves the correlation 1 / sqrt(1 + s^2) and the share 1 / sqrt(1 + s^2) of d'.
+"""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from qmis_utils import assess, attacks, quantizers
+from qmis_utils.assess import NUMBERS, Game, Number, Release, quantized, utility
+from qmis_utils.ensemble import Ensemble, random_halves
+from qmis_utils.theory.numerics import Interval
+
+POOL, FRESH, SHIFT = 120, 400, 1.0
+NOISE = {"slight": 0.5, "strong": 1.5}
+
+
+def linear(weights):
+    return Ensemble((torch.tensor(weights, dtype=torch.float32)[:, None],), (torch.zeros(len(weights), 1),), "binary")
+
+
+def noisy(spread, seed=7):
+    """Return a release that adds Gaussian noise to the weights, the same for equal weights."""
+
+    def change(models):
+        rows = [np.random.default_rng([seed, int(hashlib.sha256(row.tobytes()).hexdigest()[:8], 16)]).normal(size=row.shape)
+                for row in models.weights[0].numpy()]  # fmt: skip
+        return replace(
+            models, weights=(models.weights[0] + spread * torch.tensor(np.array(rows), dtype=torch.float32),)
+        )
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def game():
+    rng = np.random.default_rng(0)
+
+    def group(n):
+        members = random_halves(n, POOL, rng)
+        weights = rng.normal(size=(n, POOL + FRESH))
+        weights[:, :POOL] += SHIFT * members
+        return linear(weights), members
+
+    unit = np.eye(POOL + FRESH, dtype=np.float32)
+    (models, members), (spare, spare_members) = group(160), group(40)
+    ones = np.ones(POOL + FRESH, int)
+    return Game(unit[:POOL], ones[:POOL], unit[POOL:], ones[POOL:], models, members, spare, spare_members)
+
+
+RELEASES = {"as trained": lambda models: models} | {name: noisy(s) for name, s in NOISE.items()}
+SURVIVING = 1 / np.sqrt(1 + np.array([0, *NOISE.values()]) ** 2)
+
+
+@pytest.fixture(scope="module")
+def found(game):
+    numbers = ["rho", "rho_pool", "rho_w", "function error", "weight error", "r ensemble all_pairs"]
+    return assess.assess(game, RELEASES, ["lira", "loss"], numbers, draws=20, laws=["rho"], null_of="all")
+
+
+def test_attacks_find_the_planted_auc(found):
+    assert found.releases == list(RELEASES)
+    expected = norm.cdf(SHIFT * SURVIVING / np.sqrt(2))
+    assert found.auc["lira"].shape == (160, 3)
+    np.testing.assert_allclose(found.auc["lira"].mean(axis=0), expected, atol=0.015)
+    np.testing.assert_allclose(
+        found.auc["loss"].mean(axis=0), expected, atol=0.015
+    )  # one mean: calibration adds nothing
+    for null in found.null.values():
+        np.testing.assert_allclose(null.mean(axis=0), 0.5, atol=0.01)
+
+
+def test_correlations_are_the_planted_ones_and_every_number_grows_with_the_leak(found):
+    for name in ("rho", "rho_w"):
+        np.testing.assert_allclose(found.value(name), SURVIVING, atol=0.02)
+        assert (found.draws(name).std(axis=0)[1:] > 0).all()
+    for name in ("rho", "rho_pool", "rho_w", "function error", "weight error"):
+        assert (np.diff(found.value(name)) < 0).all(), name
+    for estimate in found.numbers["rho"]:
+        assert estimate.low <= estimate.value <= estimate.high
+    assert (found.value("function error") <= 0).all()
+    assert (found.value("r ensemble all_pairs") <= 0.01).all()  # minus a rate
+
+
+def test_laws_predict_what_the_attack_finds(found):
+    measured = found.auc["lira"].mean(axis=0)
+    for law in ("closed", "simulation"):
+        np.testing.assert_allclose(found.predicted[law, "rho", "lira"], measured, atol=0.02)
+    assert found.predicted["closed", "rho", "lira"][0] == pytest.approx(measured[0])
+    assert not {key for key in found.predicted if key[1] == "rho_w"}  # not asked for
+
+
+def test_laws_of_weights_predict_attacks_on_weights_alone(game):
+    found = assess.assess(
+        game, RELEASES, ["lira", "weight_regression"], ["rho", "rho_w"], draws=2, laws=["rho", "rho_w"]
+    )
+    assert set(found.predicted) == {("closed", "rho", "lira"), ("simulation", "rho", "lira"),
+                                    ("closed", "rho_w", "weight_regression")}  # fmt: skip
+
+
+def test_numbers_never_read_the_attacked_models_nor_attacks_the_spare_ones(game, found):
+    extreme = replace(game.models, weights=(1e3 * torch.sign(game.models.weights[0]),))
+    other = replace(game, models=extreme)
+    again = assess.assess(other, RELEASES, ["lira"], list(found.numbers), draws=20, null_of="all")
+    for name in found.numbers:
+        assert np.array_equal(again.draws(name), found.draws(name), equal_nan=True), name
+    other = replace(game, spare=replace(game.spare, weights=(5 * game.spare.weights[0],)))
+    again = assess.assess(other, RELEASES, ["lira"], ["rho"], draws=2, null_of="all")
+    assert np.array_equal(again.auc["lira"], found.auc["lira"])
+    assert np.array_equal(again.null["lira"], found.null["lira"])
+
+
+def test_spare_models_that_are_attacked_are_refused(game):
+    both = replace(game.spare, weights=(torch.cat([game.spare.weights[0][:-1], game.models.weights[0][:1]]),))
+    with pytest.raises(ValueError, match=r"spare models must not be attacked models; these are: \[39\]"):
+        replace(game, spare=both)
+
+
+@pytest.mark.parametrize("name", ["members", "spare_members"])
+def test_memberships_of_another_shape_are_named(game, name):
+    with pytest.raises(ValueError, match=f"{name} must be .* models by records; got"):
+        replace(game, **{name: getattr(game, name)[:, 1:]})
+
+
+def test_numbers_alone_need_no_attack_and_compare_with_the_first_release(game):
+    found = assess.assess(game, RELEASES, (), ["rho"], draws=2)
+    np.testing.assert_allclose(found.value("rho"), SURVIVING, atol=0.02)
+    assert found.auc == found.null == {}
+
+
+def test_a_reader_s_own_number_attack_and_release_reach_the_engine(game, monkeypatch):
+    flipped = attacks.Attack(lambda evidence: evidence.losses, "a notebook")
+    monkeypatch.setitem(attacks.ATTACKS, "flipped", flipped)
+    constant = Number(lambda seen, full, draws, seed: Interval(*[float(len(seen.losses))] * 3, np.zeros(draws)))
+    monkeypatch.setitem(NUMBERS, "mine", constant)
+    found = assess.assess(game, RELEASES, ["loss", "flipped"], draws=3)
+    np.testing.assert_allclose(found.auc["flipped"], 1 - found.auc["loss"])
+    assert found.value("mine").tolist() == [40, 40, 40]
+    assert "r trajectory min" not in found.numbers  # this game has no path of one training
+
+
+def test_measures_read_the_attacked_models_the_reference_and_the_scores(game):
+    moved = {"moved": lambda seen, full, scores: np.abs(seen.outputs - full.outputs).mean(),
+             "scores": lambda seen, full, scores: scores["loss"][0]}  # fmt: skip
+    found = assess.assess(game, RELEASES, ["loss"], ["rho"], draws=2, measures=moved)
+    np.testing.assert_allclose(found.measures["moved"], np.array([0, *NOISE.values()]) * np.sqrt(2 / np.pi), rtol=0.02)
+    assert found.measures["scores"].shape == (3, POOL)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g: assess.assess(g, RELEASES, ["lyra"]), "unknown attack 'lyra'; valid: loss, "),
+        (lambda g: assess.assess(g, RELEASES, ["lira"], ["rhow"]), "unknown number 'rhow'; valid: rho, "),
+        (lambda g: assess.assess(g, RELEASES, (), ["r trajectory min"]), "'r trajectory min' needs trajectory codebook"),
+        (lambda g: assess.assess(replace(g, spare=g.spare[:1], spare_members=g.spare_members[:1]), RELEASES, (), ["rho"]),
+         "'rho' needs 2 models"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named(game, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(game)
+
+
+def test_quantizers_are_releases_with_bits_entropy_and_neighbours(game):
+    few = replace(game, models=game.models[:20], members=game.members[:20])
+    found = assess.assess(few, quantized("fp32", "sign", "uniform_3") | RELEASES, (), draws=2)
+    assert found.value("bits")[:3].tolist() == [32, 1, 3]
+    assert np.isnan(found.value("bits")[3:]).all()  # a release that is no rule has no bits
+    assert found.value("code entropy")[0] == 32
+    codes = quantizers.quantize(game.spare.weights[0], "uniform_3")
+    assert found.value("code entropy")[2] == pytest.approx(quantizers.code_entropy(codes).mean())
+    assert np.isnan(found.value("r neighbourhood min")[0])  # full precision has no level next to a weight
+    assert np.isfinite(found.value("r neighbourhood min")[1:3]).all()
+    assert (found.value("sparsity")[1], found.value("sparsity")[2] < 0) == (0, True)
+    assert found.value("sqrt_J")[0] == 1
+
+
+def test_rivals_are_what_their_names_say(game):
+    seen, full = (game.spare_seen(RELEASES[name]) for name in ("strong", "as trained"))
+    value = {name: NUMBERS[name].estimate(seen, full, 2, 0).value for name in NUMBERS if NUMBERS[name].kind == "rival"}
+    inside, outside = (seen.losses[rows].mean() for rows in (game.spare_members, ~game.spare_members))
+    assert value["train loss"] == pytest.approx(-inside)
+    assert value["test loss"] == pytest.approx(-seen.losses_out.mean())
+    assert value["generalisation gap"] == pytest.approx(seen.losses_out.mean() - inside)
+    assert outside > inside  # members have the smaller loss
+    assert value["test accuracy"] == pytest.approx((seen.outputs_out > 0).mean())
+    w, v = seen.released_weights.astype(float), full.released_weights.astype(float)
+    assert value["weight error"] == pytest.approx(-(np.linalg.norm(w - v, axis=1) / np.linalg.norm(v, axis=1)).mean())
+
+
+def test_every_release_gets_the_same_noise_and_the_same_draws(game, found):
+    alone = {"as trained": RELEASES["as trained"], "strong": RELEASES["strong"]}
+    again = assess.assess(game, alone, ["lira", "loss"], ["rho"], draws=20, laws=["rho"])
+    assert again.predicted["simulation", "rho", "lira"][1] == found.predicted["simulation", "rho", "lira"][2]
+    assert np.array_equal(again.draws("rho")[:, 1], found.draws("rho")[:, 2])
+
+
+def test_rows_keep_their_own_scales_in_codebooks_and_surviving_weights():
+    rng = np.random.default_rng(1)
+    weights = torch.tensor(rng.normal(size=(6, 3, 8)) * np.array([1, 10, 100])[:, None], dtype=torch.float32)
+    top = torch.tensor(rng.normal(size=(6, 1, 3)), dtype=torch.float32)
+    models = Ensemble((weights, top), (torch.zeros(6, 3), torch.zeros(6, 1)), "regression")
+    x = rng.normal(size=(9, 8)).astype(np.float32)
+    game = Game(x, x[:, 0], x, x[:, 1], models[:3], random_halves(3, 9, rng), models[3:], random_halves(3, 9, rng))
+    by_row, by_tensor = (assess.assess(game, quantized("fp32", "uniform_3", granularity=g), (), ["weight error", "sqrt_J"],
+                                       draws=2) for g in ("row", "tensor"))  # fmt: skip
+    assert by_row.value("weight error")[1] > by_tensor.value("weight error")[1]
+    assert by_row.value("sqrt_J")[1] > by_tensor.value("sqrt_J")[1]
+
+
+def test_utility_is_accuracy_auroc_or_r2():
+    y = np.array([0, 1, 1, 0])
+    outputs = np.array([[-1.0, 2.0, -0.5, -3.0]])
+    assert utility(outputs, y, "binary") == pytest.approx([0.75])
+    assert utility(outputs, y, "binary", ranked=True) == pytest.approx([1.0])
+    assert utility(np.eye(3)[None, [0, 1, 1, 2]], np.array([0, 1, 2, 2]), "multiclass") == pytest.approx([0.75])
+    assert utility(np.zeros((1, 4)), np.array([-1.0, 1, -1, 1]), "regression") == pytest.approx([0.0])
+
+
+def test_a_release_says_which_rule_made_it():
+    rule = quantized("sign", granularity="row")["sign"]
+    assert (rule.quantizer, rule.granularity) == ("sign", "row")
+    assert Release(lambda models: models).quantizer is None
