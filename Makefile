@@ -2,13 +2,14 @@
 PYTHON ?= python3.11
 PIP_ARGS ?=
 PARAMS ?=
+ONLY ?=
 RUN = .venv/bin/python -m qmis_utils.run
 
-.PHONY: help env data figures check test lint bench lab book slides students publish clean
+.PHONY: help env data figures check test lint bench mutants lab book slides students publish clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@echo "make TARGET [PYTHON=python3.11] [PIP_ARGS='--index-url ...'] [PARAMS=FILE]"
+	@echo "make TARGET [PYTHON=python3.11] [PIP_ARGS='--index-url ...'] [PARAMS=FILE] [ONLY=NAME]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 
 env: .venv/.stamp  ## create .venv from the lock; nothing to do when it is current (PYTHON=, PIP_ARGS=)
@@ -23,15 +24,19 @@ figures: env data  ## run every notebook in full and rewrite figures/ (PARAMS=FI
 check: env data  ## run every notebook in full elsewhere and compare each CSV with the one in figures/
 	@$(RUN) --check
 
-test: env data lint  ## lint, then every test; the notebooks run with the quick parameters of tests/params.yaml
+test: env data lint  ## lint, then every test and example; notebooks run with the quick parameters of tests/params.yaml
 	@.venv/bin/python -m pytest
 
-lint: env  ## ruff over code and notebooks
+lint: env  ## ruff over code and notebooks, mypy over the rooms that are typed
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m mypy
 
-bench: env data  ## measure run times and memory into build/bench.json
-	@.venv/bin/python tests/bench.py
+bench: env data  ## measure run times and memory into build/bench.json (ONLY=NAME measures one)
+	@.venv/bin/python tests/bench.py $(if $(ONLY),--only "$(ONLY)")
+
+mutants: env data  ## put a wrong line at a time into a copy of the package: the tests must notice each
+	@.venv/bin/python tests/mutants.py
 
 # Nothing asks the network: no look for a newer JupyterLab, no news, no catalogue of extensions.
 LAB_OPTIONS = --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \
@@ -57,7 +62,7 @@ publish: env  ## put the executed notebooks of a full `make figures` in notebook
 	@.venv/bin/python -m jupytext --quiet --sync notebooks/*.ipynb
 
 clean:  ## remove what was built and cached; .venv and data/cache stay
-	rm -rf build .pytest_cache .ruff_cache .hypothesis
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find qmis_utils tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 # The stamp comes last, so that an interrupted installation starts again. Of two makes at once the second waits for the

@@ -20,24 +20,24 @@ from sphinx.cmd.build import build_main
 from qmis_utils import run
 from qmis_utils.runner import figure_files, notebooks
 from qmis_utils.store import downloads
+from qmis_utils.store.paths import BUILD, PACKAGE, ROOT
 
 BOOK = Path(__file__).resolve().parent
-ROOT = BOOK.parent
-TEST = re.compile(r"`tests/(test_\w+)\.py::(test_\w+)`")
+TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
 STATEMENT = re.compile(r"\*\*Statement (\d+)(?: \(ours\))?\.\*\*.*?(?=\n\n\*Derivation|\Z)", re.DOTALL)
 SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
 
 
 def main(out):
     """Build the book in a folder, the slides with it, and return Sphinx's exit status."""
-    if stale := run.stale_figures(run.ROOT / "figures", notebooks.find_notebooks(run.NOTEBOOKS).values()):
+    if stale := run.stale_figures(ROOT / "figures", notebooks.find_notebooks(run.NOTEBOOKS).values()):
         print(
             f"figures/ is not what the notebooks make by themselves: {stale[0]}, and {len(stale) - 1} more; "
             "`git checkout figures` brings the committed ones back, `make figures` makes them anew",
             file=sys.stderr,
         )
         return 1
-    source = ROOT / "build" / "book_source"
+    source = BUILD / "book_source"
     for folder in (source, out):
         shutil.rmtree(folder, ignore_errors=True)
     assemble(source)
@@ -57,7 +57,7 @@ def assemble(source):
     downloads.copy_members(
         "sphinx_mathjax_offline", slides.MATHJAX, slides.MATHJAX_PARTS, source / "_static" / "mathjax"
     )
-    shutil.copytree(run.ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("*.svg", "*.json"))
+    shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("*.svg", "*.json"))
     sources = {stem: notebooks.read_notebook(path) for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items()}
     helpers = helper_names()
     pages = {f"notebooks/{stem}.ipynb": linked(stem, notebook, helpers) for stem, notebook in sources.items()}
@@ -125,8 +125,9 @@ def citations():
 
 
 def modules():
-    """Return the names of the public helper modules."""
-    return sorted(path.stem for path in (ROOT / "qmis_utils").glob("[a-z]*.py"))
+    """Return name -> path of the helper modules of every room, the name as in ``theory.security``."""
+    names = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
+    return {name: path for name, path in names.items() if "__init__" not in name}
 
 
 def node_is_helper(node):
@@ -137,12 +138,13 @@ def node_is_helper(node):
 def helper_names():
     """Return function or class name -> link to its API entry, for the names that one module defines and documents.
 
-    A name that another module has, such as `survival`, would be taken for the module: it has no link.
+    A name that another module or a room has, such as `survival`, would be taken for it: it has no link.
     """
     found, names = {}, modules()
-    for module in names:
-        for node in ast.parse((ROOT / "qmis_utils" / f"{module}.py").read_text(encoding="utf-8")).body:
-            if node_is_helper(node) and (node.name == module or node.name not in names):
+    places = {name: {part for other in names if other != name for part in other.split(".")} for name in names}
+    for module, path in names.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if node_is_helper(node) and node.name not in places[module]:
                 found.setdefault(node.name, []).append(f"{{py:obj}}`~qmis_utils.{module}.{node.name}`")
     return {name: links[0] for name, links in found.items() if len(links) == 1}
 
@@ -188,9 +190,10 @@ def tests_page(sources):
     """Return the page with the source of every test that a table of equations names."""
     named = {row[2:]: None for notebook in sources.values() for row in equation_rows(notebook)}
     parts = ["# The tests of the equations\n\nAs they stand in `tests/`; `make test` runs them with all others."]
+    paths = {path.stem: path for path in (ROOT / "tests").rglob("test_*.py")}
     for module in sorted({module for module, _ in named}):
-        text = (ROOT / "tests" / f"{module}.py").read_text(encoding="utf-8")
-        parts.append(f"## tests/{module}.py")
+        text = paths[module].read_text(encoding="utf-8")
+        parts.append(f"## {paths[module].relative_to(ROOT).as_posix()}")
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef) and (module, node.name) in named:
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -218,9 +221,9 @@ def figures_page():
 
 
 def api_page(name):
-    """Return the API page of a helper module."""
+    """Return the API page of a helper module, such as ``theory.security``."""
     return f"# {name}\n\n```{{eval-rst}}\n.. automodule:: qmis_utils.{name}\n```\n"
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "build" / "book"))
+    sys.exit(main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else BUILD / "book"))

@@ -5,6 +5,7 @@ its own initialisation. A training step is one batched product per layer and dir
 """
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from qmis_utils import quantizers
@@ -24,45 +26,75 @@ CHUNK_BYTES, CHUNK_MODELS = {"cpu": 2**21, "cuda": 2**29}, {"cpu": 32, "cuda": 2
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Hold M trained networks: ``weights[l]`` is (M, out, in), ``biases[l]`` (M, out), ReLU between layers."""
+    """Hold M trained networks of one architecture, with ReLU between their layers.
+
+    Parameters
+    ----------
+    weights, biases : tuple of tensor (M, out, in) and (M, out)
+        One entry a layer.
+    task : {"binary", "multiclass", "regression"}
+        What the outputs are: a logit, a logit for each class, or a prediction.
+
+    Examples
+    --------
+    >>> one = Ensemble((torch.tensor([[[3.0, -1.0]]]),), (torch.tensor([[0.5]]),), "binary")
+    >>> len(one), one.logits([[1.0, 2.0], [0.0, 0.0]]).tolist()
+    (1, [[1.5, 0.5]])
+    """
 
     weights: tuple[torch.Tensor, ...]
     biases: tuple[torch.Tensor, ...]
     task: str
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.weights[0])
 
-    def __getitem__(self, models):
+    def __getitem__(self, models: slice | ArrayLike) -> "Ensemble":
         """Select models by slice or index array."""
         pick = models if isinstance(models, slice) else torch.as_tensor(np.asarray(models))
         return _map(lambda tensor: tensor[pick], self)
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         """Return the torch.device that holds the weights."""
         return self.weights[0].device
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> "Ensemble":
         """Return the same models on another device (str or torch.device)."""
         return _map(lambda tensor: tensor.to(device), self)
 
-    def quantize(self, name, granularity="tensor"):
+    def quantize(self, name: str, granularity: str = "tensor") -> "Ensemble":
         """Quantize every weight matrix with its own scale; biases stay in full precision.
 
-        Raises ValueError for an unknown quantizer (see ``quantizers.quantize``).
+        Parameters
+        ----------
+        name, granularity : str
+            The rule, and what shares a scale, as in ``quantizers.quantize``.
+
+        Raises
+        ------
+        ValueError
+            For an unknown quantizer.
         """
         return replace(self, weights=tuple(quantizers.quantize(w, name, granularity).values for w in self.weights))
 
-    def vectors(self):
+    def vectors(self) -> np.ndarray:
         """Return the released weights of each model as one row, (M, P) float32, biases left out."""
         return torch.cat([w.flatten(1) for w in self.weights], dim=1).cpu().numpy()
 
-    def logits(self, x, chunk=64):
+    def logits(self, x: ArrayLike, chunk: int = 64) -> np.ndarray:
         """Evaluate every model on the same inputs.
 
-        Parameters: ``x`` (m, d) inputs; ``chunk`` models at a time bound the memory.
-        Returns (M, m) float32 logits (predictions for regression), (M, m, C) for several classes.
+        Parameters
+        ----------
+        x : array (m, d)
+        chunk : int
+            So many models at a time bound the memory.
+
+        Returns
+        -------
+        float32 array (M, m), or (M, m, C) for several classes
+            Logits; predictions for regression.
         """
         x = torch.as_tensor(np.asarray(x, dtype=np.float32), device=self.device)
         out = [_forward(x, self[i : i + chunk])[-1] for i in range(0, len(self), chunk)]
@@ -70,7 +102,7 @@ class Ensemble:
         return z.transpose(0, 2, 1) if self.task == "multiclass" else z[:, 0]
 
 
-def _map(function, model):
+def _map(function: Callable[[torch.Tensor], torch.Tensor], model: Ensemble) -> Ensemble:
     return replace(model, weights=tuple(map(function, model.weights)), biases=tuple(map(function, model.biases)))
 
 
@@ -84,18 +116,31 @@ def _views(flat, model):
     return _map(lambda tensor: next(blocks).view(tensor.shape), model)
 
 
-def concatenate(ensembles):
+def concatenate(ensembles: Sequence[Ensemble]) -> Ensemble:
     """Join ensembles of one architecture into one, models in order."""
     weights = zip(*(e.weights for e in ensembles), strict=True)
     biases = zip(*(e.biases for e in ensembles), strict=True)
     return Ensemble(tuple(map(torch.cat, weights)), tuple(map(torch.cat, biases)), ensembles[0].task)
 
 
-def record_gradients(models, x, y):
-    """Return the gradient of each record's loss at the mean of the models' weights, (N, P), biases left out."""
+def record_gradients(models: Ensemble, x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return the gradient of each record's loss at the mean of the models' weights, biases left out.
+
+    Parameters
+    ----------
+    models : Ensemble
+    x, y : array (N, d) and (N,)
+        The records and their labels.
+
+    Returns
+    -------
+    float32 array (N, P)
+        In the order of ``Ensemble.vectors``.
+    """
     mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
     x, y = (torch.as_tensor(np.asarray(a, np.float32), device=mean.device) for a in (x, y))
-    activations, per_layer = _forward(x[None], mean), []
+    activations = _forward(x[None], mean)
+    per_layer: list[torch.Tensor] = []
     delta = _loss_gradient(activations.pop(), y[None, None], models.task)
     for w, below in zip(mean.weights[::-1], activations[::-1], strict=True):
         per_layer.insert(0, torch.einsum("on,in->noi", delta[0], below[0]).flatten(1))
@@ -103,11 +148,19 @@ def record_gradients(models, x, y):
     return torch.cat(per_layer, dim=1).cpu().numpy()
 
 
-def random_halves(n_models, n_pool, rng):
+def random_halves(n_models: int, n_pool: int, rng: np.random.Generator) -> np.ndarray:
     """Draw each model's members: an independent random half of the pool.
 
-    Returns a (n_models, n_pool) boolean array with exactly n_pool // 2 members a row. Rows are independent, never
-    complementary pairs, whose balanced counts would reveal a target's membership to a leave-one-out attack.
+    Returns
+    -------
+    bool array (n_models, n_pool)
+        Exactly n_pool // 2 members a row. Rows are independent, never complementary pairs, whose balanced counts would
+        reveal a target's membership to a leave-one-out attack.
+
+    Examples
+    --------
+    >>> random_halves(3, 6, np.random.default_rng(0)).sum(axis=1)
+    array([3, 3, 3])
     """
     order = rng.permuted(np.tile(np.arange(n_pool), (n_models, 1)), axis=1)
     return order < n_pool // 2
@@ -129,7 +182,7 @@ def _forward(x, model):
     return activations
 
 
-def outputs(models, x):
+def outputs(models: Ensemble, x: torch.Tensor) -> torch.Tensor:
     """Return the outputs (M, m, C) on inputs (M, m, d) in a way that torch can differentiate."""
     for layer, (w, b) in enumerate(zip(models.weights, models.biases, strict=True)):
         x = torch.baddbmm(b[:, None], x.relu() if layer else x, w.transpose(1, 2))
@@ -163,10 +216,31 @@ class Optimizer(NamedTuple):
     counts: list[torch.Tensor]
 
 
-def make_optimizer(name, tensors, grads, lr, weight_decay=0.0):
+def make_optimizer(
+    name: str, tensors: list[torch.Tensor], grads: list[torch.Tensor], lr: float, weight_decay: float = 0.0
+) -> Optimizer:
     """Return an Optimizer that moves ``tensors`` by the gradients that ``grads``, of the same shapes, will hold."""
     means, squares = ([torch.zeros_like(w) for w in tensors] for _ in range(2))
     return Optimizer(name, lr, weight_decay, tensors, grads, means, squares, [w.new_zeros(()) for w in tensors])
+
+
+def _fused_adam(o: Optimizer):
+    """Call the one kernel behind ``torch.optim.Adam(fused=True)``, a private name of torch."""
+    torch._fused_adam_(
+        o.tensors, o.grads, o.means, o.squares, [], o.counts, lr=o.lr, beta1=0.9, beta2=0.999,
+        weight_decay=o.weight_decay, eps=1e-8, amsgrad=False, maximize=False,
+    )  # fmt: skip
+
+
+def _plain_adam(o: Optimizer):
+    """Take the same step by public operations: a dozen passes over memory instead of one."""
+    for w, g, mean, square, count in zip(o.tensors, o.grads, o.means, o.squares, o.counts):  # noqa: B905
+        g = g.add(w, alpha=o.weight_decay)
+        mean.mul_(0.9).add_(g, alpha=0.1)
+        square.mul_(0.999).addcmul_(g, g, value=0.001)
+        steps = count.double()  # 1 - 0.999^1 has four digits in single precision
+        spread = (square / (1 - torch.pow(0.999, steps))).sqrt_().add_(1e-8)
+        w.sub_((mean / (1 - torch.pow(0.9, steps))).div_(spread).mul_(o.lr))
 
 
 def optimizer_step(o: Optimizer):
@@ -177,10 +251,7 @@ def optimizer_step(o: Optimizer):
         return
     for count in o.counts:
         count.add_(1)
-    torch._fused_adam_(
-        o.tensors, o.grads, o.means, o.squares, [], o.counts, lr=o.lr, beta1=0.9, beta2=0.999,
-        weight_decay=o.weight_decay, eps=1e-8, amsgrad=False, maximize=False,
-    )  # fmt: skip
+    _adam(o)
 
 
 def _initial(n_models, sizes, init, seed, task):
@@ -212,8 +283,24 @@ def _check(x, y, members, task, init, optimizer):
         raise ValueError("a binary task needs labels y in {0, 1}")
 
 
-def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, weight_decay=0.0, optimizer="adam",
-          batch_size=None, init="shared", seed=0, chunk=None, device="cpu", progress=False):  # fmt: skip
+def train(
+    x: ArrayLike,
+    y: ArrayLike,
+    members: ArrayLike,
+    *,
+    task: str = "binary",
+    hidden: Sequence[int] = (32,),
+    steps: int = 200,
+    lr: float = 1e-2,
+    weight_decay: float = 0.0,
+    optimizer: str = "adam",
+    batch_size: int | None = None,
+    init: str = "shared",
+    seed: int = 0,
+    chunk: int | None = None,
+    device: str | torch.device = "cpu",
+    progress: bool = False,
+) -> Ensemble:
     """Train one network per row of ``members``, all in one batch.
 
     Parameters
@@ -279,13 +366,13 @@ def train(x, y, members, *, task="binary", hidden=(32,), steps=200, lr=1e-2, wei
 
     starts = range(0, len(members), chunk)
     # a GPU works at one chunk after the other, and should hold one
-    with _single_threaded() as threads, ThreadPoolExecutor(threads if device.type == "cpu" else 1) as workers:
+    with single_threaded() as threads, ThreadPoolExecutor(threads if device.type == "cpu" else 1) as workers:
         trained = workers.map(fit, starts)
         bar = tqdm(trained, total=len(starts), desc="training", unit="chunk", disable=not progress, leave=False)
         return concatenate(list(bar))
 
 
-def _device(device):
+def _device(device: str | torch.device) -> torch.device:
     """Return the torch.device of that name, or raise ValueError where this machine has none."""
     names = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
@@ -295,10 +382,11 @@ def _device(device):
 
 
 @contextmanager
-def _single_threaded():
-    """Give each chunk one thread instead of splitting every small product over all of them.
+def single_threaded() -> Iterator[int]:
+    """Give torch one thread instead of splitting every small product over all of them; yield how many it had.
 
-    Threads then never wait for each other inside a step, and results do not depend on their number.
+    Threads then never wait for each other inside a step, ten times as long as they work where other programs run too,
+    and results do not depend on their number.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -357,14 +445,8 @@ def _fit(model, grad, moves, x, y, order):
     return model
 
 
-@torch.jit.script
-def _descend(layers: list[_Layer], moves: Optimizer, inputs, labels, task: str, steps: int):
-    """Take ``steps`` steps on one batch of every model.
-
-    Compiled, which its annotations are for: the steps then run without Python's lock, for which two chunks on two
-    threads would otherwise wait at every operation, up to a third of the time. Torch recommends ``torch.compile`` now,
-    which needs a C++ compiler on the reader's machine; without the decorator the same code runs as plain Python.
-    """
+def _steps(layers: list[_Layer], moves: Optimizer, inputs, labels, task: str, steps: int):
+    """Take ``steps`` steps on one batch of every model; annotated for TorchScript, which compiles it where it can."""
     columns = inputs.transpose(1, 2).contiguous()  # products are faster on each in its own order
     share = torch.full_like(labels[0, 0, 0], 1 / labels.shape[2])
     last = len(layers) - 1
@@ -385,6 +467,32 @@ def _descend(layers: list[_Layer], moves: Optimizer, inputs, labels, task: str, 
                     delta = torch.mul(layer.w_t, delta, out=below.delta)
                 else:
                     delta = torch.bmm(layer.w_t, delta, out=below.delta)
-                # ReLU's own backward: ten times as fast as multiplying by a boolean mask
-                torch.ops.aten.threshold_backward(delta, below.out, 0, grad_input=delta)
+                # through ReLU: its output, read for the last time, becomes 0 or 1; a boolean mask is ten times slower
+                delta.mul_(below.out.sign_())
         optimizer_step(moves)
+
+
+def _fused_adam_works() -> bool:
+    try:
+        _fused_adam(make_optimizer("adam", [torch.zeros(1)], [torch.zeros(1)], lr=0.0))
+    except (AttributeError, TypeError, RuntimeError):  # gone, or called in another way
+        return False
+    return True
+
+
+def _compiled(function):
+    """Compile by TorchScript, or return the function as it is where torch has no such compiler or it fails.
+
+    Compiled steps run without Python's lock, for which two chunks on two threads would otherwise wait at every
+    operation, up to a third of the time. Torch recommends ``torch.compile`` now, which needs a C++ compiler on the
+    reader's machine.
+    """
+    try:
+        return torch.jit.script(function)
+    except Exception:  # whatever a torch to come raises: the same code runs as plain Python
+        return function
+
+
+# the one place where it shows which torch this is: either way the numbers are the same but for rounding
+_adam = _fused_adam if _fused_adam_works() else _plain_adam
+_descend = _compiled(_steps)

@@ -1,10 +1,11 @@
-"""One style for every figure, and `save_figure`, which writes a figure with its numbers, alt text and provenance.
+"""One style for every figure, forest plots, and `save_figure`: a figure with its numbers, alt text and provenance.
 
 A figure is four things with one stem: ``02_ranking.png``, ``.svg``, ``.csv`` (the plotted numbers) and an entry in
 ``manifest.json`` that says which notebook, which code and which parameters made it, and how closely the numbers must
 be met again. Two runs on one machine give equal bytes; between machines the CSV is compared within its tolerance.
 """
 
+import base64
 import hashlib
 import io
 import json
@@ -16,15 +17,21 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import PIL.Image
-from IPython.display import Image, display
 from matplotlib import pyplot as plt
 
 from qmis_utils.runner.figure_files import read_manifest, write_manifest
+from qmis_utils.store.extras import extra
 from qmis_utils.store.files import locked, write_atomic
-from qmis_utils.store.paths import ROOT
+from qmis_utils.store.paths import BUILD
 
 STYLE = Path(__file__).with_name("qmis.mplstyle")
 COLORS = mpl.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
+VERDICT_COLORS = {  # a word of `attacks.verdict` -> its colour
+    "reproduced": COLORS[0],
+    "contradicted": COLORS[1],
+    "not at this scale": "0.5",
+    "no difference that matters": COLORS[2],
+}
 COLUMN, PAGE = 3.25, 6.75  # widths in inches: one column, and the whole page, of a two-column paper
 MAX_BYTES = 150_000  # of a picture; and of whatever is committed, a test sees to that
 MAX_TABLE_BYTES = 10_000_000  # a table of the reader's own may list fifty thousand molecules
@@ -34,6 +41,69 @@ DISPLAY_PIXELS_PER_INCH = 150  # the PNG has 200, so that it stays sharp on a de
 def use_style():
     """Load the style of the companion on top of matplotlib's defaults, whatever the reader's matplotlibrc says."""
     plt.style.use(["default", STYLE])
+
+
+def forest(
+    ax, rows, value="estimate", *, names=None, color=COLORS[0], marker="o", size=3.5, width=2, shift=0.0, label=None
+):
+    """Draw a forest plot: a line per row of a frame, the first on top, with an interval and a mark at its value.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Its vertical axis takes the names.
+    rows : pandas.DataFrame
+        Its index holds the names; the columns ``low``, ``high`` and the one called ``value`` hold the numbers.
+    value : str
+        The column that the mark shows.
+    names : sequence of str, optional
+        All names from top to bottom, where the rows hold some of them or are in another order.
+    color, marker, size, width
+        Of the mark, in points, and of the line through it.
+    shift : float
+        Down from the place of the name, in rows, so that several calls in one plot do not hide each other.
+    label : str, optional
+        Of the mark in a legend.
+    """
+    names = list(rows.index if names is None else names)
+    unknown = [name for name in rows.index if name not in names]
+    if unknown:
+        raise ValueError(f"names must hold every name of the rows; missing: {', '.join(map(str, unknown))}")
+    places = np.array([names.index(name) for name in rows.index]) + shift
+    ax.hlines(places, rows.low, rows.high, color=color, lw=width, zorder=2)
+    ax.plot(rows[value], places, marker, color=color, ms=size, zorder=3, label=label)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def forest_of_verdicts(ax, verdicts):
+    """Draw rows of `attacks.verdict`, a line per claim in the colour of its verdict, with a tick at the bar.
+
+    Verdicts that occur get a label for `legend_above`.
+    """
+    claims = verdicts.set_index("claim")
+    for word, color in VERDICT_COLORS.items():
+        part = claims[claims.verdict == word]
+        if len(part):
+            forest(ax, part, names=claims.index, color=color, label=word)
+    ax.plot(claims.bar, range(len(claims)), "|", color="k", ms=8, zorder=4)
+
+
+def legend_above(fig, shown, **look):
+    """Put one legend above all axes of a figure, with each label once.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        The figure.
+    shown : matplotlib.axes.Axes or list of artists
+        The axes whose labelled artists it names, or such artists.
+    **look
+        Passed on to ``fig.legend``: ``ncols`` and the like.
+    """
+    handles = shown.get_legend_handles_labels()[0] if isinstance(shown, mpl.axes.Axes) else shown
+    once = {handle.get_label(): handle for handle in handles}
+    fig.legend(once.values(), once.keys(), loc="outside upper center", **look)
 
 
 def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
@@ -54,8 +124,12 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
         ValueError: for a stem, frame, alt text or tolerance that cannot be used, or a picture above 150 kB.
 
     Example:
-        >>> save_figure(fig, "01_three_laws", data=frame, alt="Three decay laws of insecurity against n.", rtol=1e-4)
+        >>> save_figure(
+        ...     fig, "01_three_laws", data=frame, alt="Three decay laws of insecurity against n.", rtol=1e-4
+        ... )  # doctest: +SKIP
     """
+    with extra("companion"):  # here, so that an audit draws without it
+        from IPython.display import display
     run = json.loads(os.environ.get("QMIS_RUN", "{}"))
     _check_arguments(stem, data, alt, run.get("notebook"))
     tolerances = {"rtol": _tolerance("rtol", rtol, 1e-6, data), "atol": _tolerance("atol", atol, 0.0, data)}
@@ -69,21 +143,29 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
         **tolerances,
         "csv_sha256": hashlib.sha256(files[".csv"]).hexdigest(),
     }
-    directory = Path(run.get("figures", ROOT / "build" / "figures"))
+    directory = Path(run.get("figures", BUILD / "figures"))
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory):
         for suffix, content in files.items():
             write_atomic(directory / f"{stem}{suffix}", content)
         write_manifest(directory, read_manifest(directory) | {stem: entry})
-    display(_Shown(files[".png"], format="png", alt=alt, width=round(fig.get_figwidth() * DISPLAY_PIXELS_PER_INCH)))
+    display(_Shown(files[".png"], alt, width=round(fig.get_figwidth() * DISPLAY_PIXELS_PER_INCH)))
     plt.close(fig)
 
 
-class _Shown(Image):
-    """An image that reads as its alt text where images are not shown."""
+class _Shown:
+    """A PNG that reads as its alt text where images are not shown."""
+
+    def __init__(self, png, alt, width):
+        self.png, self.alt, self.width = png, alt, width
 
     def __repr__(self):
         return self.alt
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        """Return what a notebook shows, and its width and alt text."""
+        shown = base64.b64encode(self.png).decode()
+        return {"image/png": shown}, {"image/png": {"width": self.width, "alt": self.alt}}
 
 
 def _check_arguments(stem, data, alt, notebook):

@@ -20,20 +20,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-# jsonschema, which nbformat imports, would build a grammar of URLs for two seconds; nothing here reads it
-sys.modules.setdefault("rfc3987_syntax", None)
-
-import nbformat
-import papermill
-from papermill.exceptions import PapermillException
-
-from qmis_utils.runner import figure_files, kernel, notebooks
+from qmis_utils.runner import figure_files, notebooks
+from qmis_utils.runner.sweeps import cache_directory
 from qmis_utils.runner.sweeps import sweep as sweep  # offered to notebooks as `run.sweep`
 from qmis_utils.store.files import locked, write_atomic
-from qmis_utils.store.paths import ROOT
+from qmis_utils.store.paths import BUILD, ROOT, SWEEPS, checkout
 
-NOTEBOOKS = ROOT / "notebooks"
-BUILD = ROOT / "build"
+NOTEBOOKS = ROOT / "notebooks" if ROOT else None
 
 
 class NotebookFailed(RuntimeError):
@@ -45,7 +38,7 @@ class Job:
     """A notebook to run, with the parameters that differ from its defaults."""
 
     path: Path
-    notebook: nbformat.NotebookNode
+    notebook: dict  # as nbformat reads it
     overrides: dict
 
     @property
@@ -63,14 +56,25 @@ class Job:
 def plan(names=(), given=(), from_file=None):
     """Return the jobs that a command line asks for, every parameter checked before anything runs.
 
-    Args:
-        names: notebooks as path, stem or number ("02"); none means all, in order.
-        given: (name, YAML text) pairs; each must be declared by every notebook chosen, and wins over `from_file`.
-        from_file: YAML file, notebook stem -> parameters.
+    Parameters
+    ----------
+    names : list of str
+        Notebooks as path, stem or number ("02"); none means all, in order.
+    given : list of (str, str)
+        Names and YAML texts; each must be declared by every notebook chosen, and wins over ``from_file``.
+    from_file : path, optional
+        YAML file, notebook stem -> parameters.
 
-    Raises:
-        ValueError: for an unknown notebook or parameter, or a value of another type than declared, or out of range.
+    Returns
+    -------
+    list of Job
+
+    Raises
+    ------
+    ValueError
+        For an unknown notebook or parameter, or a value of another type than declared, or out of range.
     """
+    checkout("the notebooks")
     known = notebooks.find_notebooks(NOTEBOOKS)
     paths = [_find(name, known) for name in names] or list(known.values())
     if not paths:
@@ -100,44 +104,41 @@ def _job(path, given):
     return Job(path, notebook, {name: value for name, value in values.items() if value != declared[name].default})
 
 
-def execute(job, out, figure_directory, threads=2, cache=BUILD / "cache"):
+def execute(job, out, figure_directory, threads, cache):
     """Run one notebook in a fresh kernel; write the executed notebook, and its figures if it succeeds.
 
-    Args:
-        job: from `plan`.
-        out: directory of the executed notebook, which is kept on failure too.
-        figure_directory: where the figures go once the notebook has succeeded.
-        threads: BLAS and OpenMP threads of the kernel.
-        cache: directory of the results of `sweep`.
+    Parameters
+    ----------
+    job : Job
+        From ``plan``.
+    out : path
+        Directory of the executed notebook, which is kept on failure too.
+    figure_directory : path
+        Where the figures go once the notebook has succeeded.
+    threads : int
+        BLAS and OpenMP threads of the kernel.
+    cache : path
+        Directory of the results of ``sweep``.
 
-    Returns:
-        list of the stems of the figures.
+    Returns
+    -------
+    list of str
+        The stems of the figures.
 
-    Raises:
-        NotebookFailed: naming notebook, cell and error.
+    Raises
+    ------
+    NotebookFailed
+        Naming notebook, cell and error.
     """
+    from qmis_utils.runner import kernel  # papermill takes a second, which a list or a sweep need not wait
+
     with tempfile.TemporaryDirectory(prefix="qmis-", dir=kernel.short_temporary_directory()) as scratch:
         scratch, executed = Path(scratch), Path(out) / f"{job.stem}.ipynb"
         (scratch / "figures").mkdir()
         hidden = notebooks.machine_paths() | {str(scratch): "<scratch>"}
-        overrides = {name: _absolute(value, hidden) for name, value in job.overrides.items()}
-        failure = None
-        try:
-            papermill.execute_notebook(
-                job.notebook,
-                scratch / "executed.ipynb",
-                overrides,
-                kernel_name="python3",
-                kernel_manager_class=kernel.kernel_manager(scratch, kernel.environment(job, scratch, threads, cache)),
-                cwd=job.path.parent,
-                progress_bar={"desc": f"  {job.stem}", "leave": False} if sys.stderr.isatty() else False,
-                extra_arguments=["--log-level=CRITICAL"],  # stopping an idle kernel is no error to report
-                engine_name="once",
-                record_timing=False,
-                coalesce_streams=True,
-            )
-        except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
-            failure = NotebookFailed(kernel.explain(job, error, scratch / "executed.ipynb", executed))
+        parameters = {name: _absolute(value, hidden) for name, value in job.overrides.items()}
+        error = kernel.execute(job, parameters, scratch, threads, cache)
+        failure = error and NotebookFailed(kernel.explain(job, error, scratch / "executed.ipynb", executed))
         written = notebooks.read_notebook(scratch / "executed.ipynb")
         write_atomic(executed, notebooks.write_text(notebooks.clean(written, hidden)))
         if failure:
@@ -165,10 +166,10 @@ def _hide(path):
     return notebooks.hide(str(path), notebooks.machine_paths())
 
 
-def run(jobs, out, figure_directory, threads=2, cache=None):
+def run(jobs, out, figure_directory, threads, cache=None):
     """Run jobs in turn, saying what is done and what comes next; return the stems of those that failed."""
     failed = []
-    with nullcontext(cache) if cache else kernel.cache_directory(BUILD / "cache") as cache:
+    with nullcontext(cache) if cache else cache_directory(SWEEPS) as cache:
         for number, job in enumerate(jobs, start=1):
             following = f", next {jobs[number].stem}" if number < len(jobs) else ""
             minutes = notebooks.run_minutes(job.notebook)
@@ -185,9 +186,9 @@ def run(jobs, out, figure_directory, threads=2, cache=None):
     return failed
 
 
-def _discard_figures(directory, notebooks):
+def _discard_figures(directory, stems):
     """Remove what earlier runs left of some notebooks' figures, lest one of another table is taken for new."""
-    numbers = {stem.split("_")[0] for stem in notebooks}
+    numbers = {stem.split("_")[0] for stem in stems}
     with locked(directory):
         manifest = figure_files.read_manifest(directory)
         kept = {stem: entry for stem, entry in manifest.items() if stem.split("_")[0] not in numbers}
@@ -201,28 +202,33 @@ def _duration(minutes):
     return f"{minutes:.2g} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
 
 
-def check(jobs, out, committed, threads=2):
+def check(jobs, out, committed, threads):
     """Run jobs into a scratch folder and compare every CSV with the committed one; return what is wrong, in words."""
     with tempfile.TemporaryDirectory(prefix="qmis-") as fresh_cache:  # a cached result would check nothing
         failed = run(jobs, out, out / "new_figures", threads, fresh_cache)
-    notebooks = {job.stem for job in jobs} - set(failed)
-    differences = figure_files.compare_figures(out / "new_figures", committed, notebooks)
+    finished = {job.stem for job in jobs} - set(failed)
+    differences = figure_files.compare_figures(out / "new_figures", committed, finished)
     if not differences:
-        print(f"figures of {', '.join(sorted(notebooks)) or 'no notebook'} agree with {_hide(committed)}")
+        print(f"figures of {', '.join(sorted(finished)) or 'no notebook'} agree with {_hide(committed)}")
     return [f"failed: {stem}" for stem in failed] + differences
 
 
-def stale_figures(figure_directory, notebooks):
+def stale_figures(figure_directory, paths):
     """Tell which committed figures no longer belong to their notebooks.
 
-    Args:
-        figure_directory: with its manifest.
-        notebooks: paths of the notebooks.
+    Parameters
+    ----------
+    figure_directory : path
+        With its manifest.
+    paths : list of path
+        The notebooks.
 
-    Returns:
-        list of complaints in words: code or parameters changed since the figure was made, or no such notebook.
+    Returns
+    -------
+    list of str
+        Complaints: code or parameters changed since the figure was made, or no such notebook.
     """
-    jobs = {Path(path).stem: _job(Path(path), {}) for path in notebooks}
+    jobs = {Path(path).stem: _job(Path(path), {}) for path in paths}
     complaints = []
     for stem, entry in figure_files.read_manifest(figure_directory).items():
         job = jobs.get(entry["notebook"])
@@ -312,6 +318,8 @@ def _run_command(arguments):
 
 def main(arguments=None):
     """Run the command line; return the exit status: 0, 1 if something failed or differs, 130 if interrupted."""
+    # jsonschema, which nbformat imports, would build a grammar of URLs for two seconds; no notebook needs it
+    sys.modules.setdefault("rfc3987_syntax", None)
     try:
         complaints = _run_command(_parse(arguments))
     except KeyboardInterrupt:

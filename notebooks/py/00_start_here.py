@@ -51,12 +51,12 @@ from qmis_utils.theory import security
 figures.use_style()
 
 # %% tags=["parameters"]
-seed: int = 0  # of the simulated attack
-n: int = 10  # training-set size
+seed: int = 0  # of the simulated attack (>= 0)
+n: int = 10  # training-set size (>= 1)
 mean: float = 0.3  # true mean of the data
 step: float = 1.0  # grid on which the quantized mean is released
 z: float = 2.3  # the record whose membership is in question, in the first two panels
-trials: int = 40_000  # simulated attacks per grid step
+trials: int = 40_000  # simulated attacks per grid step (>= 1)
 
 # %% [markdown]
 # ## One number, ten people
@@ -197,16 +197,13 @@ figures.save_figure(
 # | `04_attacks_bound_mis` | how near do the attacks of the field come to the truth, and how are they reported? |
 # | `05_audit_your_model` | what would quantizing a model of your own give away? |
 #
-# The helpers in `qmis_utils` are short modules: `quantizers` (codes and scales) and `calibrated` (those that read data),
-# `security` (exact insecurity) with `monte_carlo` and `survival` (many quantized coordinates), `rates` (decay rates),
-# `numerics` (stable logarithms and checks under all of them), `ensemble` (many small networks as one batch), `attacks`
-# (scores and metrics), `families` (the attacks of notebook 04) with `learned_attacks`, `boundary_attacks` and
-# `weight_attacks`, `indicator` (the paper's $r$ and the survival correlations), `study` (one setting of `02b`, whole) and
-# `study_tables` (what its results say), `heads` (one group of `03`, whole), `downloads` (checked, then cached), `molecules`
-# (tasks, cleaning, splits) and `molecular_tables` (sampled, with a fingerprint), `embeddings` and `minimol`
-# (representations of molecules), `audit` with `audit_checks`, `audit_model` and `audit_report` (a model of your own),
-# `exercises` (self-checks), `figures` (style and saving) with `figure_files`, `run` (execution) and `sweeps` (many points,
-# each kept on disk).
+# The helpers in `qmis_utils` are rooms, each of a few short modules: `theory` (exact insecurity, decay rates, what survives
+# rounding), `quantizers` (codes and scales), `ensemble` (many small networks as one batch), `attacks` (what an attacker sees,
+# the catalogue of attacks, how they are judged), `indicators` (the paper's $r$, the survival correlations and their laws,
+# rank agreement), `assess` (the one engine: a game, releases, attacks and cheap numbers, and what they say of each other),
+# `molecules` (tables, cleaning, splits, representations), `studies` (the inside of `02b` and `03`), `audit` (a model of your
+# own); and, without science, `figures`, `exercises`, `run` with `runner`, and `store`. Outside a room one asks it for a name:
+# `from qmis_utils import attacks`, then `attacks.auc`. `CONTRIBUTING.md` says which one file to touch to add a thing.
 #
 # ## The vocabulary
 #
@@ -222,7 +219,7 @@ figures.save_figure(
 # | $\delta_k, \sigma_k^2$ | `gap_mean`, `gap_var` | mean and variance of $D_k$ |
 # | $I_k$ | `cramer_rate` | $-\inf_{t \ge 0} \log E\, e^{-t D_k}$, the exact exponential rate |
 # | $r_k = \delta_k^2 / (2 \sigma_k^2)$ | `gaussian_rate` | its second-order version; $r_Q = \min_k r_k$ is the paper's indicator |
-# | $\rho$ | `survival` | correlation of quantized with full-precision deviations (ours) |
+# | $\rho$ | `survival_rho` | correlation of quantized with full-precision deviations (ours) |
 # | IN / OUT | `members`, `nonmembers` | samples used / not used in training |
 #
 # ## How to run, change, and put in your own data

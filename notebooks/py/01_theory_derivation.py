@@ -66,11 +66,11 @@ figures.use_style()
 # The parameters set how much we simulate and how finely we draw. No statement depends on them.
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of every random draw below
-n_simulations: int = 200_000  # data sets on which the attack of section 1 is played
-n_problems: int = 40  # random learning problems for the verdicts
-largest_n: int = 800  # training-set size up to which random problems are enumerated
-resolution: int = 48  # points per axis of the phase diagram
+seed: int = 0  # seed of every random draw below (>= 0)
+n_simulations: int = 200_000  # data sets on which the attack of section 1 is played (>= 1)
+n_problems: int = 40  # random learning problems for the verdicts (>= 1)
+largest_n: int = 800  # training-set size up to which random problems are enumerated (>= 1)
+resolution: int = 48  # points per axis of the phase diagram (>= 1)
 
 # %% [markdown]
 # ## 1 · Definition, and the attack that attains it

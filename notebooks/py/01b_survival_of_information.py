@@ -58,12 +58,12 @@ figures.use_style()
 # values.
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of every random draw below
-n_problems: int = 240  # random learning problems of the ladder
-sizes: list[int] = [8, 20, 40]  # training-set sizes at which each is solved exactly
-dim: int = 400  # coordinates d of the survival experiment
-n_draws: int = 20_000  # releases simulated with the sample, and as many without
-n_bootstrap: int = 1000  # resamples behind each interval
+seed: int = 0  # seed of every random draw below (>= 0)
+n_problems: int = 240  # random learning problems of the ladder (>= 1)
+sizes: list[int] = [8, 20, 40]  # training-set sizes at which each is solved exactly (not empty, >= 1)
+dim: int = 400  # coordinates d of the survival experiment (>= 1)
+n_draws: int = 20_000  # releases simulated with the sample, and as many without (>= 1)
+n_bootstrap: int = 1000  # resamples behind each interval (>= 1)
 
 # %% [markdown]
 # ## 1 · The ladder, first rung: the mean on a grid

@@ -50,6 +50,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from qmis_utils import attacks, ensemble, figures, indicators, quantizers
+from qmis_utils.theory import numerics
 
 figures.use_style()
 pd.set_option("display.max_colwidth", None)
@@ -60,18 +61,18 @@ pd.set_option("display.max_colwidth", None)
 # whole study on fresh pools, because one pool is one draw of the data.
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of the main pool; the repeats use seed + 1, seed + 2, ...
-dim: int = 128  # input dimension d
-k_modes: int = 8  # number of Gaussians; the label is the mode's parity
-separations: list[float] = [4.0, 8.0, 12.0, 16.0, 20.0]  # spread of the mode means tried on the pilot pool
-n_pool: int = 256  # records in the pool; members are a random half
-n_heldout: int = 4000  # fresh records for utility and for the indicators
-width: int = 32  # hidden units
-steps: int = 200  # full-batch Adam steps
-n_models: int = 512  # attack models of the main pool
-n_indicator: int = 16  # models the indicators may use
-n_repeats: int = 6  # further pools per difficulty
-n_repeat_models: int = 128  # attack models of each further pool
+seed: int = 0  # seed of the main pool; the repeats use seed + 1, seed + 2, ... (>= 0)
+dim: int = 128  # input dimension d (>= 1)
+k_modes: int = 8  # number of Gaussians; the label is the mode's parity (>= 1)
+separations: list[float] = [4.0, 8.0, 12.0, 16.0, 20.0]  # spread of the mode means tried on the pilot pool (not empty, > 0)
+n_pool: int = 256  # records in the pool; members are a random half (>= 1)
+n_heldout: int = 4000  # fresh records for utility and for the indicators (>= 1)
+width: int = 32  # hidden units (>= 1)
+steps: int = 200  # full-batch Adam steps (>= 1)
+n_models: int = 512  # attack models of the main pool (>= 1)
+n_indicator: int = 16  # models the indicators may use (>= 1)
+n_repeats: int = 6  # further pools per difficulty (>= 1)
+n_repeat_models: int = 128  # attack models of each further pool (>= 1)
 
 # %% [markdown]
 # ## 1 · The data: Gaussians that a network memorises
@@ -189,8 +190,8 @@ right_pool = (models.logits(x_pool) > 0) == y_pool
 train_accuracy = (right_pool & members).sum(axis=1) / members.sum(axis=1)
 test_accuracy = ((models.logits(x_held) > 0) == y_held).mean(axis=1)
 for label, values in [("members", train_accuracy), ("held out", test_accuracy)]:
-    low, high = attacks.interval(attacks.bootstrap(values, rng))
-    print(f"accuracy on {label:8s} {values.mean():.3f} [{low:.3f}, {high:.3f}]")
+    found = attacks.bootstrap_interval(values.mean(), attacks.bootstrap(values, rng))
+    print(f"accuracy on {label:8s} {found:.3f}")
 
 # %% [markdown]
 # At a separation this wide the task is solved, on members and on fresh records alike: the rule bounds the leak, and the
@@ -223,7 +224,7 @@ rows = []
 for name, rule in quantizers.QUANTIZERS.items():
     levels = len(rule.codes) if rule.codes else pd.NA
     out = quantizers.quantize(spare.weights[0], name)
-    rows.append(describe(name, out, levels, rule.bits, rule.scale_rule, rule.reads_data))
+    rows.append(describe(name, out, levels, rule.bits, rule.scale_rule, False))
 
 # %% [markdown]
 # All of these read nothing but the weights. Two further rules need calibration data: the inputs of the layer, here each
@@ -294,21 +295,18 @@ order = list(auc.mean().sort_values(ascending=False, kind="stable").index)  # fr
 def with_interval(value, draws, attack="lira"):
     """Return a value and its 95 % interval from bootstrap draws over targets."""
     half = 1.96 * draws.std(axis=0) * np.sqrt(1 if attack == "loss" else attacks.MUTUAL)
-    return value, value - half, value + half
-
-
-def shown(value, low, high):
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return numerics.Interval(value, value - half, value + half)
 
 
 # %% [markdown]
 # The AUC of every attack under every quantizer:
 
 # %%
-intervals = {a: with_interval(t.mean(), attacks.bootstrap(t, rng), a) for a, t in aucs.items()}
-pd.DataFrame({a: [shown(*row) for row in zip(*v, strict=True)] for a, v in intervals.items()}, index=auc.columns).loc[
-    order
-]
+means = {a: with_interval(t.mean(), attacks.bootstrap(t, rng), a) for a, t in aucs.items()}
+intervals = {
+    a: {name: numerics.Interval(*(end[name] for end in found)) for name in order} for a, found in means.items()
+}
+pd.DataFrame(intervals).map("{:.3f}".format)
 
 # %% [markdown]
 # Of the four black-box attacks LiRA finds the most in full precision, though `lira_offline` finds nearly as much, and the loss
@@ -333,41 +331,28 @@ for name in ("fp32", "sign", "ternary_90"):
 # The nulls with their intervals. About one in twenty may miss one half by chance.
 
 # %%
-missed = sum(not low <= 0.5 <= high for _, low, high in null.values())
+missed = sum(not found.low <= 0.5 <= found.high for found in null.values())
 print(f"{missed} of {len(null)} intervals miss 0.5")
-pd.Series({key: shown(*v) for key, v in null.items()}).unstack()[ATTACKS]
+pd.Series(null).map("{:.3f}".format).unstack()[ATTACKS]
 
 # %% [markdown]
 # ### Low false-positive rates
 #
 # Averages hide the records that are found with near certainty. The field therefore reads the true-positive rate (TPR) at a
 # low false-positive rate (FPR), on logarithmic axes. We pool the scores of all targets, which gives enough non-members for
-# 0.1 %. To resample targets we sort the scores once and let each target count as often as it is drawn.
+# 0.1 %. To resample targets, each counts as often as it is drawn (`attacks.resampled_tpr`). The curve of all targets, with
+# its widened band:
 
 # %%
 fpr_grid = np.geomspace(1e-3, 1, 40)
 
 
-def resampled_tpr(scores, draws=200):
-    """Return the TPR on the grid of FPRs for bootstrap draws of the targets, (draws, grid)."""
-    best_first = np.argsort(-scores, axis=None)
-    inside, target = members.ravel()[best_first], best_first // n_pool
-    curves = []
-    for counts in rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws):
-        fpr, tpr = np.cumsum(counts[target] * ~inside), np.cumsum(counts[target] * inside)
-        curves.append(np.interp(fpr_grid, fpr / fpr[-1], tpr / tpr[-1]))
-    return np.array(curves)
-
-
-# %% [markdown]
-# The curve of all targets, with its widened band:
-
-
-# %%
-def roc_band(scores):
+def roc_band(scores, draws=200):
     """Return the TPR on the grid, its low and its high."""
     curve = np.interp(fpr_grid, *attacks.roc(scores, members))
-    return [np.clip(edge, 1e-4, 1) for edge in with_interval(curve, resampled_tpr(scores))]
+    counts = rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws)
+    found = with_interval(curve, attacks.resampled_tpr(scores, members, fpr_grid, counts))
+    return numerics.Interval(*(np.clip(edge, 1e-4, 1) for edge in found))
 
 
 bands = {name: roc_band(s["lira"]) for name, s in scores.items()}
@@ -414,14 +399,15 @@ print("supported:", ", ".join(f"TPR at {100 * f:g} % FPR" for f in rates))
 
 # %%
 def metrics(name):
-    """Return LiRA's numbers against one quantizer."""
-    found = best[name]["lira"]
-    row = {"AUC": [v[name] for v in intervals["lira"]], "balanced accuracy": [(1 + v) / 2 for v in found[:3]]}
-    return row | {f"TPR at {100 * f:g} %": [edge[at] for edge in bands[name]] for f, at in rates.items()}
+    """Return LiRA's numbers against one quantizer, each with its interval."""
+    accuracy = numerics.Interval(*((1 + end) / 2 for end in best[name]["lira"]))
+    row = {"AUC": intervals["lira"][name], "balanced accuracy": accuracy}
+    at_rate = {f: numerics.Interval(*(edge[at] for edge in bands[name])) for f, at in rates.items()}
+    return row | {f"TPR at {100 * f:g} %": found for f, found in at_rate.items()}
 
 
 measured = {name: metrics(name) for name in order}
-pd.DataFrame({name: {key: shown(*v) for key, v in row.items()} for name, row in measured.items()}).T
+pd.DataFrame(measured).T.map("{:.3f}".format)
 
 # %% [markdown]
 # The columns tell one story, but for neighbours in the order. Full precision has the largest share of records that are found with few
@@ -513,7 +499,7 @@ mode.set_axis(["offset and gain", "best direction"], axis=1).round(3)
 
 # %%
 def survivals(name, draws=200):
-    """Return the survival correlations of one quantizer, name -> Estimate."""
+    """Return the survival correlations of one quantizer, name -> Interval."""
     small = spare.quantize(name)
     held, pool = small.logits(x_held), small.logits(x_pool)
     return {
@@ -527,9 +513,7 @@ def survivals(name, draws=200):
 
 survived = {name: survivals(name) for name in scores}
 rho, rho_pool, rho_pc1, rho_w = ([s[k] for s in survived.values()] for k in ("rho", "rho_pool", "rho_pc1", "rho_w"))
-pd.DataFrame({name: {k: shown(e.value, e.low, e.high) for k, e in s.items()} for name, s in survived.items()}).T.loc[
-    order
-]
+pd.DataFrame(survived).T.loc[order].map("{:.3f}".format)
 
 # %% [markdown]
 # What should these numbers be? If LiRA keeps the share $\rho$ of its $d'$, its measured AUCs say which:
@@ -575,9 +559,8 @@ PANELS = {
 def three_numbers(series, i, name):
     """Return value, low and high of one mark; quantizer number i is called name."""
     if series in ATTACKS:
-        return best[name][series][:3]
-    e = r[series][i] if series in r else survived[name][series]
-    return e.value, e.low, e.high
+        return best[name][series]
+    return r[series][i] if series in r else survived[name][series]
 
 
 ranking = pd.DataFrame([
@@ -602,9 +585,8 @@ fig, axes = plt.subplots(1, 4, figsize=(figures.PAGE, 3.1), sharey=True, width_r
 for ax, (title, part) in zip(axes, ranking.groupby("panel", sort=False), strict=True):
     for series, line in part.groupby("series", sort=False):
         color, marker, label = MARK[series]
-        rows = line.quantizer.map(order.index) + SHIFT.get(series, 0)
-        ax.hlines(rows, line.low, line.high, color=color)
-        ax.plot(line.value, rows, marker, color=color, ms=3.5, label=label)
+        figures.forest(ax, line.set_index("quantizer"), "value", names=order, color=color, marker=marker, width=1.2,
+                       shift=SHIFT.get(series, 0), label=label)  # fmt: skip
     ax.set_title(title)
     if title.startswith("r,"):
         ax.axvline(floor, color="0.4", ls="--", lw=0.8)
@@ -613,8 +595,6 @@ for ax, (title, part) in zip(axes, ranking.groupby("panel", sort=False), strict=
     else:
         ax.axvline(0, color="0.4", ls=":", lw=0.8)
     ax.grid(axis="y")
-axes[0].set_yticks(range(len(order)), order)
-axes[0].invert_yaxis()
 fig.legend(loc="outside lower left", ncols=6)
 figures.save_figure(
     fig, "02_ranking", data=ranking, atol=1e-3, rtol=0.05,
@@ -637,16 +617,18 @@ print(f"of {n_pairs} pairs are resolved:", {a: int(np.abs(s).sum()) // 2 for a, 
 
 
 # %%
-def tau_row(label, estimates, larger_leaks):
-    tau = indicators.kendall_interval(estimates, signs["lira"], larger_leaks)
-    values = [e.value if larger_leaks else -e.value for e in estimates]
+def tau_row(label, estimates):
+    """Return tau with every attack of estimates that grow with the leak."""
+    tau = indicators.kendall_interval(estimates, signs["lira"])
+    values = [e.value for e in estimates]
     others = {a: indicators.kendall_resolved(values, s) for a, s in signs.items() if a != "lira"}
     tau_b = indicators.kendall_b(values, auc.mean())
     return {"estimator": label, "tau": tau.value, "low": tau.low, "high": tau.high, "tau_b": tau_b} | others
 
 
-taus = [tau_row("rho", rho, True), tau_row("rho_pool", rho_pool, True), tau_row("rho_pc1", rho_pc1, True)]
-taus += [tau_row("rho_w", rho_w, True)] + [tau_row(f"r, {kind}", r[kind], False) for kind in r]
+candidates = {"rho": rho, "rho_pool": rho_pool, "rho_pc1": rho_pc1, "rho_w": rho_w}
+taus = [tau_row(name, estimates) for name, estimates in candidates.items()]
+taus += [tau_row(f"r, {kind}", [-e for e in found]) for kind, found in r.items()]  # a large r means security
 taus = pd.DataFrame(taus).set_index("estimator")
 taus.round(3)
 
@@ -665,8 +647,8 @@ taus.round(3)
 # once, and no attack on any quantized model.
 
 # %%
-_, auc_low, auc_high = (v.to_numpy() for v in intervals["lira"])
-law = pd.DataFrame({"quantizer": list(scores), "measured": auc.mean().to_numpy(), "low": auc_low, "high": auc_high})
+law = pd.DataFrame([(name, *intervals["lira"][name]) for name in scores],
+                   columns=["quantizer", "measured", "low", "high"])  # fmt: skip
 law["predicted"] = indicators.survival_law([e.value for e in rho], auc["fp32"].mean())
 law["pred_low"] = indicators.survival_law([e.low for e in rho], auc["fp32"].mean())
 law["pred_high"] = indicators.survival_law([e.high for e in rho], auc["fp32"].mean())
@@ -842,11 +824,12 @@ tau_summary.pivot(index="estimator", columns="difficulty", values="tau").loc[lis
 # %%
 at = list(scores).index("ternary_90")
 kept_there = {label: norm.ppf(frame["ternary_90"]) / norm.ppf(frame["fp32"]) for label, frame in pool_auc.items()}
-pd.DataFrame({label: {
-    "rho": shown(*attacks.mean_interval([v["rho"][at] for *_, v in pools[label]], most=1)),
-    "rho_pool": shown(*attacks.mean_interval([v["rho_pool"][at] for *_, v in pools[label]], most=1)),
-    "share kept by LiRA": shown(*attacks.mean_interval(kept_there[label], most=1)),
-} for label in pools})  # fmt: skip
+of_sparse = {label: {
+    "rho": [v["rho"][at] for *_, v in pools[label]], "rho_pool": [v["rho_pool"][at] for *_, v in pools[label]],
+    "share kept by LiRA": kept_there[label],
+} for label in pools}  # fmt: skip
+pd.DataFrame({label: {name: f"{attacks.mean_interval(values, most=1):.3f}" for name, values in row.items()}
+              for label, row in of_sparse.items()})  # fmt: skip
 
 # %% [markdown]
 # On easy pools both are zero within their intervals, and these hold the small share that LiRA keeps; on hard ones both are
@@ -858,16 +841,12 @@ pd.DataFrame({label: {
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.9), sharey=True, sharex=True)
 for ax, (label, part) in zip(axes, tau_summary.groupby("difficulty", sort=False), strict=True):
-    rows = np.arange(len(part))
-    for row, name in zip(rows, part.estimator, strict=True):
+    for row, name in enumerate(part.estimator):
         pool = pool_tau[label][name]
         ax.plot(pool, np.full(len(pool), row + 0.27), "o", color="0.6", ms=2, zorder=1)
-    ax.hlines(rows, part.low, part.high, color=BLUE, lw=2, zorder=2)
-    ax.plot(part.tau, rows, "o", color=BLUE, mec="white", mew=0.5, ms=5, zorder=3)
+    figures.forest(ax, part.set_index("estimator"), "tau", color=BLUE, size=5)
     ax.set(xlabel=r"Kendall $\tau$ with LiRA, resolved pairs", title=label)
     ax.grid(axis="x")
-axes[0].set_yticks(rows, part.estimator)
-axes[0].invert_yaxis()
 lowest = min(tau_summary.low.min(), *(frame.min().min() for frame in pool_tau.values()))
 axes[0].set_xlim(np.floor(10 * lowest) / 10 - 0.02, 1.02)
 figures.save_figure(
@@ -879,16 +858,16 @@ figures.save_figure(
 # %% [markdown]
 # ## 11 · Verdicts
 #
-# Each claim becomes a number whose sign decides it, with its interval over fresh pools. The rule, fixed beforehand:
-# *reproduced* if the whole interval is above the bar, *contradicted* if it is below, *not at this scale* otherwise.
+# Each claim becomes a number whose sign decides it, with its interval over fresh pools. The rule, fixed beforehand
+# (`attacks.verdict`): *reproduced* if the whole interval is above the bar, *contradicted* if it is below, *not at this scale* otherwise.
 # The bar is 0 for a difference of AUCs or of taus, and 0.8 for a rank correlation.
 
 
 # %%
-def verdict(claim, difficulty, values, bar=0.0):
-    estimate, low, high = attacks.mean_interval(values, most=1 if bar else 2)
-    word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
-    return {"claim": claim, "difficulty": difficulty, "verdict": word, "estimate": estimate, "low": low, "high": high}
+def judge(claim, difficulty, values, bar=0.0):
+    """Judge a claim about the mean over pools; a difference can reach 2, a correlation 1."""
+    found = attacks.mean_interval(values, most=1 if bar else 2)
+    return attacks.verdict(claim, found, bar) | {"difficulty": difficulty}
 
 
 verdicts = []
@@ -896,11 +875,11 @@ for label in pools:
     table, tau = pool_auc[label], pool_tau[label]
     margin = table.drop(columns="ternary_90").min(axis=1) - table["ternary_90"]
     verdicts += [
-        verdict("ternary_90 is the most private (AUC margin)", label, margin),
-        verdict("sign is less private than ternary_33 (AUC difference)", label, table["sign"] - table["ternary_33"]),
-        verdict("sparsity ranks better than bits (tau difference)", label, tau["sparsity"] - tau["bits"]),
+        judge("ternary_90 is the most private (AUC margin)", label, margin),
+        judge("sign is less private than ternary_33 (AUC difference)", label, table["sign"] - table["ternary_33"]),
+        judge("sparsity ranks better than bits (tau difference)", label, tau["sparsity"] - tau["bits"]),
     ]
-    verdicts += [verdict(f"{k} ranks as the attack (tau > 0.8)", label, tau[k], 0.8) for k in tau.columns[:7]]
+    verdicts += [judge(f"{k} ranks as the attack (tau > 0.8)", label, tau[k], 0.8) for k in tau.columns[:7]]
 verdicts = pd.DataFrame(verdicts).sort_values(["claim", "difficulty"], kind="stable").set_index(["claim", "difficulty"])
 verdicts.round(3)
 

@@ -50,22 +50,23 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from qmis_utils import attacks, figures, indicators, quantizers, run
+from qmis_utils.assess import NUMBERS, utility
 from qmis_utils.studies import synthetic, tables
 
 figures.use_style()
 
 # %% tags=["parameters"]
 settings_file: str = "settings/02b_settings.yaml"  # one mapping per setting, fixed before results are read
-n_draws: int = 100  # bootstrap draws of each estimate
+n_draws: int = 100  # bootstrap draws of each estimate (>= 1)
 least_resolved: float = 0.5  # share of pairs that a setting must resolve to count
-n_seeds: int = 2  # further runs of every judging setting, with other seeds
-curve_settings: int = 2  # settings of the budget curves
-most_models: int = 64  # largest number of models on the budget curve
-most_heldout: int = 20000  # largest number of held-out records on the budget curve
-matched_steps: list[int] = [1, 2, 4, 8, 12, 20, 50, 200]  # training lengths of the matched-utility view
-matched_models: int = 128  # attack models of each training length
-matched_settings: list[str] = ["label_noise", "overlap", "many_records_low_dim"]  # binary settings of that view
-n_bootstrap: int = 2000  # draws over settings for means and verdicts
+n_seeds: int = 2  # further runs of every judging setting, with other seeds (>= 1)
+curve_settings: int = 2  # settings of the budget curves (>= 1)
+most_models: int = 64  # largest number of models on the budget curve (>= 1)
+most_heldout: int = 20000  # largest number of held-out records on the budget curve (>= 1)
+matched_steps: list[int] = [1, 2, 4, 8, 12, 20, 50, 200]  # training lengths of the matched-utility view (not empty, >= 1)
+matched_models: int = 128  # attack models of each training length (>= 1)
+matched_settings: list[str] = ["label_noise", "overlap", "many_records_low_dim"]  # binary settings of that view (not empty)
+n_bootstrap: int = 2000  # draws over settings for means and verdicts (>= 1)
 
 # %% [markdown]
 # ## 1 · The settings
@@ -88,8 +89,7 @@ pd.DataFrame([{key: getattr(s, key) for key in shown.split()} for s in settings]
 
 # %%
 points = [{"setting": s, "draws": n_draws} for s in settings]
-results = run.sweep(synthetic.evaluate, points)
-tables.complete(results, settings)
+results = tables.complete(run.sweep(synthetic.evaluate, points), settings)
 attacked = sum(s.n_models for s in settings)
 print(f"{len(settings)} settings, {len(synthetic.QUANTIZER_SET)} quantizers, {attacked} attack models")
 
@@ -100,7 +100,7 @@ print(f"{len(settings)} settings, {len(synthetic.QUANTIZER_SET)} quantizers, {at
 
 # %%
 found = pd.DataFrame(
-    {s.name: {a: auc[:, 0].mean() for a, auc in r["auc"].items()} for s, r in zip(settings, results, strict=True)}
+    {s.name: {a: auc[:, 0].mean() for a, auc in r.auc.items()} for s, r in zip(settings, results, strict=True)}
 )
 found.T.round(3)
 
@@ -114,8 +114,8 @@ found.T.round(3)
 # %%
 strongest = found.loc[list(tables.BLACK_BOX)].idxmax()
 print(strongest.value_counts().to_string())
-print("regression below LiRA in:", *found.columns[found.loc["regression"] < found.loc["lira"]])
-REFERENCE = {"black": "lira", "white": "regression"}
+print("regression below LiRA in:", *found.columns[found.loc["weight_regression"] < found.loc["lira"]])
+REFERENCE = {"black": "lira", "white": "weight_regression"}
 
 # %% [markdown]
 # Is LiRA also the strongest on *quantized* targets? We count, for each setting, on how many of the 22 quantizers each of the
@@ -125,7 +125,7 @@ REFERENCE = {"black": "lira", "white": "regression"}
 # %%
 def winners(result):
     """Return the black-box attack with the largest mean AUC on each quantizer."""
-    mean = [result["auc"][attack].mean(axis=0) for attack in tables.BLACK_BOX]
+    mean = [result.auc[attack].mean(axis=0) for attack in tables.BLACK_BOX]
     return np.array(tables.BLACK_BOX)[np.argmax(mean, axis=0)]
 
 
@@ -139,7 +139,7 @@ won.apply(pd.Series.value_counts, axis=1).fillna(0).astype(int)
 # attack suits. As it picks the largest of four noisy means, it is a little too large.
 
 # %%
-left = np.array([(r["auc"]["strongest"] - r["auc"]["lira"]).mean(axis=0) for r in results])
+left = np.array([(r.auc["strongest"] - r.auc["lira"]).mean(axis=0) for r in results])
 print(f"LiRA is the strongest in {(won == 'lira').to_numpy().mean():.0%} of all cases, or of settings, by quantizer:")
 print((won == "lira").mean().round(2).sort_values().to_string())
 print(f"AUC that LiRA leaves behind: mean {left.mean():.4f}, largest {left.max():.3f}")
@@ -156,8 +156,8 @@ print(f"AUC that LiRA leaves behind: mean {left.mean():.4f}, largest {left.max()
 
 # %%
 null = pd.DataFrame([
-    (s.name, a, v.mean(), *attacks.interval(attacks.bootstrap(v, np.random.default_rng(0))))
-    for s, r in zip(settings, results, strict=True) for a, v in r["null"].items()
+    (s.name, a, *attacks.bootstrap_interval(v.mean(), attacks.bootstrap(v, np.random.default_rng(0))))
+    for s, r in zip(settings, results, strict=True) for a, v in r.null.items()
 ], columns=["setting", "attack", "auc", "low", "high"])  # fmt: skip
 null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"], "low": "max", "high": "min"}).round(
     3
@@ -193,7 +193,7 @@ null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"
 # of the draws.
 
 # %%
-tau = tables.tau_table(results, settings)
+tau = tables.tau_table(results)
 tau = tau[tau.resolved >= least_resolved].dropna(subset="tau")  # an experiment that resolves little cannot judge
 print(f"{len(tau)} rows; settings that count: {tau.groupby('attack').setting.nunique().to_dict()}")
 
@@ -265,8 +265,8 @@ def paired(threat):
     wide = rows.pivot(index="setting", columns="estimator", values="tau")
     others = [name for name in judge[threat].index[:8] if name != recommended[threat]]
     gaps = {name: (wide[recommended[threat]] - wide[name]).to_numpy() for name in others}
-    return pd.DataFrame({name: {"mean": d.mean(), **dict(zip(["low", "high"], tables.mean_interval(d, n_bootstrap),
-                         strict=True)), "won": (d > 0).mean(), "settings": len(d)} for name, d in gaps.items()}).T  # fmt: skip
+    rows = [(*attacks.mean_interval(gap), (gap > 0).mean(), len(gap)) for gap in gaps.values()]
+    return pd.DataFrame(rows, gaps.keys(), columns=["mean", "low", "high", "won", "settings"])
 
 
 paired("black").round(3)
@@ -284,9 +284,9 @@ paired("white").round(3)
 also = [a for a in tau.attack.unique() if a not in REFERENCE.values()]
 threat_of = tau.drop_duplicates("attack").set_index("attack").threat
 kept_names = [*dict.fromkeys([*recommended.values(), "function error", "weight error"])]
-more = pd.concat([tables.summarise(tau[(tau.attack == a) & tau.estimator.isin(kept_names)], results, settings,
+more = pd.concat([tables.summarise(tau[(tau.attack == a) & tau.estimator.isin(kept_names)], results,
                                          {threat_of[a]: a}, n_bootstrap) for a in also])  # fmt: skip
-summary = pd.concat([tables.summarise(tau, results, settings, REFERENCE, n_bootstrap), more], ignore_index=True)
+summary = pd.concat([tables.summarise(tau, results, REFERENCE, n_bootstrap), more], ignore_index=True)
 
 # %% [markdown]
 # One line an attack and estimator; `least` is the worst setting.
@@ -338,12 +338,12 @@ def cautious(threat, widen):
     """Return mean and least tau of the recommendation, the share of pairs resolved, and settings that count."""
     taus, shares = [], []
     for setting, result in zip(settings, results, strict=True):
-        if setting.split == "judge" and REFERENCE[threat] in result["auc"]:
-            per_target, rng = result["auc"][REFERENCE[threat]], np.random.default_rng(setting.seed)
+        if setting.split == "judge" and REFERENCE[threat] in result.auc:
+            per_target, rng = result.auc[REFERENCE[threat]], np.random.default_rng(setting.seed)
             signs = indicators.resolved_pairs(per_target, rng, widen=widen)
             share = np.abs(signs[np.triu_indices(len(signs), 1)]).mean()
             if share >= least_resolved:
-                taus.append(float(indicators.kendall_resolved(result["value"][recommended[threat]], signs)))
+                taus.append(float(indicators.kendall_resolved(result.value[recommended[threat]], signs)))
                 shares.append(share)
     return {"mean": np.mean(taus), "least": min(taus), "resolved": np.mean(shares), "settings": len(taus)}
 
@@ -375,12 +375,12 @@ print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], 
 # %%
 chosen = [r for s, r in zip(settings, results, strict=True) if s.split == "choose"]
 hard_there = tables.hard_pairs(chosen, REFERENCE["black"])
-pd.Series({name: tables.hard_tau(name, results, settings, REFERENCE["black"], hard_there)
+pd.Series({name: tables.hard_tau(name, results, REFERENCE["black"], hard_there)
            for name in judge["black"].index[:6]}).round(3)  # fmt: skip
 
 # %% [markdown]
 # The headline table joins all of it: the mean over settings, the least setting, and $\tau$ over the hard pairs. The interval
-# of a mean is Student's $t$ over settings (a bootstrap from ten on, and for the hard pairs): an interval of the mean over
+# of a mean is Student's $t$ over settings (a bootstrap for the hard pairs): an interval of the mean over
 # settings like these, since settings differ far more than bootstrap draws within one do. A least value has no such interval,
 # and neither have the hard pairs of the white box: a bootstrap over three settings would only give their range.
 
@@ -412,16 +412,14 @@ def tau_panel(ax, threat, names, edge):
     at_row = np.array([names.index(name) for name in dots.estimator])
     rows = shown_rows[(shown_rows.threat == threat) & shown_rows.estimator.isin(names)]
     mean, hard = (rows[rows.setting == k].set_index("estimator").reindex(names) for k in ("mean", "hard_pairs"))
-    colors, places = [COLOR[kinds[name]] for name in names], np.arange(len(names))
-    ax.plot(np.c_[dots.tau, dots.tau, dots.tau + np.nan].ravel(), np.add.outer(at_row, [-0.3, 0.3, 0]).ravel(), "-",
-            color="0.7", lw=1, zorder=1)  # fmt: skip
-    ax.hlines(places, mean.low, mean.high, color=colors, lw=1.8, zorder=3)
-    ax.scatter(mean.tau, places, s=16, c=colors, zorder=4)
+    colors = [COLOR[kinds[name]] for name in names]
+    ax.vlines(dots.tau, at_row - 0.3, at_row + 0.3, color="0.7", lw=1, zorder=1)
+    for kind, part in mean.groupby(kinds):
+        figures.forest(ax, part, "tau", names=names, color=COLOR[kind], width=1.8, size=4)
     for marker, part in (("D", hard.tau.where(hard.tau >= edge)), ("<", (0 * hard.tau + edge).where(hard.tau < edge))):
-        ax.scatter(part, places, s=16, marker=marker, facecolors="none", edgecolors=colors, linewidths=0.8, zorder=2,
+        ax.scatter(part, range(len(names)), s=16, marker=marker, facecolors="none", edgecolors=colors, linewidths=0.8, zorder=2,
                    clip_on=False)  # fmt: skip
-    ax.set_yticks(places, names, size=6.5)
-    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", labelsize=6.5)
 
 
 # %%
@@ -436,10 +434,10 @@ for ax, (threat, attack) in zip(axes[0], REFERENCE.items(), strict=True):
 for ax in axes[1]:
     ax.axvline(0, color="0.4", ls=":", lw=0.8)
     ax.set_xlabel(r"Kendall $\tau$, resolved pairs")
-marks = {label: plt.Line2D([], [], marker="o", color=color) for label, color in COLOR.items()}
-marks["a setting"] = plt.Line2D([], [], marker="|", ls="", ms=6, color="0.7")
-marks["hard pairs"] = plt.Line2D([], [], marker="D", ls="", ms=4, mfc="none", color="0.3")
-fig.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=5)
+marks = [plt.Line2D([], [], marker="o", color=color, label=label) for label, color in COLOR.items()]
+marks.append(plt.Line2D([], [], marker="|", ls="", ms=6, color="0.7", label="a setting"))
+marks.append(plt.Line2D([], [], marker="D", ls="", ms=4, mfc="none", color="0.3", label="hard pairs"))
+figures.legend_above(fig, marks, ncols=5)
 kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"]) | tau.estimator.isin(kept_names)]
 table = pd.concat([kept, summary])[[*tau.columns[:10]]].round(3)
 figures.save_figure(
@@ -476,10 +474,11 @@ figures.save_figure(
 
 # %%
 again = [(k, replace(s, seed=s.seed + 1000 * k)) for k in range(1, n_seeds + 1) for s in settings if s.split == "judge"]
-repeats = run.sweep(synthetic.repeat, [{"setting": s, "reference": REFERENCE} for _, s in again])
-for (_, setting), result in zip(again, repeats, strict=True):
-    rng = np.random.default_rng(setting.seed)
-    result["signs"] = {attack: indicators.resolved_pairs(auc, rng) for attack, auc in result["auc"].items()}
+few_numbers = [name for name, number in NUMBERS.items() if number.kind != "attack" and not name.startswith("r ")]
+few_numbers = [name for name in few_numbers if name != "sqrt_J"] + ["r ensemble all_pairs"]
+points = [{"setting": s, "draws": 1, "attacked": [*REFERENCE.values()], "numbers": few_numbers} for _, s in again]
+repeats = [tables.judged(s, r) for (_, s), r in zip(again, run.sweep(synthetic.evaluate, points), strict=True)]
+
 
 # %% [markdown]
 # The same $\tau$ over resolved pairs, seed by seed; seed 0 is the run above. As there, a run counts if it resolves enough.
@@ -487,9 +486,9 @@ for (_, setting), result in zip(again, repeats, strict=True):
 # %%
 runs = [tau.assign(seed=0)[["seed", "split", "setting", "attack", "estimator", "tau"]]]
 for (k, setting), result in zip(again, repeats, strict=True):
-    for attack, signs in result["signs"].items():
-        taus = {name: float(indicators.kendall_resolved(v, signs)) for name, v in result["value"].items()}
-        if np.abs(signs[np.triu_indices(len(signs), 1)]).mean() >= least_resolved:
+    for attack, signs in result.signs.items():
+        taus = {name: float(indicators.kendall_resolved(v, signs)) for name, v in result.value.items()}
+        if result.resolved(attack) >= least_resolved:
             runs.append(pd.DataFrame({"seed": k, "split": setting.split, "setting": setting.name, "attack": attack,
                                       "estimator": taus.keys(), "tau": taus.values()}))  # fmt: skip
 runs = pd.concat(runs, ignore_index=True)
@@ -513,7 +512,7 @@ first_runs = [((0, s), r) for s, r in zip(settings, results, strict=True)]
 rows = []
 for (k, setting), result in [*first_runs, *zip(again, repeats, strict=True)]:
     if setting.name == low_run.setting:
-        mean, signs = result["auc"]["lira"].mean(axis=0), result["signs"]["lira"]
+        mean, signs = result.auc["lira"].mean(axis=0), result.signs["lira"]
         rows.append({"seed": k, "fp32": mean[0], "third quartile": np.quantile(mean, 0.75), "first quartile":
                      np.quantile(mean, 0.25), "least": mean.min(), "resolved": np.abs(signs[np.triu_indices(len(signs), 1)]).mean()})  # fmt: skip
 print(f"least run: seed {low_run.seed} of {low_run.setting}, tau {low_run.tau:.3f}")
@@ -537,8 +536,7 @@ within[within["count"] > 1].groupby(["attack", "estimator"])["std"].mean().unsta
 # %%
 by_setting = seeds[seeds.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
 ahead = (by_setting[recommended["black"]] - by_setting["function error"]).to_numpy()
-print("{} minus function error: {:+.3f} [{:+.3f}, {:+.3f}]".format(recommended["black"], ahead.mean(),
-                                                                  *tables.mean_interval(ahead, n_bootstrap)))  # fmt: skip
+print(f"{recommended['black']} minus function error: {attacks.mean_interval(ahead):+.3f}")
 
 # %% [markdown]
 # Each row is a judging setting, each mark a seed, for the recommended numbers.
@@ -575,7 +573,7 @@ of_r.sort_values("mean", ascending=False)
 # estimator among them alone, and among the others.
 
 # %%
-regime = tables.regime_table(results, settings, best_r)
+regime = tables.regime_table(results, best_r)
 print(f"{regime['n r > 3'].sum()} of {len(settings) * len(synthetic.QUANTIZER_SET)} quantizers lie inside the regime")
 regime.round(2)
 
@@ -592,7 +590,7 @@ regime.round(2)
 # 1)$ to the full-precision signals ($v$ the model-to-model variance on held-out inputs) and runs the attack on them.
 
 # %%
-laws = tables.law_table(results, settings)
+laws = tables.law_table(results)
 print(f"{len(laws)} predictions over {laws.setting.nunique()} settings")
 laws.groupby(["attack", "law"]).miss.describe()[["count", "mean", "50%", "min", "max"]].round(3)
 
@@ -633,7 +631,7 @@ black_laws.miss.agg(["mean", lambda miss: miss.abs().median(), lambda miss: miss
 # %%
 halves = pd.concat([pd.DataFrame({"quantizer": names, "attack": a, "setting": s.name,
                                   "half": 1.96 * v.std(axis=0, ddof=1) / np.sqrt(len(v))})
-                    for s, r in zip(settings, results, strict=True) for a, v in r["auc"].items()])  # fmt: skip
+                    for s, r in zip(settings, results, strict=True) for a, v in r.auc.items()])  # fmt: skip
 laws = laws.merge(halves, on=["quantizer", "attack", "setting"], validate="many_to_one")
 print(f"half widths: median {laws.half.median():.4f}, 95 % below {laws.half.quantile(0.95):.4f}")
 
@@ -653,7 +651,7 @@ for ax, (law, attack) in zip(axes, panels, strict=True):
     ax.plot([0.45, 1], [0.45, 1], ":", color="0.4", zorder=3)
     ax.set(xlabel="predicted AUC", title=f"{law} law\n({attack})")
 axes[0].set_ylabel("measured AUC")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, markerscale=2)
+figures.legend_above(fig, axes[0], ncols=2, markerscale=2)
 figures.save_figure(
     fig, "02b_law", data=laws[laws.attack.isin(REFERENCE.values())].drop(columns=["task"]).round(3), atol=0.02,
     alt="Measured against predicted attack AUC, with intervals, under the closed and the simulation law by rho, the "
@@ -669,7 +667,7 @@ figures.save_figure(
 # would use both, which is the attack `combined` of section 3; `rho_w` ranks as that one does too.
 
 # %%
-both = tables.threat_table(results, settings, REFERENCE)
+both = tables.threat_table(results, REFERENCE)
 focus_names = ["fp32", "sign", "ternary_33", "ternary_90"]
 both[both.quantizer.isin(focus_names)].pivot(index="setting", columns="quantizer", values=["black", "white"]).round(3)
 
@@ -715,7 +713,7 @@ print(f"{len(budget_settings)} settings; models {model_budgets}; held-out record
 points = [{"setting": s, "models": model_budgets, "heldout": heldout_budgets} for s, _ in budget_settings]
 curves = run.sweep(synthetic.budget_curve, points)
 budget = pd.DataFrame([
-    (setting.name, kind, size, name, indicators.kendall_resolved(values, result["signs"]["lira"]))
+    (setting.name, kind, size, name, indicators.kendall_resolved(values, result.signs["lira"]))
     for (setting, result), rows in zip(budget_settings, curves, strict=True) for kind, size, name, values in rows
 ], columns=["setting", "budget", "size", "estimator", "tau"])  # fmt: skip
 budget.groupby(["budget", "size", "estimator"]).tau.mean().unstack().round(3)
@@ -787,11 +785,12 @@ pd.DataFrame({"models": cost, "model-steps": cost * default.steps})
 
 
 # %%
-def point(models, x, y, x_out, y_out, members):
+def point(game, released):
     """Return accuracy, LiRA AUC, and the AUC's bootstrap draws over targets, paired by their seed."""
-    aucs = attacks.auc(attacks.lira(attacks.signal(models.logits(x), y, "binary"), members), members)
+    signals = attacks.signal(released.logits(game.x), game.y, "binary")
+    aucs = attacks.auc(attacks.lira(signals, game.members), game.members)
     draws = attacks.bootstrap(aucs, np.random.default_rng(0))
-    return synthetic.utility(models.logits(x_out), y_out, "binary").mean(), aucs.mean(), draws
+    return utility(released.logits(game.x_out), game.y_out, "binary").mean(), aucs.mean(), draws
 
 
 # %% [markdown]
@@ -804,9 +803,9 @@ def stop_early(setting):
     """Return name -> point for full precision after each training length, and for the quantizers after the longest."""
     early = {}
     for steps in matched_steps:
-        data, models, _, _ = synthetic.prepare(replace(setting, steps=steps, n_models=matched_models))
-        early[f"{steps} step{'s' * (steps > 1)}"] = point(models, *data)
-    return early, {name: point(models.quantize(name), *data) for name in quantizers.PAPER_SET}
+        game = synthetic.prepare(replace(setting, steps=steps, n_models=matched_models))
+        early[f"{steps} step{'s' if steps > 1 else ''}"] = point(game, game.models)
+    return early, {name: point(game, game.models.quantize(name)) for name in quantizers.PAPER_SET}
 
 
 matched = {s.name: stop_early(s) for s in settings if s.name in matched_settings}
@@ -825,7 +824,8 @@ def gain(early, accuracy, draws):
     if not able or min(p[0] for p in able) > accuracy + 0.05:  # no full-precision model is near this accuracy
         return np.nan, np.nan, np.nan
     best = min(able, key=lambda p: p[1])
-    return (best[2] - draws).mean(), *attacks.interval(best[2] - draws)
+    saved = best[2] - draws
+    return tuple(attacks.bootstrap_interval(saved.mean(), saved))
 
 
 # %%
@@ -834,7 +834,7 @@ for name, (early, final) in matched.items():
     for kind, points in (("fp32, stopped early", early), ("quantized", final)):
         for label, (accuracy, auc, draws) in points.items():
             saved = gain(early, accuracy, draws) if kind == "quantized" else (np.nan,) * 3
-            rows.append((name, kind, label, accuracy, auc, *attacks.interval(draws), *saved))
+            rows.append((name, kind, label, accuracy, *attacks.bootstrap_interval(auc, draws), *saved))
 columns = ["setting", "kind", "model", "accuracy", "auc", "low", "high", "gain", "gain_low", "gain_high"]
 equal = pd.DataFrame(rows, columns=columns)
 dots = equal[equal.kind == "quantized"].drop(columns="kind")
@@ -866,7 +866,7 @@ for ax, (name, part) in zip(axes[0], equal.groupby("setting", sort=False), stric
                 mfc="w" if i > 6 else None, label=row.model)  # fmt: skip
     ax.set(xlabel="held-out accuracy", title=name)
 axes[0, 0].set_ylabel("LiRA AUC")
-fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+figures.legend_above(fig, axes[0, 0], ncols=5)
 figures.save_figure(
     fig, "02b_matched_utility", data=equal, atol=0.02,
     alt="LiRA AUC against held-out accuracy in three settings: full precision at several training lengths as a line, "
@@ -880,9 +880,9 @@ figures.save_figure(
 # $(\mathrm{AUC} - 1/2) / (\mathrm{AUC}_{fp} - 1/2)$, the median over settings and the quartiles as a bar.
 
 # %%
-relative = np.array([(r["auc"]["lira"].mean(axis=0) - 0.5) / (r["auc"]["lira"][:, 0].mean() - 0.5) for r in results])
+relative = np.array([(r.auc["lira"].mean(axis=0) - 0.5) / (r.auc["lira"][:, 0].mean() - 0.5) for r in results])
 features = ["bits", "code entropy", "sparsity"]
-values = {name: np.mean([np.abs(r["value"][name]) for r in results], axis=0) for name in features}
+values = {name: np.mean([np.abs(r.value[name]) for r in results], axis=0) for name in features}
 low, median, high = np.quantile(relative, [0.25, 0.5, 0.75], axis=0)
 bits = pd.DataFrame({"quantizer": synthetic.QUANTIZER_SET, **values, "relative_auc": median, "low": low, "high": high})
 bits.set_index("quantizer").round(2)
@@ -933,7 +933,7 @@ def margin_of(auc):
     return auc[:, [i for i in paper if i != at["ternary_90"]]].min(axis=1) - auc[:, at["ternary_90"]]
 
 
-auc_of = over_seeds(lambda r: r["auc"]["lira"].mean(axis=0))
+auc_of = over_seeds(lambda r: r.auc["lira"].mean(axis=0))
 margin = margin_of(auc_of)
 print(
     f"margin of ternary_90: {margin.min():+.3f} to {margin.max():+.3f}; positive in {(margin > 0).sum()} of {len(margin)}"
@@ -945,7 +945,7 @@ print("not the most private in:", ", ".join(s.name for s, m in zip(settings, mar
 
 # %%
 opened = [s for s in settings if s.white_box]
-white_auc = over_seeds(lambda r: r["auc"][REFERENCE["white"]].mean(axis=0), opened)
+white_auc = over_seeds(lambda r: r.auc[REFERENCE["white"]].mean(axis=0), opened)
 white_margin = margin_of(white_auc)
 sign_over = white_auc[:, at["sign"]] - white_auc[:, at["ternary_33"]]
 least_of = np.array(quantizers.PAPER_SET)[white_auc[:, paper].argmin(axis=1)]
@@ -958,7 +958,7 @@ pd.DataFrame({"margin of ternary_90": white_margin, "least leaking": least_of, "
 # it broken where less than half is kept.
 
 # %%
-use = np.array([r["utility"][[at["fp32"], at["ternary_90"]]] for r in results])
+use = np.array([r.utility[[at["fp32"], at["ternary_90"]]] for r in results])
 guess = np.array([0 if s.task == "regression" else 1 / s.classes for s in settings])
 broken = pd.DataFrame({"margin": margin, "fp32": use[:, 0], "ternary_90": use[:, 1],
                        "kept": (use[:, 1] - guess) / (use[:, 0] - guess)}, index=[s.name for s in settings])  # fmt: skip
@@ -986,7 +986,7 @@ inner = [i for i in paper if i != at["fp32"]]
 def paper_tau(attack):
     """Return a function of a result: tau of the features over the paper's set."""
     square = np.ix_(inner, inner)
-    return lambda r: [indicators.kendall_resolved(r["value"][f][inner], r["signs"][attack][square]) for f in features]
+    return lambda r: [indicators.kendall_resolved(r.value[f][inner], r.signs[attack][square]) for f in features]
 
 
 in_paper = pd.DataFrame(over_seeds(paper_tau("lira")), columns=features)
@@ -1021,33 +1021,31 @@ white_extremes = tables.extreme_agreement(white_judging, few, REFERENCE["white"]
 white_extremes.round(2)
 
 # %% [markdown]
-# The rule of the verdicts, as in notebook 02, now with settings as the unit: a bootstrap over the eighteen settings, and
-# Student's $t$ where only the nine or three judging ones count, or the five with a white box.
+# The rule of the verdicts is that of notebook 02 (`attacks.verdict`), now with settings as the unit: Student's $t$ over the
+# eighteen settings, or the nine or three judging ones, or the five with a white box.
 
 
 # %%
-def verdict(claim, values, bar=0.0):
-    values = np.asarray(values, float)
-    low, high = tables.mean_interval(values, n_bootstrap, most=1 if bar else 2)
-    word = "reproduced" if low > bar else "contradicted" if high < bar else "not at this scale"
-    return {"claim": claim, "verdict": word, "estimate": values.mean(), "low": low, "high": high, "bar": bar,
-            "settings": len(values)}  # fmt: skip
+def judge_settings(claim, values, bar=0.0):
+    """Judge a claim about the mean over settings; a difference can reach 2, a correlation 1."""
+    found = attacks.mean_interval(values, most=1 if bar else 2)
+    return attacks.verdict(claim, found, bar) | {"settings": len(values)}
 
 
 # %%
 black, white = recommended["black"], recommended["white"]
 verdicts = pd.DataFrame([
-    verdict("ternary_90 most private of the paper's set (AUC margin, from outputs)", margin),
-    verdict("ternary_90 most private of the paper's set (AUC margin, from weights)", white_margin),
-    verdict("sign less private than ternary_33 (AUC difference, from outputs)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
-    verdict("sign less private than ternary_33 (AUC difference, from weights)", sign_over),
-    verdict("sparsity ranks the paper's set better than bits (tau, from outputs)", in_paper["sparsity"] - in_paper["bits"]),
-    verdict("sparsity ranks the paper's set better than bits (tau, from weights)", in_weights["sparsity"] - in_weights["bits"]),
-    verdict("the same over all quantizers, half without zeros (from outputs)", tau_of["sparsity"] - tau_of["bits"]),
-    verdict("code entropy ranks the paper's set better than bits (tau, from outputs; ours)", in_paper["code entropy"] - in_paper["bits"]),
-    verdict(f"{best_r} ranks as LiRA does (tau > 0.8)", tau_of.loc[judged, best_r], 0.8),
-    verdict(f"{black} ranks as LiRA does (tau > 0.95; ours)", tau_of.loc[judged, black], 0.95),
-    verdict(f"{white} ranks as the white-box attack (tau > 0.93; ours)", white_tau[white], 0.93),
+    judge_settings("ternary_90 most private of the paper's set (AUC margin, from outputs)", margin),
+    judge_settings("ternary_90 most private of the paper's set (AUC margin, from weights)", white_margin),
+    judge_settings("sign less private than ternary_33 (AUC difference, from outputs)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
+    judge_settings("sign less private than ternary_33 (AUC difference, from weights)", sign_over),
+    judge_settings("sparsity ranks the paper's set better than bits (tau, from outputs)", in_paper["sparsity"] - in_paper["bits"]),
+    judge_settings("sparsity ranks the paper's set better than bits (tau, from weights)", in_weights["sparsity"] - in_weights["bits"]),
+    judge_settings("the same over all quantizers, half without zeros (from outputs)", tau_of["sparsity"] - tau_of["bits"]),
+    judge_settings("code entropy ranks the paper's set better than bits (tau, from outputs; ours)", in_paper["code entropy"] - in_paper["bits"]),
+    judge_settings(f"{best_r} ranks as LiRA does (tau > 0.8)", tau_of.loc[judged, best_r], 0.8),
+    judge_settings(f"{black} ranks as LiRA does (tau > 0.95; ours)", tau_of.loc[judged, black], 0.95),
+    judge_settings(f"{white} ranks as the white-box attack (tau > 0.93; ours)", white_tau[white], 0.93),
 ])  # fmt: skip
 verdicts.round(3)
 
@@ -1055,7 +1053,7 @@ verdicts.round(3)
 # Where the two directions of "sign against 33 % zeros" both occur, a mean hides more than it says:
 
 # %%
-order_of = {a: [int(r["signs"][a][at["sign"], at["ternary_33"]]) for _, r in every_run if a in r["auc"]]
+order_of = {a: [int(r.signs[a][at["sign"], at["ternary_33"]]) for _, r in every_run if a in r.auc]
             for a in REFERENCE.values()}  # fmt: skip
 for attack, signs in order_of.items():
     print(f"{attack}: sign leaks more than ternary_33 in {signs.count(1)} runs, less in {signs.count(-1)}, "
@@ -1063,15 +1061,10 @@ for attack, signs in order_of.items():
 
 # %%
 fig, ax = plt.subplots(figsize=(figures.PAGE, 2.7))
-for place, row in enumerate(verdicts.itertuples()):
-    color = {"reproduced": figures.COLORS[2], "contradicted": figures.COLORS[1]}.get(row.verdict, "0.5")
-    ax.hlines(place, row.low, row.high, color=color, lw=2)
-    ax.plot(row.estimate, place, "o", color=color)
-    ax.plot(row.bar, place, "|", color="black", ms=9)
-    ax.text(1.08, place, row.verdict, va="center", size=7, color=color)
-ax.set_yticks(range(len(verdicts)), verdicts.claim, size=6.5)
+figures.forest_of_verdicts(ax, verdicts)
+ax.tick_params(axis="y", labelsize=6.5)
 ax.set(xlim=(-0.55, 1.02), xlabel="estimate, with the bar of the verdict (|)")
-ax.invert_yaxis()
+figures.legend_above(fig, ax, ncols=3)
 figures.save_figure(
     fig, "02b_verdicts", data=verdicts, atol=0.05,
     alt=f"Estimates and intervals of {len(verdicts)} claims, each with its bar and verdict.",
@@ -1134,7 +1127,7 @@ def worst_case(name, attack):
     rows = tau[(tau.split == "judge") & (tau.attack == attack) & (tau.estimator == name)]
     setting = rows.loc[rows.tau.idxmin(), "setting"]
     result = next(r for s, r in zip(settings, results, strict=True) if s.name == setting)
-    signs, value = result["signs"][attack], result["value"][name]
+    signs, value = result.signs[attack], result.value[name]
     wrong = (signs * np.sign(value[:, None] - value[None, :]) < 0).sum(axis=1)
     return (
         setting,
@@ -1207,7 +1200,7 @@ if as_written:
     assert recommended == {"black": "rho_pool", "white": "rho_w"}
     assert by_seed.loc["lira", "rho_pool"].between(0.93, 0.975).all()
     assert seeds[(seeds.attack == "lira") & (seeds.estimator == "rho_pool")].tau.lt(0.8).sum() == 1
-    assert seeds[(seeds.attack == "regression") & (seeds.estimator == "rho_w")].tau.min() > 0.9
+    assert seeds[(seeds.attack == REFERENCE["white"]) & (seeds.estimator == "rho_w")].tau.min() > 0.9
     assert (word[["rho_pool ranks as LiRA does (tau > 0.95; ours)"]] == "not at this scale").all()
     assert (mean_of[["rmia", "influence"]] < 0.5).all().all()
     missed = {"black box, hard pairs, lira", "simulation law of rho_pool, -largest miss", "black box, mean tau, loss"}

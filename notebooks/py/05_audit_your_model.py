@@ -60,14 +60,14 @@ pd.set_option("display.max_colwidth", None)
 _ = torch.set_num_threads(1)  # small layers wait for each other; and results then do not depend on the number
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of data, trainings and audits
-width: int = 2250  # hidden units of the large network: three layers make ten million weights
-n_records: int = 512  # its training records
-n_large: int = 4  # large networks that the audit may train
-n_sequences: int = 200  # training records of the transformer
-n_shadows: int = 32  # transformers that the audit may train
-n_repeats: int = 2  # further runs of all audits, with other seeds
-steps: int = 40  # training steps of a transformer
+seed: int = 0  # seed of data, trainings and audits (>= 0)
+width: int = 2250  # hidden units of the large network: three layers make ten million weights (>= 1)
+n_records: int = 512  # its training records (>= 1)
+n_large: int = 4  # large networks that the audit may train (>= 1)
+n_sequences: int = 200  # training records of the transformer (>= 1)
+n_shadows: int = 32  # transformers that the audit may train (>= 1)
+n_repeats: int = 2  # further runs of all audits, with other seeds (>= 1)
+steps: int = 40  # training steps of a transformer (>= 1)
 names: list[str] = [
     "uniform_8",
     "uniform_4",
@@ -77,7 +77,7 @@ names: list[str] = [
     "sign",
     "ternary_33",
     "ternary_90",
-]  # rules
+]  # rules (not empty)
 
 # %% [markdown]
 # ## 1 · One trained model
@@ -281,7 +281,7 @@ report = audit.audit(
     train_reader, nn.CrossEntropyLoss(reduction="none"), sequences, fresh, names, n_shadows=n_shadows, skip=["head"],
     seed=seed, title="A small transformer",
 )  # fmt: skip
-pd.Series(report.facts, name="what was audited").to_frame()
+pd.Series(report.facts.shown(), name="what was audited").to_frame()
 
 # %% [markdown]
 # The ranked table, for the attacker who sees outputs. `auc` is measured, `auc_simulated` is predicted from full

@@ -1,12 +1,19 @@
 """Attacks by a record's distance from the decision boundary: from predicted labels alone, or with gradients.
 
-``evidence`` is a ``families.Evidence``; the released model itself is asked, without shadows.
+The released model itself is asked, without shadows; a record's score (M, N) is higher the farther the boundary is.
 """
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from qmis_utils import ensemble
+
+if TYPE_CHECKING:
+    from qmis_utils.attacks.evidence import Evidence
 
 NOISE_SCALES = (0.25, 0.5, 1.0, 2.0)  # of the label-only attack, in standard deviations of the inputs
 NOISE_DRAWS = 10  # at each scale
@@ -16,7 +23,7 @@ HALVINGS = 12  # of a segment that crosses the boundary, and of a jump that may 
 HOP_QUERIES = 1 + HALVINGS + HOPS * (PROBES + 2 * HALVINGS + 1)  # beside those of the starts, which all records share
 
 
-def _margin(z, y):
+def _margin(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return by how much the label's logit beats the best other one, (M, N); positive: the label is predicted."""
     if z.ndim == 2:
         return (2 * y - 1) * z
@@ -24,9 +31,12 @@ def _margin(z, y):
     return (z * own).sum(dim=-1) - z.masked_fill(own, -torch.inf).amax(dim=-1)
 
 
-def label_only(evidence):
+@ensemble.single_threaded()
+def label_only(evidence: "Evidence") -> np.ndarray:
     """Score by the share of noisy copies of a record that the model gives its label: predicted labels alone.
 
+    Notes
+    -----
     Choquette-Choo et al. (2021), arXiv 2007.14321: robustness under noise, at several scales; no shadows.
     """
     rng, x, y = np.random.default_rng(evidence.seed), evidence.x, torch.as_tensor(evidence.y)
@@ -34,29 +44,50 @@ def label_only(evidence):
     return np.mean([_margin(torch.as_tensor(evidence.models.logits(x + step)), y) > 0 for step in noise], axis=0)
 
 
-def label_only_boundary(evidence):
+def label_only_boundary(evidence: "Evidence") -> np.ndarray:
     """Score by the distance to the decision boundary, walked along by predicted labels alone (``label_distance``).
 
+    Notes
+    -----
     Choquette-Choo et al. (2021), arXiv 2007.14321, their strongest; population records to start from, no shadows.
     """
     return label_distance(evidence.models, evidence.x, evidence.y, evidence.x_out, evidence.seed)
 
 
-def label_distance(models, x, y, starts, seed=0):
+@ensemble.single_threaded()
+def label_distance(
+    models: ensemble.Ensemble, x: ArrayLike, y: ArrayLike, starts: ArrayLike, seed: int = 0
+) -> np.ndarray:
     """Return how far each record is from the nearest input found at which its label stops, or starts, to be predicted.
 
-    Parameters: ``models`` (M) classifiers, ``x`` (N, d), ``y`` (N,); ``starts`` (Z, d), records of which the nearest
-    with the other answer is where the walk begins; ``seed`` of the probes. Returns (M, N) l2 distances, negative where
-    the label is not predicted, upper bounds of the true ones; where no start gives the other answer, twice the largest
-    norm of ``x``. HopSkipJump (Chen et al. 2020, arXiv 1904.02144), ``HOPS`` rounds: bisect towards the record,
-    estimate the boundary's normal from the answers at ``PROBES`` random points around, and jump along it.
+    Parameters
+    ----------
+    models : Ensemble
+        M classifiers.
+    x, y : array (N, d) and (N,)
+        The records and their labels.
+    starts : array (Z, d)
+        Records of which the nearest with the other answer is where the walk begins.
+    seed : int
+        Of the probes.
+
+    Returns
+    -------
+    array (M, N)
+        l2 distances, negative where the label is not predicted, upper bounds of the true ones; where no start gives the
+        other answer, twice the largest norm of ``x``.
+
+    Notes
+    -----
+    HopSkipJump (Chen et al. 2020, arXiv 1904.02144), ``HOPS`` rounds: bisect towards the record, estimate the
+    boundary's normal from the answers at ``PROBES`` random points around, and jump along it.
     """
     x, y, starts = (torch.as_tensor(np.asarray(a, np.float32), device=models.device) for a in (x, y, starts))
     rng = np.random.default_rng(seed)
     return np.stack([_hop(models[m : m + 1], x, y, starts, rng) for m in range(len(models))])
 
 
-def _answers(model, points, y):
+def _answers(model: ensemble.Ensemble, points: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return whether one model predicts the label y at points (..., N, d), a bool tensor (..., N)."""
     y = y.expand(points.shape[:-1])
     z = ensemble.outputs(model, points.reshape(1, -1, points.shape[-1]))
@@ -101,7 +132,7 @@ def _hop(model, x, y, starts, rng):
     return torch.where(own, found, -found).double().cpu().numpy()
 
 
-def _towards(x, beyond, crossed):
+def _towards(x: torch.Tensor, beyond: torch.Tensor, crossed: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """Move points beyond the boundary towards x by bisection, and leave them beyond it."""
     low, high = x.new_zeros(len(x), 1), x.new_ones(len(x), 1)
     for _ in range(HALVINGS):
@@ -111,30 +142,58 @@ def _towards(x, beyond, crossed):
     return x + high * (beyond - x)
 
 
-def adversarial_distance(evidence):
+def adversarial_distance(evidence: "Evidence") -> np.ndarray:
     """Score by the distance to an adversarial example found with gradients (``boundary_distance``): white box.
 
+    Notes
+    -----
     Del Grosso et al. (2022), arXiv 2203.09566; the released model itself, no shadows.
     """
     return boundary_distance(evidence.models, evidence.x, evidence.y, evidence.seed)
 
 
-def boundary_distance(models, x, y, seed=0, chunk=16):
+@ensemble.single_threaded()
+def boundary_distance(
+    models: ensemble.Ensemble, x: ArrayLike, y: ArrayLike, seed: int = 0, chunk: int = 16
+) -> np.ndarray:
     """Return how far each record is from the nearest input found at which the model stops, or starts, to be right.
 
-    Parameters: ``models`` (M) classifiers, ``x`` (N, d), ``y`` (N,); ``seed`` of the restarts, ``chunk`` models at a
-    time. Returns (M, N) l2 distances, negative where the label is not predicted: exact for a linear boundary, else
-    upper bounds, loose where a coarse quantizer leaves whole regions without a gradient; twice the largest norm of
-    ``x`` where nothing nearer is found. Each step goes to the point nearest the record on the linearised boundary, as
-    in DeepFool (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599) and FAB (Croce and Hein 2020, arXiv 1907.02044);
-    restarts at random points within the best distance find other pieces of the boundary.
+    Parameters
+    ----------
+    models : Ensemble
+        M classifiers.
+    x, y : array (N, d) and (N,)
+        The records and their labels.
+    seed : int
+        Of the restarts.
+    chunk : int
+        So many models at a time bound the memory.
+
+    Returns
+    -------
+    array (M, N)
+        l2 distances, negative where the label is not predicted: exact for a linear boundary, else upper bounds, loose
+        where a coarse quantizer leaves whole regions without a gradient; twice the largest norm of ``x`` where nothing
+        nearer is found.
+
+    Notes
+    -----
+    Each step goes to the point nearest the record on the linearised boundary, as in DeepFool (Moosavi-Dezfooli et al.
+    2016, arXiv 1511.04599) and FAB (Croce and Hein 2020, arXiv 1907.02044); restarts at random points within the best
+    distance find other pieces of the boundary.
+
+    Examples
+    --------
+    >>> line = ensemble.Ensemble((torch.tensor([[[3.0, 4.0]]]),), (torch.tensor([[0.0]]),), "binary")
+    >>> boundary_distance(line, [[3.0, 4.0], [-0.3, -0.4]], [1, 1]).round(4)
+    array([[ 5. , -0.5]])
     """
     x, y = (torch.as_tensor(np.asarray(a, np.float32), device=models.device) for a in (x, y))
     rng = np.random.default_rng(seed)
     return np.concatenate([_walk(models[at : at + chunk], x, y, rng) for at in range(0, len(models), chunk)])
 
 
-def _linearised(models, point, y):
+def _linearised(models: ensemble.Ensemble, point: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the margin at each model's own points (M, N, d), (M, N), and its gradient there."""
     z = ensemble.outputs(models, point.requires_grad_())
     margin = _margin(z if models.task == "multiclass" else z[..., 0], y)

@@ -13,21 +13,22 @@ from functools import partial
 import numpy as np
 
 from qmis_utils.attacks import boundary, learned, scores, thresholds, weights
+from qmis_utils.attacks.evidence import Evidence
 
 
-def _difficulty(evidence):
+def _difficulty(evidence: Evidence) -> np.ndarray:
     """Score by minus the loss, calibrated by its mean under shadows."""
     return scores.difficulty_calibrated(-evidence.losses, evidence.members, -evidence.reference.losses)
 
 
-def _lira(evidence, variant="online"):
+def _lira(evidence: Evidence, variant: str = "online") -> np.ndarray:
     """Score by the likelihood ratio between shadows IN and OUT; offline tests are one-sided."""
     one_sided = variant.startswith("offline")
     own, shadows = (e.confidence if one_sided else e.signals for e in (evidence, evidence.reference))
     return scores.lira(own, evidence.members, variant, shadows=shadows)
 
 
-def _rmia(evidence):
+def _rmia(evidence: Evidence) -> np.ndarray:
     """Score by the share of population records that the record dominates.
 
     A regression has no probabilities: a Gaussian with the variance of the population residuals takes their place.
@@ -38,6 +39,17 @@ def _rmia(evidence):
     return scores.against(shadows, own, lambda p: scores.rmia(p[:, :n], p[:, n:], evidence.members))
 
 
+def _combined(evidence: Evidence) -> np.ndarray:
+    """Score by the sum of LiRA and the regression on weights, each in units of its spread over the target's records.
+
+    Over all targets the spread would follow the target's own membership, which enters the others' scores. No LiRA on
+    top of the regression: the shadows' predictions were fitted with the target's membership.
+    """
+    parts = _lira(evidence), weights.weight_regression(evidence)
+    first, second = (part / np.maximum(part.std(axis=1, keepdims=True), 1e-300) for part in parts)
+    return first + second
+
+
 # ------------------------------------------------------------------------------------------------------- the catalogue
 
 
@@ -45,30 +57,58 @@ def _rmia(evidence):
 class Attack:
     """Describe one attack: its function of an Evidence, its source, and its threat model.
 
-    ``access`` to "labels", "scores" or "weights"; ``needs`` fields of Evidence beside members and losses; ``shadows``
-    whether it needs shadow models; ``adaptive`` whether its calibration follows the quantizer; ``regression`` whether
-    it is defined for regression; ``trained(M)`` models trained beside the target; ``queries`` of the target per record.
+    Parameters
+    ----------
+    function : callable
+        From an Evidence to scores (M, N).
+    source : str
+    access : {"labels", "scores", "weights"}
+        What of the target it sees.
+    needs : tuple of str
+        Fields of Evidence that it reads beside members and losses.
+    shadows : bool
+        Whether it needs shadow models.
+    adaptive : bool
+        Whether its calibration follows the quantizer.
+    regression : bool
+        Whether it is defined for regression.
+    trained : callable
+        From M to the number of models trained beside the target.
+    queries : int
+        Of the target, per record.
+
+    Examples
+    --------
+    >>> ATTACKS["loss"].run(Evidence(np.array([[True, False]]), losses=np.array([[0.1, 0.7]])))
+    array([[-0.1, -0.7]])
     """
 
-    function: Callable
+    function: Callable[[Evidence], np.ndarray]
     source: str
     access: str = "scores"
-    needs: tuple = ()
+    needs: tuple[str, ...] = ()
     shadows: bool = False
     adaptive: bool = False
     regression: bool = True
-    trained: Callable = lambda m: 0
+    trained: Callable[[int], int] = lambda m: 0
     queries: int = 1
 
-    def lacks(self, evidence):
+    def lacks(self, evidence: Evidence) -> str:
         """Return why this attack cannot run on the evidence; an empty string if it can."""
         if evidence.task == "regression" and not self.regression:
             return "is not defined for regression: it reads classes"
-        missing = [n for n in self.needs if any(getattr(e, n) is None for e in (evidence, evidence.reference))]
+        both, needs = (evidence, evidence.reference), ("members", *self.needs)
+        missing = [name for name in needs if any(getattr(e, name) is None for e in both)]
         return f"needs {', '.join(missing)} in its evidence" if missing else ""
 
-    def run(self, evidence):
-        """Return the scores (M, N) of every model as target; ValueError says what the evidence lacks."""
+    def run(self, evidence: Evidence) -> np.ndarray:
+        """Return the scores (M, N) of every model as target.
+
+        Raises
+        ------
+        ValueError
+            Which says what the evidence lacks.
+        """
         if lack := self.lacks(evidence):
             raise ValueError(f"the attack of {self.source} {lack}")
         return self.function(evidence)
@@ -108,8 +148,10 @@ ATTACKS: dict[str, Attack] = {
     "weight_regression": _by_weights(weights.weight_regression, "ridge regression on weights, ours", needs=("models",)),
     "weight_regression_aligned": _by_weights(lambda e: weights.weight_regression(e.aligned()), "units aligned",
                                              needs=("models",)),
+    "combined": _by_weights(_combined, "LiRA and the regression, ours", needs=("models",), queries=1),
     "influence": _by_weights(weights.influence, "Sablayrolles et al. 2019; Suri et al. 2024",
                              needs=("models", "x", "y")),
     "influence_aligned": _by_weights(lambda e: weights.influence(e.aligned()), "units aligned",
                                      needs=("models", "x", "y")),
 }  # fmt: skip
+BUILT_IN = dict(ATTACKS)  # what a reader adds is told by it, and travels with a sweep

@@ -1,4 +1,4 @@
-"""How attacks are judged: AUC, advantage, rates at few false positives, their intervals and their null.
+"""How attacks are judged: AUC, advantage, rates at few false positives, their intervals, their null and the verdict.
 
 Scores are (M, N): one per target model and pool record, higher = more likely a member of that model. Every model is
 the target in turn and the others are its shadows (leave-one-out), so M trained models give M targets. A measured
@@ -7,19 +7,47 @@ advantage never certifies security: it bounds from below what the best attacker 
 rounding of what was left out, which reveals it: round such scores before they are compared.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from scipy.stats import beta, rankdata
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest, rankdata
 from scipy.stats import t as student_t
 
 from qmis_utils.theory.numerics import Interval
 
 MUTUAL = 3  # at most: true over naive variance of a mean over targets that are each other's shadows (simulated)
+VERDICTS = REPRODUCED, CONTRADICTED, NOT_SETTLED, NO_DIFFERENCE = (
+    "reproduced",
+    "contradicted",
+    "not at this scale",
+    "no difference that matters",
+)
 
 
-def auc(scores, members):
-    """Return the area under the ROC curve of each target, (M,); ties count one half (Mann-Whitney)."""
+def auc(scores: ArrayLike, members: ArrayLike) -> np.ndarray:
+    """Return the area under the ROC curve of each target; ties count one half (Mann-Whitney).
+
+    Parameters
+    ----------
+    scores, members : array (M, N) and bool (M, N)
+
+    Returns
+    -------
+    array (M,)
+
+    Raises
+    ------
+    ValueError
+        For a target without a member or without a non-member.
+
+    Examples
+    --------
+    >>> auc([[3.0, 2.0, 2.0, 0.0]], [[True, False, True, False]])
+    array([0.875])
+    """
     scores, members = np.asarray(scores), np.asarray(members, bool)
     n_in = members.sum(axis=1)
     n_out = members.shape[1] - n_in
@@ -29,8 +57,15 @@ def auc(scores, members):
     return (ranks - n_in * (n_in + 1) / 2) / (n_in * n_out)
 
 
-def advantage(scores, members, threshold=0.0):
-    """Return 2 x balanced accuracy - 1 of each target, (M,), at a threshold fixed beforehand (0 for a log ratio)."""
+def advantage(scores: ArrayLike, members: ArrayLike, threshold: float | np.ndarray = 0.0) -> np.ndarray:
+    """Return 2 x balanced accuracy - 1 of each target, (M,), at a threshold fixed beforehand (0 for a log ratio).
+
+    Parameters
+    ----------
+    scores, members : array (M, N) and bool (M, N)
+    threshold : float or array (M, 1)
+        Higher scores are taken for members.
+    """
     guess, members = np.asarray(scores) > threshold, np.asarray(members, bool)
     tpr = (guess & members).sum(axis=1) / members.sum(axis=1)
     fpr = (guess & ~members).sum(axis=1) / (~members).sum(axis=1)
@@ -46,11 +81,20 @@ def roc(scores, members):
     return np.append(0.0, misses / misses[-1]), np.append(0.0, hits / hits[-1])
 
 
-def tpr_at_fpr(scores, members, fpr):
+def tpr_at_fpr(scores: ArrayLike, members: ArrayLike, fpr: float) -> float:
     """Return the pooled true-positive rate at a false-positive rate that the number of non-members supports.
 
-    Raises ValueError when fewer than ten false positives would fix the threshold: the relative standard deviation of
-    the estimate is then above 0.3.
+    Parameters
+    ----------
+    scores, members : array (M, N) and bool (M, N)
+    fpr : float
+        In (0, 1); where ties step over it, the rate below it is taken.
+
+    Raises
+    ------
+    ValueError
+        When fewer than ten false positives would fix the threshold: the relative standard deviation of the estimate is
+        then above 0.3.
     """
     n_out = int((~np.asarray(members, bool)).sum())
     if fpr * n_out < 10:
@@ -59,56 +103,264 @@ def tpr_at_fpr(scores, members, fpr):
     return float(y[np.searchsorted(x, fpr, side="right") - 1])
 
 
-def clopper_pearson(successes, trials, level=0.95):
-    """Return the exact binomial interval (low, high) of a success probability (Clopper and Pearson 1934)."""
+def resampled_tpr(scores: ArrayLike, members: ArrayLike, fpr: ArrayLike, counts: ArrayLike) -> np.ndarray:
+    """Return the pooled true-positive rate at some rates of false positives when targets are drawn anew.
+
+    Scores are sorted once, and each target counts as often as it is drawn.
+
+    Parameters
+    ----------
+    scores, members : array (M, N)
+        Scores of the targets, and which records are their members.
+    fpr : array (F,)
+        False-positive rates; between two points of a curve the rate is interpolated.
+    counts : array (draws, M) of int
+        How often each draw takes each target.
+
+    Returns
+    -------
+    array (draws, F)
+        One curve a draw; ties share one point of it, as in `roc`.
+    """
+    scores, members, fpr = np.asarray(scores), np.asarray(members, bool), np.asarray(fpr, float)
+    best_first = np.argsort(-scores, axis=None, kind="stable")
+    inside, target = members.ravel()[best_first], best_first // scores.shape[1]
+    last = np.append(np.diff(scores.ravel()[best_first]) != 0, True)
+    curves = []
+    for weight in np.asarray(counts)[:, target]:
+        misses, hits = np.cumsum(weight * ~inside)[last], np.cumsum(weight * inside)[last]
+        curves.append(np.interp(fpr, np.append(0.0, misses / misses[-1]), np.append(0.0, hits / hits[-1])))
+    return np.array(curves)
+
+
+def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact binomial interval (low, high) of a success probability (Clopper and Pearson 1934).
+
+    Raises
+    ------
+    ValueError
+        For less than one trial, or more successes than trials.
+
+    Examples
+    --------
+    >>> low, high = clopper_pearson(0, 100)
+    >>> print(f"{low:.3f} to {high:.3f}")
+    0.000 to 0.036
+    """
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"need 0 <= successes <= trials and trials >= 1; got {successes} of {trials}")
-    tail = (1 - level) / 2
-    low = beta.ppf(tail, successes, trials - successes + 1) if successes else 0.0
-    high = beta.isf(tail, successes + 1, trials - successes) if successes < trials else 1.0
-    return float(low), float(high)
+    return tuple(binomtest(int(successes), int(trials)).proportion_ci(level, method="exact"))
 
 
-def bootstrap(per_target, rng, draws=1000):
-    """Resample targets and return the bootstrap means, (draws,) or (draws, Q) for ``per_target`` (M,) or (M, Q).
+def bootstrap(per_target: ArrayLike, rng: np.random.Generator, draws: int = 1000) -> np.ndarray:
+    """Resample targets and return the means of the draws.
 
     The target model is the cluster: records of one model share its weights and are not independent.
+
+    Parameters
+    ----------
+    per_target : array (M,) or (M, Q)
+        One number, or Q of them, a target.
+
+    Returns
+    -------
+    array (draws,) or (draws, Q)
     """
     per_target = np.asarray(per_target, np.float64)
     counts = rng.multinomial(len(per_target), np.full(len(per_target), 1 / len(per_target)), size=draws)
     return counts @ per_target / len(per_target)
 
 
-def mean_interval(values, most=np.inf):
-    """Return mean, low and high: Student's 95 % interval of the mean of a few replicates.
+def mean_interval(
+    values: ArrayLike, most: float = np.inf, *, mutual: bool = False, level: float = 0.95, comparisons: int = 1
+) -> Interval:
+    """Return the mean of a few replicates with Student's interval.
 
-    Parameters: ``values`` of the replicates; ``most``, beyond which their size cannot go, cuts the interval: 1 for an
-    AUC or Kendall's tau. A single value has no interval, NaN.
+    Parameters
+    ----------
+    values : array (M,)
+        One number a replicate: a pool, a group of models, a target.
+    most : float
+        Beyond which the size of the mean cannot go, cuts the interval: 1 for an AUC or Kendall's tau.
+    mutual : bool
+        Whether the replicates are targets that are each other's shadows (``Attack.shadows``). Two memberships of a
+        record then enter the scores of both targets alike, and where little leaks the noise of M targets is that of
+        M / 2: the standard error is taken sqrt(3) times as large (``MUTUAL``): online attacks near the null need up to
+        1.7, the others less.
+    level, comparisons : float, int
+        Of the interval, simultaneous over ``comparisons`` (Bonferroni).
+
+    Returns
+    -------
+    Interval
+        A single value has no interval: its ends are NaN.
     """
     values = np.asarray(values, float)
     spread = values.std(ddof=1) if len(values) > 1 else np.nan
-    half = student_t.ppf(0.975, len(values) - 1) * spread / np.sqrt(len(values))
-    return values.mean(), max(values.mean() - half, -most), min(values.mean() + half, most)
+    error = spread * np.sqrt((MUTUAL if mutual else 1) / len(values))
+    mean, low, high = _student(values.mean(), error, len(values) - 1, level, comparisons)
+    return Interval(mean, max(low, -most), min(high, most))
 
 
-def interval(draws, level=0.95):
-    """Return the percentile interval (low, high) over the first axis of bootstrap draws."""
-    tail = (1 - level) / 2
-    return np.quantile(draws, tail, axis=0), np.quantile(draws, 1 - tail, axis=0)
+def bootstrap_interval(value: Any, draws: ArrayLike) -> Interval:
+    """Return a number with the 95 % percentile interval of its bootstrap draws.
+
+    Parameters
+    ----------
+    value : float or array (...)
+        The number, or an array of them.
+    draws : array (draws, ...)
+        What each draw gives instead, such as `bootstrap` of a mean.
+
+    Returns
+    -------
+    Interval
+        With its draws.
+    """
+    draws = np.asarray(draws)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    return Interval(value, low, high, draws)
 
 
-def enough_shadows(members, least=3):
+def rank_correlation(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, draws: int = 1000) -> Interval:
+    """Return Spearman's correlation of two columns with the percentile interval of a bootstrap over their rows.
+
+    Parameters
+    ----------
+    a, b : array (N,)
+        Two numbers a row; ties take their mean rank, in every draw anew.
+    rng : numpy.random.Generator
+        Draws the rows.
+    draws : int
+        Bootstrap draws.
+
+    Returns
+    -------
+    Interval
+        With its draws; 0 where a column has one value only.
+    """
+    rows = np.column_stack([a, b]).astype(float)
+    picks = np.vstack([np.arange(len(rows)), rng.integers(len(rows), size=(draws, len(rows)))])
+    ranks = rankdata(rows[picks], axis=1)  # (1 + draws, N, 2)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    squares = np.square(ranks).sum(axis=1).prod(axis=1)
+    found = ranks.prod(axis=2).sum(axis=1) / np.sqrt(np.maximum(squares, 1e-12))
+    return bootstrap_interval(found[0], found[1:])
+
+
+def on_front(useful: ArrayLike, leaks: ArrayLike) -> np.ndarray:
+    """Tell which candidates are on the Pareto front: none other is at least as useful and leaks at most as much.
+
+    Parameters
+    ----------
+    useful, leaks : array (..., Q)
+        Utility and leakage of Q candidates; each leading entry, a bootstrap draw say, has a front of its own.
+
+    Returns
+    -------
+    array (..., Q) of bool
+        Two candidates that are equal in both keep each other off.
+    """
+    useful, leaks = np.asarray(useful), np.asarray(leaks)
+    as_useful = useful[..., None, :] >= useful[..., :, None]
+    as_good = as_useful & (leaks[..., None, :] <= leaks[..., :, None])
+    return as_good.sum(axis=-1) == 1  # each is as good as itself
+
+
+def verdict(
+    claim: str,
+    found: Iterable[float],
+    bar: float = 0.0,
+    *,
+    margin: float = 0.0,
+    settled: bool = True,
+    each: ArrayLike = (),
+) -> dict:
+    """Judge the claim that a number lies above a bar, by its interval.
+
+    It is "reproduced" if the whole interval lies above the bar and "contradicted" if the whole interval lies below.
+    Where all of it lies within a margin of the bar, on whichever side, there is "no difference that matters".
+    Otherwise, and wherever the run cannot settle the claim, it is "not at this scale".
+
+    Parameters
+    ----------
+    claim : str
+        What is claimed.
+    found : Interval
+        The number with its interval, or any (value, low, high); ends that are NaN settle nothing.
+    bar : float
+        What the number must exceed, fixed beforehand.
+    margin : float
+        Distance from the bar that would not change a choice, at least 0.
+    settled : bool
+        Whether the run is large enough for its interval to be believed.
+    each : array, optional
+        The numbers of the single settings behind a mean; NaN where one has none.
+
+    Returns
+    -------
+    dict
+        A row of a table: claim, verdict (one of ``VERDICTS``), estimate, low, high and bar; with ``each`` also
+        holds_in, such as "3 of 4", the settings whose own number is above the bar.
+
+    Raises
+    ------
+    ValueError
+        For a margin below 0.
+
+    Examples
+    --------
+    >>> verdict("sign leaks less", (0.02, 0.01, 0.03))["verdict"]
+    'reproduced'
+    >>> verdict("sign leaks less", (0.02, 0.01, 0.03), margin=0.05)["verdict"]
+    'no difference that matters'
+    """
+    if not margin >= 0:
+        raise ValueError(f"margin must be a number >= 0, got {margin}")
+    estimate, low, high = found
+    word = REPRODUCED if low > bar else CONTRADICTED if high < bar else NOT_SETTLED
+    if bar - margin < low and high < bar + margin:
+        word = NO_DIFFERENCE
+    if not settled:
+        word = NOT_SETTLED
+    row = {"claim": claim, "verdict": word, "estimate": estimate, "low": low, "high": high, "bar": bar}
+    each = np.asarray(each, float)
+    return row | {"holds_in": f"{(each > bar).sum()} of {np.isfinite(each).sum()}"} if each.size else row
+
+
+def enough_shadows(members: ArrayLike, least: int = 3) -> np.ndarray:
     """Tell which records have at least ``least`` models that trained on them and as many that did not.
 
-    Parameters: ``members`` (M, N) bool. Returns (N,) bool. For other records a leave-one-out attack lacks shadows.
+    For other records a leave-one-out attack lacks shadows.
+
+    Parameters
+    ----------
+    members : bool array (M, N)
+    least : int
+
+    Returns
+    -------
+    bool array (N,)
     """
     members = np.asarray(members, bool)
     inside = members.sum(axis=0)
     return np.minimum(inside, len(members) - inside) >= least
 
 
-def permuted(members, rng):
-    """Return membership rows dealt to other models: the null control, on which no attack may beat a coin."""
+def permuted(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return membership rows dealt to other models: the null control, on which no attack may beat a coin.
+
+    Parameters
+    ----------
+    members : bool array (M, N)
+        At least two rows.
+    rng : numpy.random.Generator
+        Draws by how many places the rows move on, all alike.
+
+    Returns
+    -------
+    bool array (M, N)
+    """
     shift = rng.integers(1, len(members))
     return np.roll(members, shift, axis=0)
 
@@ -116,8 +368,19 @@ def permuted(members, rng):
 # ------------------------------------------------------------------------------- judging at thresholds fixed elsewhere
 
 
-def halves(n_models, least):
-    """Return both ways to take one half of the models as targets and the other to learn from."""
+def halves(n_models: int, least: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return both ways to take one half of the models as targets and the other to learn from.
+
+    Raises
+    ------
+    ValueError
+        For fewer than ``least`` models.
+
+    Examples
+    --------
+    >>> halves(4, 2)
+    ((array([0, 1]), array([2, 3])), (array([2, 3]), array([0, 1])))
+    """
     if n_models < least:
         raise ValueError(f"need at least {least} models to cross-fit over two halves; got {n_models}")
     first, second = np.array_split(np.arange(n_models), 2)
@@ -132,17 +395,34 @@ class Advantage(Interval):
     thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
-def best_threshold(scores, members):
-    """Return the threshold that maximises TPR - FPR over all targets and records: halfway between two scores."""
+def best_threshold(scores: ArrayLike, members: ArrayLike) -> float:
+    """Return the threshold that maximises TPR - FPR over all targets and records: halfway between two scores.
+
+    Parameters
+    ----------
+    scores, members : array and bool array of one shape
+
+    Examples
+    --------
+    >>> best_threshold([3.0, 2.0, 1.0, 0.0], [True, True, False, False])
+    1.5
+    """
     scores, members = np.ravel(scores), np.ravel(members)
     order = np.argsort(-scores, kind="stable")
     s, inside = scores[order], members[order]
     gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
-    best = np.argmax(np.where(np.diff(s, append=s[-1]) != 0, gain, -1))  # only between different scores
+    best = int(np.argmax(np.where(np.diff(s, append=s[-1]) != 0, gain, -1)))  # only between different scores
     return float(s[best] + (s[min(best + 1, len(s) - 1)] - s[best]) / 2)
 
 
-def advantage_held_out(scores, members, mutual=True, threshold=None, level=0.95, comparisons=1):
+def advantage_held_out(
+    scores: np.ndarray,
+    members: np.ndarray,
+    mutual: bool = True,
+    threshold: float | None = None,
+    level: float = 0.95,
+    comparisons: int = 1,
+) -> Advantage:
     """Judge scores at thresholds fixed on other draws: each half of the targets uses the best one of the other half.
 
     Parameters
@@ -150,9 +430,7 @@ def advantage_held_out(scores, members, mutual=True, threshold=None, level=0.95,
     scores, members : array (M, N)
         Scores of at least four targets, and what they are judged by.
     mutual : bool
-        Whether the targets are each other's shadows (``Family.shadows``). Two memberships of a record then enter the
-        scores of both targets alike, and where little leaks the noise of M targets is that of M / 2: the standard
-        error is taken sqrt(3) times as large: online attacks near the null need up to 1.7, the others less.
+        Whether the targets are each other's shadows (``Attack.shadows``): widens the interval as in `mean_interval`.
     threshold : float, optional
         A threshold fixed beforehand instead: 0 for a log ratio, or ``best_threshold`` of separate draws.
     level, comparisons : float, int
@@ -176,21 +454,39 @@ def advantage_held_out(scores, members, mutual=True, threshold=None, level=0.95,
     for targets, others in both if threshold is None else ():
         thresholds[targets] = best_threshold(scores[others], members[others])
     gains = advantage(scores, members, thresholds[:, None])
-    error = gains.std(ddof=1) * np.sqrt((MUTUAL if mutual else 1) / len(gains))
-    ends = _student(gains.mean(), error, len(gains) - 1, level, comparisons)
-    return Advantage(*ends, per_target=gains, thresholds=thresholds)
+    found = mean_interval(gains, mutual=mutual, level=level, comparisons=comparisons)
+    return Advantage(found.value, found.low, found.high, per_target=gains, thresholds=thresholds)
 
 
-def _student(value, error, degrees, level, comparisons):
+def _student(value, error, degrees, level: float, comparisons: int):
     half = student_t.isf((1 - level) / (2 * comparisons), degrees) * error
     return value, value - half, value + half
 
 
-def advantage_exact(true_positives, n_members, false_positives, n_nonmembers, level=0.95, comparisons=1):
+def advantage_exact(
+    true_positives: int,
+    n_members: int,
+    false_positives: int,
+    n_nonmembers: int,
+    level: float = 0.95,
+    comparisons: int = 1,
+) -> tuple[float, float, float]:
     """Return TPR - FPR and its interval (value, low, high) from independent trials at a threshold fixed beforehand.
 
-    Such trials are single canaries, one record of each of many independent targets. Clopper-Pearson for both rates,
-    each at half the error.
+    Such trials are single canaries, one record of each of many independent targets.
+
+    Parameters
+    ----------
+    true_positives, n_members : int
+        Members found, of how many.
+    false_positives, n_nonmembers : int
+        Non-members taken for members, of how many.
+    level, comparisons : float, int
+        Of the interval, simultaneous over ``comparisons`` (Bonferroni).
+
+    Notes
+    -----
+    Clopper-Pearson for both rates, each at half the error.
     """
     level = 1 - (1 - level) / (2 * comparisons)
     (tpr_low, tpr_high), (fpr_low, fpr_high) = (
@@ -201,13 +497,35 @@ def advantage_exact(true_positives, n_members, false_positives, n_nonmembers, le
     return value, tpr_low - fpr_high, tpr_high - fpr_low
 
 
-def epsilon_lower_bound(true_positives, n_members, false_positives, n_nonmembers, delta=0.0, level=0.95):
+def epsilon_lower_bound(
+    true_positives: int,
+    n_members: int,
+    false_positives: int,
+    n_nonmembers: int,
+    delta: float = 0.0,
+    level: float = 0.95,
+) -> float:
     """Return a lower bound on epsilon of (epsilon, delta)-differential privacy from an audit with one canary.
 
-    Parameters: members found, members, non-members taken for members, non-members, in independent trials at a
-    threshold fixed on other ones (choose the sharpest on one half of the trials, count on the other). Returns the
-    largest of 0, log((TPR - delta) / FPR) and log((TNR - delta) / FNR) at the Clopper-Pearson bounds of the rates; it
-    holds with probability ``level``. Jagielski et al. (2020), arXiv 2006.07709; Nasr et al. (2021), arXiv 2101.04535.
+    Parameters
+    ----------
+    true_positives, n_members, false_positives, n_nonmembers : int
+        Members found, members, non-members taken for members, non-members, in independent trials at a threshold fixed
+        on other ones (choose the sharpest on one half of the trials, count on the other).
+    delta : float
+        In [0, 1].
+    level : float
+        The bound holds with this probability.
+
+    Returns
+    -------
+    float
+        The largest of 0, log((TPR - delta) / FPR) and log((TNR - delta) / FNR) at the Clopper-Pearson bounds of the
+        rates, in nats.
+
+    Notes
+    -----
+    Jagielski et al. (2020), arXiv 2006.07709; Nasr et al. (2021), arXiv 2101.04535.
     """
     tpr = clopper_pearson(true_positives, n_members, level)[0]
     fpr = clopper_pearson(false_positives, n_nonmembers, level)[1]
@@ -215,15 +533,32 @@ def epsilon_lower_bound(true_positives, n_members, false_positives, n_nonmembers
     return float(np.log(max(1.0, *ratios)))
 
 
-def exposure(signals, members, level=0.95, comparisons=1):
+def exposure(
+    signals: np.ndarray, members: np.ndarray, level: float = 0.95, comparisons: int = 1
+) -> tuple[np.ndarray, ...]:
     """Return how far each record's signal moves when a model trains on it, d'^2 in nats: (value, low, high), each (N,).
 
-    Parameters: ``signals`` (M, N) of independent models, ``members`` (M, N), at least two IN and two OUT a record;
-    ``comparisons`` = N makes the intervals hold for all records at once. d' is the distance of the mean IN from the
-    mean OUT over the standard deviation within both. Its interval takes Student's t with Welch's error of the
-    difference and, for normal signals, the error of the standard deviation (Hedges and Olkin 1985); ``low`` is 0 where
-    a distance of 0 is within it. For normal signals d'^2 is the mean log-likelihood ratio IN minus that OUT. Raises
-    ValueError for fewer models.
+    d' is the distance of the mean IN from the mean OUT over the standard deviation within both; for normal signals
+    d'^2 is the mean log-likelihood ratio IN minus that OUT.
+
+    Parameters
+    ----------
+    signals : array (M, N)
+        Of independent models.
+    members : bool array (M, N)
+        At least two IN and two OUT a record.
+    level, comparisons : float, int
+        Of the intervals; ``comparisons`` = N makes them hold for all records at once (Bonferroni).
+
+    Raises
+    ------
+    ValueError
+        For a record with fewer models IN or OUT.
+
+    Notes
+    -----
+    The interval takes Student's t with Welch's error of the difference and, for normal signals, the error of the
+    standard deviation (Hedges and Olkin 1985); ``low`` is 0 where a distance of 0 is within it.
     """
     counts = np.stack([members.sum(axis=0), (~members).sum(axis=0)])
     if counts.min() < 2:
@@ -239,11 +574,21 @@ def exposure(signals, members, level=0.95, comparisons=1):
     return tuple(np.square(np.maximum(bound, 0)) for bound in _student(d_prime, error, degrees, level, comparisons))
 
 
-def stability(found, level=0.95):
+def stability(found: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
     """Say which records are found every time: (share, low, high), each (N,), then (overlap, chance), over S seeds.
 
-    Parameters: ``found`` (S, N) bool, S >= 2. The share of seeds that find a record has a Clopper-Pearson interval. The
-    overlap is the mean Jaccard index of two seeds' finds; ``chance`` its value if each found as many at random.
+    Parameters
+    ----------
+    found : bool array (S, N)
+        Which records each of S >= 2 seeds found.
+    level : float
+        Of the Clopper-Pearson interval of the share of seeds that find a record.
+
+    Returns
+    -------
+    share, low, high : array (N,)
+    overlap, chance : float
+        The mean Jaccard index of two seeds' finds, and its value if each found as many at random.
     """
     n_seeds, n = found.shape
     low, high = np.transpose([clopper_pearson(k, n_seeds, level) for k in found.sum(axis=0)])

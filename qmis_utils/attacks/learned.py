@@ -1,12 +1,16 @@
 """Attacks by a classifier that is trained on shadow models: on their outputs, or on the path of distilling them.
 
-``evidence`` is a ``families.Evidence``; whatever a classifier scores, it was trained on the other half of the models.
+Scores are (M, N), higher = more likely a member; whatever a classifier scores, it was trained on the other half of the
+models.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
@@ -14,20 +18,50 @@ from qmis_utils import ensemble
 from qmis_utils.attacks.judging import halves
 from qmis_utils.attacks.scores import signal, signal_loss
 
+if TYPE_CHECKING:
+    from qmis_utils.attacks.evidence import Evidence
+
 # Small trees: on nearly all models of notebook 04 they find more members than scikit-learn's 31 leaves, in a fifth of
 # the time; records differ far more than members and non-members do, and large trees learn the records.
 BOOSTING = {"max_iter": 25, "learning_rate": 0.2, "max_leaf_nodes": 4}
 
 
 @threadpool_limits.wrap(limits=1, user_api="openmp")  # fits are so small that threads would mostly wait for each other
-def classify(features, members, classes=None, shadows=None, seed=0):
+def classify(
+    features: np.ndarray,
+    members: np.ndarray,
+    classes: np.ndarray | None = None,
+    shadows: np.ndarray | None = None,
+    seed: int = 0,
+) -> np.ndarray:
     """Train a membership classifier on one half of the models and score the other half, and the reverse.
 
-    Parameters: ``features`` (M, N, F), what the attacker sees of each record under each model, never scores calibrated
-    with the target's membership; ``members`` (M, N); ``classes`` (N,), one classifier for each (None: one for all);
-    ``shadows`` (M, N, F) features to train on, if others; ``seed``. Returns (M, N) log-odds of membership; 0 separates
-    where half the records are members. By scikit-learn's histogram gradient boosting: well kept, indifferent to the
-    scale of a feature, quick on 10^5 rows. Raises ValueError for fewer than two models.
+    Parameters
+    ----------
+    features : array (M, N, F)
+        What the attacker sees of each record under each model, never scores calibrated with the target's membership.
+    members : bool array (M, N)
+        Which records each model trained on.
+    classes : array (N,), optional
+        One classifier for each class (None: one for all).
+    shadows : array (M, N, F), optional
+        Features to train on, if others.
+    seed : int
+        Of the classifiers.
+
+    Returns
+    -------
+    array (M, N)
+        Log-odds of membership; 0 separates where half the records are members.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two models.
+
+    Notes
+    -----
+    By scikit-learn's histogram gradient boosting: well kept, indifferent to the scale of a feature, quick on 10^5 rows.
     """
     shadows, size = features if shadows is None else shadows, features.shape[-1]
     classes = np.zeros(members.shape[1]) if classes is None else classes
@@ -41,7 +75,7 @@ def classify(features, members, classes=None, shadows=None, seed=0):
     return scores
 
 
-def _cross_classify(evidence, features):
+def _cross_classify(evidence: "Evidence", features: Callable[["Evidence"], np.ndarray]) -> np.ndarray:
     """Classify ``features(evidence)``, trained on those of its shadows, one classifier a class of the labels."""
     own = features(evidence)
     shadows = own if evidence.shadows is None else features(evidence.shadows)
@@ -49,9 +83,11 @@ def _cross_classify(evidence, features):
     return classify(own, evidence.members, classes, shadows, evidence.seed)
 
 
-def shadow_classifier(evidence):
+def shadow_classifier(evidence: "Evidence") -> np.ndarray:
     """Classify outputs as those on a member or not, trained on shadow models' outputs: black-box scores.
 
+    Notes
+    -----
     Shokri et al. (2017), arXiv 1610.05820, with one attack classifier a class; the loss joins the outputs.
     """
 
@@ -62,9 +98,11 @@ def shadow_classifier(evidence):
     return _cross_classify(evidence, outputs)
 
 
-def trajectory(evidence):
+def trajectory(evidence: "Evidence") -> np.ndarray:
     """Classify the path of the loss while a copy is distilled, and the loss itself: black-box scores, shadows.
 
+    Notes
+    -----
     TrajectoryMIA, Liu et al. (2022), arXiv 2208.14933: the target and every shadow are distilled on population records.
     """
 
@@ -75,12 +113,35 @@ def trajectory(evidence):
     return _cross_classify(evidence, path)
 
 
-def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
+@ensemble.single_threaded()
+def distilled_losses(
+    models: ensemble.Ensemble,
+    x: ArrayLike,
+    y: ArrayLike,
+    x_out: ArrayLike,
+    seed: int = 0,
+    steps: int = 60,
+    checkpoints: int = 6,
+) -> np.ndarray:
     """Distil every model on population records and follow the loss of each pool record along the way.
 
-    Parameters: ``models`` (M), the pool ``x`` (N, d) and ``y`` (N,), population records ``x_out`` (Z, d) on which the
-    students imitate the outputs, all M at once, for ``steps`` full-batch Adam steps from one initialisation drawn by
-    ``seed``. Returns (M, N, checkpoints) losses.
+    Parameters
+    ----------
+    models : Ensemble
+        M teachers; each has a student of its architecture, and all students learn at once.
+    x, y : array (N, d) and (N,)
+        The pool.
+    x_out : array (Z, d)
+        Population records, on which the students imitate the outputs.
+    seed : int
+        Of the one initialisation from which all students start.
+    steps, checkpoints : int
+        Full-batch Adam steps, and at how many of them, evenly spaced, the losses are read.
+
+    Returns
+    -------
+    array (M, N, checkpoints)
+        Losses of the students on the pool.
     """
     rng, device = np.random.default_rng(seed), models.device
 
@@ -102,7 +163,8 @@ def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
     teacher = ensemble.outputs(models, population)
     for stop in np.diff(np.linspace(0, steps, checkpoints + 1).astype(int)):
         for _ in range(stop):
-            torch._foreach_zero_(grads)
+            for grad in grads:
+                grad.zero_()
             _distillation_loss(ensemble.outputs(student, population), teacher, models.task).backward()
             ensemble.optimizer_step(optimizer)
         with torch.no_grad():
@@ -110,7 +172,7 @@ def distilled_losses(models, x, y, x_out, seed=0, steps=60, checkpoints=6):
     return np.stack(path, axis=-1)
 
 
-def _distillation_loss(z, teacher, task):
+def _distillation_loss(z: torch.Tensor, teacher: torch.Tensor, task: str) -> torch.Tensor:
     functional = torch.nn.functional
     if task == "regression":
         return functional.mse_loss(z, teacher)

@@ -4,18 +4,44 @@ Scores are (M, N): one per target model and pool record, higher = more likely a 
 the target in turn and the others are its shadows (leave-one-out).
 """
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 VARIANTS = ("online", "online_fixed", "offline", "offline_fixed")
 
 
-def signal(logits, y, task):
+def signal(logits: ArrayLike, y: ArrayLike, task: str) -> np.ndarray:
     """Turn outputs into the per-record statistic that LiRA models as Gaussian.
 
-    Parameters: ``logits`` (M, N) or (M, N, C), ``y`` (N,) labels, ``task`` "binary", "multiclass" or "regression".
-    Returns (M, N) float64: the log-odds of the true label (Carlini et al. 2022, arXiv 2112.03570, section V), or the
-    signed residual for regression. Raises ValueError for an unknown task.
+    Parameters
+    ----------
+    logits : array (M, N), or (M, N, C) for several classes
+        Outputs of M models on N records.
+    y : array (N,)
+        Labels.
+    task : {"binary", "multiclass", "regression"}
+
+    Returns
+    -------
+    array (M, N)
+        The log-odds of the true label, or the signed residual for regression.
+
+    Raises
+    ------
+    ValueError
+        For an unknown task.
+
+    Notes
+    -----
+    Carlini et al. (2022), arXiv 2112.03570, section V.
+
+    Examples
+    --------
+    >>> signal([[2.0, -1.0]], [0, 1], "binary")
+    array([[-2., -1.]])
     """
     z, y = np.asarray(logits, np.float64), np.asarray(y)
     if task == "binary":
@@ -29,12 +55,12 @@ def signal(logits, y, task):
     raise ValueError(f"task must be 'binary', 'multiclass' or 'regression'; got {task!r}")
 
 
-def signal_loss(signals, task):
+def signal_loss(signals: np.ndarray, task: str) -> np.ndarray:
     """Return the loss (M, N) that signals stand for: cross-entropy, or squared error for regression."""
     return np.square(signals) if task == "regression" else np.logaddexp(0, -signals)
 
 
-def _leave_one_out(values, group):
+def _leave_one_out(values: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, sum of squares and count of each record's group, the target's own entry left out; each (M, N)."""
     inside = np.where(group, values, 0.0)
     count = group.sum(axis=0) - group
@@ -43,7 +69,7 @@ def _leave_one_out(values, group):
     return mean, np.maximum(squares, 0.0), count
 
 
-def _variances(squares, count, fixed):
+def _variances(squares: np.ndarray, count: np.ndarray, fixed: bool) -> np.ndarray:
     """Estimate variances per record, or pool them over the records ("fixed": for few shadows)."""
     if fixed:
         degrees = np.maximum(count - 1, 0).sum(axis=1, keepdims=True)
@@ -51,7 +77,9 @@ def _variances(squares, count, fixed):
     return squares / np.maximum(count - 1, 1)
 
 
-def lira(signals, members, variant="online", shadows=None):
+def lira(
+    signals: ArrayLike, members: ArrayLike, variant: str = "online", shadows: ArrayLike | None = None
+) -> np.ndarray:
     """Score every record of every target with the likelihood-ratio attack, leave-one-out.
 
     Parameters
@@ -60,7 +88,7 @@ def lira(signals, members, variant="online", shadows=None):
         ``signal`` of each model on the pool, quantized as the target is.
     members : bool array (M, N)
         True where the record was in the model's training set. The target's own row is never used to calibrate it.
-    variant : str
+    variant : {"online", "online_fixed", "offline", "offline_fixed"}
         "online" compares Gaussian fits of IN and OUT signals per record; "offline" is the one-sided tail probability
         under the OUT fit (for signals that grow with membership: not for signed residuals); "_fixed" pools the
         variance over records, for few shadows.
@@ -104,7 +132,7 @@ def lira(signals, members, variant="online", shadows=None):
     )
 
 
-def rmia(likelihood, population, members, gamma=1.0):
+def rmia(likelihood: ArrayLike, population: ArrayLike, members: ArrayLike, gamma: float = 1.0) -> np.ndarray:
     """Score records by the robust membership inference attack, online, leave-one-out.
 
     Parameters
@@ -122,12 +150,19 @@ def rmia(likelihood, population, members, gamma=1.0):
     array (M, N)
         Share of population records z with [p(x|target)/p(x)] / [p(z|target)/p(z)] >= gamma, in [0, 1].
 
+    Raises
+    ------
+    ValueError
+        For a record with fewer than two IN or OUT models: that of a single one would show in its score.
+
     Notes
     -----
     Zarifzadeh, Liu and Shokri (2024), arXiv 2312.03262, equation 4; p(x) averages the IN and the OUT models.
     """
     likelihood, population = (np.maximum(np.asarray(a, np.float64), 1e-30) for a in (likelihood, population))
     members = np.asarray(members, bool)
+    if min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) < 2:
+        raise ValueError("every record needs at least two IN and two OUT models: train more (a larger n_models)")
     mean_in, mean_out = (_leave_one_out(likelihood, group)[0] for group in (members, ~members))
     ratio = likelihood / ((mean_in + mean_out) / 2)
     others = (population.sum(axis=0) - population) / (len(population) - 1)
@@ -136,12 +171,39 @@ def rmia(likelihood, population, members, gamma=1.0):
     return np.array(counts) / ratio_z.shape[1]
 
 
-def difficulty_calibrated(scores, members, shadows=None):
+def difficulty_calibrated(scores: np.ndarray, members: np.ndarray, shadows: np.ndarray | None = None) -> np.ndarray:
     """Subtract from each score the mean score of the record under the other models that did not train on it.
 
-    Parameters: ``scores`` (M, N) of any attack, ``members`` (M, N), ``shadows`` (M, N) the scores that calibrate, if
-    others. Returns (M, N); what all models add to a record's score cancels exactly. Watson et al. (2022), arXiv
-    2111.08440. Raises ValueError where a record has no such model.
+    Parameters
+    ----------
+    scores : array (M, N)
+        Of any attack.
+    members : bool array (M, N)
+        Which records each model trained on.
+    shadows : array (M, N), optional
+        The scores that calibrate, if others.
+
+    Returns
+    -------
+    array (M, N)
+        What all models add to a record's score cancels exactly.
+
+    Raises
+    ------
+    ValueError
+        Where a record has no such model.
+
+    Notes
+    -----
+    Watson et al. (2022), arXiv 2111.08440.
+
+    Examples
+    --------
+    >>> members = np.array([[True], [False], [False]])
+    >>> difficulty_calibrated(np.array([[5.0], [1.0], [2.0]]), members)
+    array([[ 3.5],
+           [-1. ],
+           [ 1. ]])
     """
     reference, outside = scores if shadows is None else shadows, ~members
     others = outside.sum(axis=0) - outside
@@ -151,8 +213,21 @@ def difficulty_calibrated(scores, members, shadows=None):
     return scores - (kept.sum(axis=0) - kept) / others
 
 
-def against(shadows, released, attack):
-    """Run a leave-one-out attack on each released model, a row, among the shadow rows of the others."""
+def against(shadows: np.ndarray, released: np.ndarray, attack: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Run a leave-one-out attack on each released model, a row, among the shadow rows of the others.
+
+    Parameters
+    ----------
+    shadows, released : array (M, F)
+        What the attacker holds of each model, and what is released of it.
+    attack : callable
+        From rows (M, F) to scores (M, N).
+
+    Returns
+    -------
+    array (M, N)
+        Row m comes from the released row m beside the other models' shadow rows.
+    """
     if np.array_equal(shadows, released):
         return attack(released)
     rows = np.eye(len(released), dtype=bool)[:, :, None]

@@ -1,22 +1,30 @@
 """Attacks on released weights: regression of membership, influence of a record, and the alignment of hidden units.
 
-``weights`` are (M, P), scores (M, N) as in ``attacks``. Models of one initialisation can be compared weight by weight;
+``weights`` are (M, P), scores (M, N) as in ``scores``. Models of one initialisation can be compared weight by weight;
 others only after ``align``.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 from qmis_utils import ensemble
 from qmis_utils.attacks.judging import auc, halves
 from qmis_utils.attacks.scores import against, lira
 
+if TYPE_CHECKING:
+    from qmis_utils.attacks.evidence import Evidence
 
-def _left_out_predictions(weights, members, penalties):
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # ridge penalties of which each target takes one
+
+
+def _left_out_predictions(weights: ArrayLike, members: ArrayLike, penalties: Sequence[float]) -> Iterator[np.ndarray]:
     """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
 
     One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N). Rounded to nine
@@ -33,23 +41,44 @@ def _left_out_predictions(weights, members, penalties):
         yield np.round((hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9), 9)
 
 
-def ridge_penalty(weights, members, penalties):
+def ridge_penalty(weights: np.ndarray, members: np.ndarray, penalties: Sequence[float]) -> float:
     """Return the penalty whose leave-one-out predictions of membership have the largest mean AUC.
 
     Not the least squared error, which can take a larger penalty than the attack wants: predictions that hardly leave
     zero miss little, and order the records less well.
+
+    Parameters
+    ----------
+    weights, members : array (M, P) and bool (M, N)
+        Of the models to choose on.
+    penalties : sequence of float
+        Relative to the mean squared norm of the centred weights.
     """
     aucs = [auc(fit, members).mean() for fit in _left_out_predictions(weights, members, penalties)]
     return penalties[int(np.argmax(aucs))]
 
 
-def regress_membership(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)):
+def regress_membership(weights: ArrayLike, members: ArrayLike, penalties: Sequence[float] = PENALTIES) -> np.ndarray:
     """Score records by regressing membership on the released weights, leave-one-out (white box).
 
-    Parameters: ``weights`` (M, P) of each model, ``members`` (M, N); ``penalties`` ridge penalties relative to the
-    mean squared norm of the centred weights. Of several, each target takes the one that suits the *other* half of the
-    models: chosen on all, it could read the target's own membership, if only a little; that needs four models.
-    Returns (M, N): the membership of each record in each model as predicted from all *other* models.
+    Parameters
+    ----------
+    weights, members : array (M, P) and bool (M, N)
+        Released weights of each model, and the records that it trained on.
+    penalties : sequence of float
+        Ridge penalties relative to the mean squared norm of the centred weights. Of several, each target takes the one
+        that suits the *other* half of the models: chosen on all, it could read the target's own membership, if only a
+        little.
+
+    Returns
+    -------
+    array (M, N)
+        The membership of each record in each model as predicted from all *other* models.
+
+    Raises
+    ------
+    ValueError
+        For several penalties and fewer than four models.
     """
     if len(penalties) == 1:
         return next(_left_out_predictions(weights, members, penalties))
@@ -61,13 +90,26 @@ def regress_membership(weights, members, penalties=(1e-3, 1e-2, 1e-1, 1.0, 1e1, 
     return scores
 
 
-def influence_score(weights, gradients, penalty=1e-2):
+def influence_score(weights: ArrayLike, gradients: ArrayLike, penalty: float = 1e-2) -> np.ndarray:
     """Score records by the whitened influence of each record on the weights (white box, no membership used).
 
-    Parameters: ``weights`` (M, P); ``gradients`` (N, P) of each record's loss at the mean model; ``penalty`` added to
-    the covariance of the weights over models, relative to its mean eigenvalue on the models' span.
-    Returns (M, N): -(theta - mean)' (C + penalty I)^-1 gradient, the first-order log-likelihood ratio of a shift along
-    the record's gradient (Sablayrolles et al. 2019, arXiv 1908.11229; Leemann et al. 2023, arXiv 2306.07273).
+    Parameters
+    ----------
+    weights : array (M, P)
+    gradients : array (N, P)
+        Of each record's loss at the mean model (``ensemble.record_gradients``).
+    penalty : float
+        Added to the covariance of the weights over models, relative to its mean eigenvalue on the models' span.
+
+    Returns
+    -------
+    array (M, N)
+        -(theta - mean)' (C + penalty I)^-1 gradient, the first-order log-likelihood ratio of a shift along the record's
+        gradient.
+
+    Notes
+    -----
+    Sablayrolles et al. (2019), arXiv 1908.11229; Leemann et al. (2023), arXiv 2306.07273.
     """
     w = np.asarray(weights, np.float64)
     w = w - w.mean(axis=0)
@@ -78,12 +120,22 @@ def influence_score(weights, gradients, penalty=1e-2):
     return -np.linalg.solve(gram + ridge * np.eye(len(w)), projected)
 
 
-def align(models, reference=0):
+def align(models: ensemble.Ensemble, reference: int = 0) -> ensemble.Ensemble:
     """Permute the hidden units of every model onto those of one of them; every model stays the same function.
 
-    Parameters: ``models`` (M) with hidden layers, ``reference`` the index of the one. Returns an Ensemble. Layers are
-    matched from the input on by their incoming weights, then with the outgoing ones until nothing moves: the weight
-    matching of Ainsworth et al. (2023), arXiv 2209.04836, algorithm 1. Membership is not used.
+    Membership is not used.
+
+    Parameters
+    ----------
+    models : Ensemble
+        With hidden layers.
+    reference : int
+        Index of the one.
+
+    Notes
+    -----
+    Layers are matched from the input on by their incoming weights, then with the outgoing ones until nothing moves: the
+    weight matching of Ainsworth et al. (2023), arXiv 2209.04836, algorithm 1.
     """
     layers = [torch.cat([w, b[..., None]], dim=2).double().cpu().numpy() for w, b in
               zip(models.weights, models.biases, strict=True)]  # fmt: skip
@@ -97,7 +149,7 @@ def align(models, reference=0):
     return replace(models, weights=tuple(t[..., :-1] for t in tensors), biases=tuple(t[..., -1] for t in tensors))
 
 
-def _match(own, home, layer, outgoing):
+def _match(own: list[np.ndarray], home: list[np.ndarray], layer: int, outgoing: bool) -> bool:
     """Permute the units of one hidden layer of ``own``, in place, onto those of ``home``; say whether any moved."""
     similarity = home[layer] @ own[layer].T
     if outgoing:
@@ -105,10 +157,10 @@ def _match(own, home, layer, outgoing):
     order = linear_sum_assignment(similarity, maximize=True)[1]
     own[layer][:] = own[layer][order]
     own[layer + 1][:, :-1] = own[layer + 1][:, order]
-    return (order != np.arange(len(order))).any()
+    return bool((order != np.arange(len(order))).any())
 
 
-def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
+def weight_regression(evidence: "Evidence", penalties: Sequence[float] = PENALTIES) -> np.ndarray:
     """Score by regressing membership on released weights (``regress_membership``): white box, shadows.
 
     The penalty for a target is chosen on the shadows of the other half of the models. For models of one
@@ -123,10 +175,12 @@ def weight_regression(evidence, penalties=(1e-2, 1e-1, 1.0, 1e1, 1e2)):
     return scores
 
 
-def influence(evidence):
+def influence(evidence: "Evidence") -> np.ndarray:
     """Score by the whitened influence of a record on the weights, calibrated by LiRA: white box, shadows.
 
-    Sablayrolles et al. (2019), arXiv 1908.11229; Suri et al. (2024), arXiv 2406.11544; ``weight_attacks``.
+    Notes
+    -----
+    Sablayrolles et al. (2019), arXiv 1908.11229; Suri et al. (2024), arXiv 2406.11544. See ``influence_score``.
     """
     own, shadows = (
         influence_score(e.models.vectors(), ensemble.record_gradients(e.models, e.x, e.y))

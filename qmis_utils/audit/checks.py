@@ -2,7 +2,9 @@
 
 import hashlib
 import math
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +20,9 @@ NEAR = 1e-3  # a record this close to a member, in usual distances between recor
 DIRECTIONS = 8  # random directions in which nearness is judged: all axes would take minutes for images
 
 
-def check_options(options):
+def check_options(options: Mapping[str, Any]) -> None:
     """Check the options of an audit, name -> value; ValueError naming the first that is wrong and what is valid."""
-    valid = {
+    valid: dict[str, tuple[Callable[[Any], bool], str]] = {
         "loss": (callable, 'a function such as nn.CrossEntropyLoss(reduction="none")'),
         "task": (lambda v: v is None or (isinstance(v, str) and v in TASKS), f"one of {TASKS} or None"),
         "n_shadows": (_whole(2), "at least 2, a whole number"),
@@ -45,10 +47,10 @@ def _finite(value):
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def texts(given, name, example):
+def texts(given: str | Iterable[str], name: str, example: list[str]) -> list[str]:
     """Return a text or an iterable of texts as a list; ValueError naming the option for anything else."""
     try:
-        found = [given] if isinstance(given, str) else list(given)
+        found: list[Any] = [given] if isinstance(given, str) else list(given)
     except TypeError:
         found = [None]
     if not all(isinstance(text, str) for text in found):
@@ -56,7 +58,7 @@ def texts(given, name, example):
     return found
 
 
-def quantizer_names(given):
+def quantizer_names(given: str | Iterable[str]) -> list[str]:
     """Return the quantizers to compare, full precision first; ValueError for a name that is none."""
     names = texts(given, "quantizers", ["uniform_4", "sign"])
     for name in names:
@@ -69,7 +71,7 @@ def quantizer_names(given):
     return list(dict.fromkeys(["fp32", *names]))
 
 
-def memberships(trained_on, model, n_members):
+def memberships(trained_on: Any, model: Any, n_members: int) -> np.ndarray | None:
     """Return which members each model was trained on, a bool array, or None if that is not given."""
     if trained_on is None:
         return None
@@ -91,13 +93,13 @@ def memberships(trained_on, model, n_members):
     return given.astype(bool)
 
 
-def check_module(module):
+def check_module(module: torch.nn.Module) -> None:
     """Check that a module's parameters have shapes; ValueError if some wait for a first batch."""
     if waiting := [name for name, weight in module.named_parameters() if is_lazy(weight)]:
         raise ValueError(f"parameter {waiting[0]!r} has no shape yet: pass one batch through the model first")
 
 
-def records(data, role):
+def records(data: Any, role: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Return checked (inputs, labels) tensors; floating numbers become float32."""
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ValueError(
@@ -117,7 +119,7 @@ def records(data, role):
     return x, y
 
 
-def copies(members, heldout):
+def copies(members: torch.Tensor, heldout: torch.Tensor) -> tuple[int, int]:
     """Return the number of held-out records that are copies of members, if only nearly, and of repeated members."""
     kinds = [f"{tuple(x.shape[1:])} of {x.dtype}" for x in (members, heldout)]
     if kinds[0] != kinds[1]:

@@ -2,29 +2,46 @@
 
 One trained model shows what quantizing does to its outputs; what membership moves shows only between models trained on
 different halves of the data. So `audit` says more when it may train. Models pass one at a time, quantized in place.
+Numbers, attacks and laws are those of ``assess``; a reader's few models serve both numbers and attack, which a ``Game``
+refuses and the report warns of.
 """
 
 import hashlib
 import inspect
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from torch import nn
 
-from qmis_utils import attacks, ensemble, indicators
+from qmis_utils import assess, attacks, ensemble, indicators
+from qmis_utils.attacks import Evidence
 from qmis_utils.audit.checks import check_module, check_options, copies, memberships, quantizer_names, records, texts
-from qmis_utils.audit.modules import MOST, Plan, find_weights, measure_all, quantized
-from qmis_utils.audit.report import Report, advise, distrust, flag
+from qmis_utils.audit.modules import MOST, Plan, measure_all
+from qmis_utils.audit.report import Facts, Report, advise, distrust, flag
 from qmis_utils.quantizers.rules import QUANTIZERS
-from qmis_utils.studies import synthetic
 from qmis_utils.theory.numerics import Interval
 
-__all__ = ["audit", "find_weights", "function_error", "quantized", "threshold_auc"]
-VARIANT = {"rho_pool": "rho_shape"}  # without a model's own offset and gain; the others compare all that deviates
-NULLS = 20  # permuted memberships, at most, on which the attack must find nothing
+NULLS = 20  # memberships dealt to other models, at most, on which the attack must find nothing
+STRONG = 64  # models from which on LiRA may estimate each record's own variances
+LEAST_ATTACKED = 0.5  # share of the members that must have shadows of both kinds
+ENDS = ("", "_low", "_high")
+# Rank -> the number of ``assess.NUMBERS`` behind it; column -> number; and the least r, which theory is about.
+SEVERAL = (
+    {"rank": "rho_pool", "rank_weights": "rho_w"},
+    {"rho_pool": "rho_pool", "rho": "rho", "rho_w": "rho_w", "r": "r ensemble all_pairs"},
+    "r ensemble min",
+)
+ALONE = (
+    {"rank": "function error"},
+    {"function_error": "function error", "r": "r neighbourhood all_pairs"},
+    "r neighbourhood min",
+)
+LARGER_IS_PRIVATE = ("function_error", "r")  # shown as they are defined; a number is larger where more leaks
 
 
 def _digest(module):
@@ -83,26 +100,143 @@ def _train(function, inputs, labels, seed):
     return module
 
 
-def _cell(key, value, low, high):
-    return {key: float(value), f"{key}_low": float(low), f"{key}_high": float(high)}
+def threshold_auc(member_losses: ArrayLike, heldout_losses: ArrayLike) -> Interval:
+    """Measure how well a loss threshold tells members: the AUC of calling records of small loss members.
+
+    Parameters
+    ----------
+    member_losses, heldout_losses : array (n,) and (m,)
+        Losses of one model on its training records and on fresh ones, n and m at least 2.
+
+    Returns
+    -------
+    Interval
+        DeLong's, cut at 0 and 1.
+
+    Notes
+    -----
+    Attack: Yeom et al. (2018). Interval: DeLong et al. (1988), Biometrics 44:837.
+
+    Examples
+    --------
+    >>> threshold_auc([0.1, 0.3], [0.2, 0.4]).value
+    0.75
+    """
+    inside, outside = -np.asarray(member_losses, np.float64), -np.asarray(heldout_losses, np.float64)
+    ranks, n, m = rankdata(np.concatenate([inside, outside])), len(inside), len(outside)
+    above, below = (ranks[:n] - rankdata(inside)) / m, 1 - (ranks[n:] - rankdata(outside)) / n
+    half = 1.96 * np.sqrt(above.var(ddof=1) / n + below.var(ddof=1) / m)
+    value = float(above.mean())
+    return Interval(value, max(value - half, 0.0), min(value + half, 1.0))
 
 
-def _estimated(estimates):
-    return {k: v for key, e in estimates.items() for k, v in _cell(key, e.value, e.low, e.high).items()}
+def attack_for(members: np.ndarray | None) -> tuple[str | None, np.ndarray]:
+    """Choose the attack that memberships allow.
+
+    Parameters
+    ----------
+    members : bool array (M, N) or None
+        Which records each model trained on, if known.
+
+    Returns
+    -------
+    attack : str or None
+        A name of ``attacks.ATTACKS``; None where most records lack shadows that trained on them, or that did not.
+    usable : bool array (N,)
+        The records that have both.
+    """
+    usable = np.zeros(1, bool) if members is None else attacks.enough_shadows(members)
+    if members is None or usable.mean() < LEAST_ATTACKED:
+        return None, np.zeros_like(usable)
+    return ("lira" if len(members) >= STRONG else "lira_fixed"), usable
 
 
-def _ranks(key, leaks):
-    """Return rank columns, a dict a quantizer, from estimates of what leaks; draws without a value are left out."""
-    draws = np.stack([e.draws for e in leaks], axis=1)
-    draws = rankdata(draws[np.isfinite(draws).all(axis=1)], axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0, method="inverted_cdf")
-    return [_cell(key, *row) for row in zip(rankdata([e.value for e in leaks], method="min"), low, high, strict=True)]
+def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Assess what is seen of a model's releases.
+
+    Parameters
+    ----------
+    evidence : dict of Evidence
+        Quantizer -> what is seen of the same models under it, full precision first; attacked if all memberships are
+        known.
+    draws, seed : int
+        Bootstrap draws; equal seeds pair those of all quantizers.
+
+    Returns
+    -------
+    DataFrame
+        A row a quantizer: privacy and utility, each ``name`` with ``name_low`` and ``name_high``, and ``n_r``.
+    """
+    first = next(iter(evidence.values()))
+    ranked, shown, least = SEVERAL if len(first.losses) > 1 else ALONE
+    attack, usable = attack_for(first.members)
+    found = assess.assess_seen(
+        ((name, e.records(usable) if attack else e, _thinned(e)) for name, e in evidence.items()),
+        [attack] if attack else [], [*shown.values(), least], draws=draws, seed=seed, laws=["rho"] if attack else [],
+        measures=_measures(first, attack, draws, seed),
+    )  # fmt: skip
+    cells = {"utility": found.measures["utility"]}
+    cells |= {rank: _ranks(found, number) for rank, number in ranked.items()}
+    cells |= {
+        column: np.array([[*(-e if column in LARGER_IS_PRIVATE else e)] for e in found.numbers[number]])
+        for column, number in shown.items()
+    }
+    if attack:
+        cells |= _attacked(found, attack, first.records(usable), first, draws, seed)
+    cells |= found.measures
+    columns = {f"{name}{end}": cell[:, at] for name, cell in cells.items() for at, end in enumerate(ENDS)}
+    return pd.DataFrame(columns | {"n_r": -_training_size(first) * found.value(least)}, pd.Index(found.releases))
 
 
-def _thin(values):
-    """Return evenly spaced records (axis 1) of (B, m) or (B, m, C), at most MOST numbers a model."""
-    most = max(MOST // values[0, 0].size, 2)
-    return values[:, np.linspace(0, values.shape[1] - 1, min(values.shape[1], most)).astype(int)]
+def _training_size(evidence):
+    """Return how many records a model trained on; a random half where nobody knows which."""
+    n_models, n = evidence.losses.shape
+    if n_models == 1:
+        return n
+    return n // 2 if evidence.members is None else round(evidence.members.sum(axis=1).mean())
+
+
+def _thinned(evidence):
+    """Return the evidence with at most MOST numbers a model in each array that a bootstrap reads, evenly spaced."""
+
+    def places(values):
+        most = max(MOST // values[0, 0].size, 2)
+        return np.linspace(0, values.shape[1] - 1, min(values.shape[1], most)).astype(int)
+
+    apart = {name: getattr(evidence, name) for name in ("outputs_out", "losses_out", "weights")}
+    return replace(
+        evidence.records(places(evidence.outputs)),
+        codebooks={name: losses[:, places(losses)] for name, losses in evidence.codebooks.items()},
+        **{name: values[:, places(values)] for name, values in apart.items()},
+    )
+
+
+def _measures(first, attack, draws, seed):
+    """Return what is read off each release beside attack and numbers: a function (seen, full, scores) each."""
+    found = {"utility": lambda seen, full, scores: _utility(seen, draws, seed)}
+    if attack:
+        found["null"] = lambda seen, full, scores: _null(seen, attack)
+        found["advantage"] = lambda seen, full, scores: tuple(
+            _over_targets(attacks.advantage(scores[attack], seen.members), draws, seed)
+        )
+    elif len(first.losses) == 1:
+        n, m = first.losses.shape[1], first.losses_out.shape[1]
+        half = 1.96 * np.sqrt((n + m + 1) / (12 * n * m))  # of the AUC when membership is permuted
+        found["loss_auc"] = lambda seen, full, scores: tuple(threshold_auc(seen.losses[0], seen.losses_out[0]))
+        found["null"] = lambda seen, full, scores: (0.5, 0.5 - half, 0.5 + half)
+    return found
+
+
+def _utility(seen, draws, seed):
+    """Return utility, the mean over models, with its interval over held-out records."""
+    outputs, y, task = seen.outputs_out, seen.y_out, seen.task
+    if task == "regression":
+        missed = np.square(outputs - y).mean(axis=0)
+        samples = [1 - missed[at].mean() / max(y[at].var(), 1e-300) for at in _resamples(len(y), draws, seed)]
+    else:
+        right = assess.utility(np.swapaxes(outputs, 0, 1), y[:, None], task)  # the share of models, of each record
+        samples = [right[at].mean() for at in _resamples(len(y), draws, seed)]
+    return tuple(attacks.bootstrap_interval(assess.utility(outputs, y, task).mean(), samples))
 
 
 def _resamples(n, draws, seed):
@@ -111,106 +245,43 @@ def _resamples(n, draws, seed):
     return (rng.integers(n, size=n) for _ in range(draws))
 
 
-def function_error(quantized, full, draws=200, seed=0):
-    """Return how far one model's outputs move under quantization, apart from a common factor, as an ``Estimate``.
-
-    Parameters: outputs (m,) or (m, C) on held-out inputs. The value is min over a of norm(zq - a zf) / norm(zq), 0 for
-    the identity; its interval resamples records.
-    """
-    q, f = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (quantized, full))
-    products = np.stack([(a * b).sum(axis=1) for a, b in ((q, q), (q, f), (f, f))])
-    qq, qf, ff = np.stack(
-        [products.mean(axis=1)] + [products[:, at].mean(axis=1) for at in _resamples(len(q), draws, seed)], 1
-    )
-    values = np.sqrt(np.clip(1 - qf**2 / np.maximum(qq * ff, 1e-300), 0, 1))
-    return Interval(values[0], *np.quantile(values[1:], [0.025, 0.975]), values[1:])
+def _null(seen, attack):
+    """Return mean and range of the AUC over memberships dealt to other models, on which an attack must find nothing."""
+    dealt = [np.roll(seen.members, shift, axis=0) for shift in range(1, min(len(seen.members), NULLS + 1))]
+    chance = [attacks.auc(attacks.ATTACKS[attack].run(seen.relabel(null)), null).mean() for null in dealt]
+    return tuple(attacks.bootstrap_interval(np.mean(chance), chance))
 
 
-def threshold_auc(member_losses, heldout_losses):
-    """Return AUC (value, low, high) of calling records of small loss members, with DeLong's interval."""
-    inside, outside = -np.asarray(member_losses, np.float64), -np.asarray(heldout_losses, np.float64)
-    ranks, n, m = rankdata(np.concatenate([inside, outside])), len(inside), len(outside)
-    above, below = (ranks[:n] - rankdata(inside)) / m, 1 - (ranks[n:] - rankdata(outside)) / n
-    half = 1.96 * np.sqrt(above.var(ddof=1) / n + below.var(ddof=1) / m)
-    return above.mean(), max(above.mean() - half, 0), min(above.mean() + half, 1)
-
-
-def _one_model(stacked, names, draws, seed):
-    """Return the columns that one model allows."""
-    full, rows, moved = stacked["fp32"], [], []
-    n, m = full["members loss"].shape[1], full["heldout loss"].shape[1]
-    half = 1.96 * np.sqrt((n + m + 1) / (12 * n * m))  # of the AUC when membership is permuted
-    for name in names:
-        one = stacked[name]
-        moved.append(function_error(one["heldout"][0], full["heldout"][0], draws, seed))
-        row = _cell("function_error", moved[-1].value, moved[-1].low, moved[-1].high)
-        row |= _cell("loss_auc", *threshold_auc(one["members loss"][0], one["heldout loss"][0]))
-        row |= _cell("null", 0.5, 0.5 - half, 0.5 + half) | _rate(one.get("neighbours", [None])[0], n, draws, seed)
-        rows.append(row)
-    leaks = [-e for e in moved]
-    return [rank | row for rank, row in zip(_ranks("rank", leaks), rows, strict=True)]
-
-
-def _rate(losses, n_train, draws, seed):
-    """Return the columns of r for losses (K, m) of a codebook; full precision has no neighbours, so no r."""
-    if losses is None:
-        return _cell("r", np.nan, np.nan, np.nan) | {"n_r": np.nan}
-    least = indicators.estimate_rate(_thin(losses), "min", draws=1, seed=seed).value
-    return _estimated({"r": indicators.estimate_rate(_thin(losses), draws=draws, seed=seed)}) | {"n_r": n_train * least}
-
-
-def _several_models(stacked, names, n_train, draws, seed):
-    """Return the columns that several models allow without knowing who trained on what, and the estimates of rho."""
-    full, rows, found = stacked["fp32"], [], []
-    for name in names:
-        one, pairs = stacked[name], {"rho_pool": "members", "rho": "heldout", "rho_w": "weights"}
-        found.append({
-            key: indicators.survival_rho(_thin(one[part]), _thin(full[part]), VARIANT.get(key, "rho"), draws, seed)
-            for key, part in pairs.items()
-        })  # fmt: skip
-        rows.append(_estimated(found[-1]) | _rate(one["heldout loss"], n_train, draws, seed))
-    ranks = (_ranks(key, [f[rho] for f in found]) for key, rho in (("rank", "rho_pool"), ("rank_weights", "rho_w")))
-    return [a | b | row for a, b, row in zip(*ranks, rows, strict=True)], [f["rho"] for f in found]
-
-
-def _attacked(stacked, names, rhos, labels, task, trained_on, draws, seed):
-    """Return the columns of the attack, of its null and of its prediction, and the share of members attacked."""
-    usable, n_models = attacks.enough_shadows(trained_on), len(trained_on)
-    if usable.mean() < 0.5:
-        return [{} for _ in names], 0.0
-    trained_on = trained_on[:, usable]
-    nulls = [np.roll(trained_on, shift, axis=0) for shift in range(1, min(n_models, NULLS + 1))]
-    signals = [attacks.signal(stacked[name]["members"], labels[0], task)[:, usable] for name in names]
-    variance = attacks.signal(stacked["fp32"]["heldout"], labels[1], task).var(axis=0).mean()
-    variant = "online" if n_models >= 64 else "online_fixed"
-
-    measure = partial(_measured, trained_on=trained_on, variant=variant, draws=draws, seed=seed)
-    full, *_, samples = measure(signals[0])  # full precision comes first
-    rows = []
-    for signal, rho in zip(signals, rhos, strict=True):
-        chance = np.array([attacks.auc(attacks.lira(signal, null, variant), null).mean() for null in nulls])
-        ends = [
-            indicators.simulated_signals(signals[0], end, variance, np.random.default_rng(seed))
-            for end in (rho.value, rho.low, rho.high)
-        ]
-        known = ~np.isnan(rho.draws)
-        law = indicators.survival_law(np.clip(rho.draws[known], 0, 1), samples[known])
-        rows.append(
-            _cell("auc", *measure(signal)[:3])
-            | _cell("null", chance.mean(), *attacks.interval(chance))
-            | _cell("advantage", *measure(signal, attacks.advantage)[:3])
-            | _cell("auc_law", indicators.survival_law(np.clip(rho.value, 0, 1), full), *attacks.interval(law))
-            | _cell("auc_simulated", *(measure(end)[at] for at, end in enumerate(ends)))
-        )
-    return rows, float(usable.mean())
-
-
-def _measured(signal, metric=attacks.auc, *, trained_on, variant, draws, seed):
-    """Attack leave-one-out; return the mean of a metric over targets, its interval and its draws."""
-    values = metric(attacks.lira(signal, trained_on, variant), trained_on)
+def _over_targets(values, draws, seed):
+    """Estimate the mean over targets that are each other's shadows, its interval widened for that."""
     samples = attacks.bootstrap(values, np.random.default_rng(seed), draws)
-    samples = values.mean() + attacks.MUTUAL**0.5 * (samples - values.mean())  # targets are each other's shadows
-    return values.mean(), *attacks.interval(samples), samples
+    samples = values.mean() + attacks.MUTUAL**0.5 * (samples - values.mean())
+    return attacks.bootstrap_interval(values.mean(), samples)
+
+
+def _ranks(found, number):
+    """Return ranks (Q, 3) by a number, 1 leaks least, with those that its draws take; some draws may have no value."""
+    draws = found.draws(number)
+    draws = rankdata(draws[np.isfinite(draws).all(axis=1)], axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0, method="inverted_cdf")
+    return np.column_stack([rankdata(found.value(number), method="min"), low, high])
+
+
+def _attacked(found, attack, reference, full, draws, seed):
+    """Return the cells of the attack and of what the laws predict of it, each (Q, 3)."""
+    aucs = [_over_targets(values, draws, seed) for values in found.auc[attack].T]
+    predicted = [found.predicted[law, "rho", attack] for law in ("closed", "simulation")]
+    cells = {"auc": [[*auc] for auc in aucs], "auc_law": [], "auc_simulated": []}
+
+    def simulated(share):
+        return _over_targets(assess.simulate(reference, full, share, attack, seed), draws, seed)
+
+    for rho, closed, simulation in zip(found.numbers["rho"], *predicted, strict=True):
+        known = ~np.isnan(rho.draws)
+        law = indicators.survival_law(np.clip(rho.draws[known], 0, 1), aucs[0].draws[known])
+        cells["auc_law"].append([*attacks.bootstrap_interval(closed, law)])
+        cells["auc_simulated"].append([simulation, simulated(rho.low).low, simulated(rho.high).high])
+    return {name: np.array(rows) for name, rows in cells.items()}
 
 
 def _described(rows, about, names):
@@ -228,28 +299,33 @@ def _described(rows, about, names):
         .sum()
     )
     error = np.sqrt(total.moved / total["size"]).groupby("quantizer").mean()
-    bits = 8 * (about["bytes"] - about["bytes of the rest"]) / layers.weights[layers.quantizer == names[1]].sum()
-    released = {"fp32": {"weight_error": 0.0, "entropy": np.nan, "bits": bits, "kilobytes": about["bytes"] / 1000}}
+    bits = 8 * (about.bytes - about.bytes_left) / layers.weights[layers.quantizer == names[1]].sum()
+    released = {"fp32": {"weight_error": 0.0, "entropy": np.nan, "bits": bits, "kilobytes": about.bytes / 1000}}
     for name, part in layers.groupby("quantizer"):
         weights, bits = part.weights.sum(), QUANTIZERS[name].bits
-        packed = about["bytes of the rest"] + bits * weights / 8 + 4 * part.scales.sum()
+        packed = about.bytes_left + bits * weights / 8 + 4 * part.scales.sum()
         entropy = np.average(part.entropy, weights=part.weights)
         released[name] = {"weight_error": error[name], "entropy": entropy, "bits": bits, "kilobytes": packed / 1000}
-    return [released[name] for name in names], layers.astype({"weights": int, "scales": int})
+    return pd.DataFrame([released[name] for name in names], names), layers.astype({"weights": int, "scales": int})
 
 
-def _utility(outputs, y, task, draws, seed):
-    """Return utility as a cell, the mean over models with its interval over held-out records."""
-    guess = outputs.argmax(axis=-1) if task == "multiclass" else outputs > 0
-    score = (np.square(outputs - y) if task == "regression" else guess == y).mean(axis=0)
-    pairs = ((score[at].mean(), y[at].var()) for at in _resamples(len(y), draws, seed))
-    samples = np.array([1 - mean / max(spread, 1e-300) if task == "regression" else mean for mean, spread in pairs])
-    return _cell("utility", synthetic.utility(outputs, y, task).mean(), *attacks.interval(samples))
+def _facts(full, about, copied, tolerance):
+    """Return what was audited, from what is seen of the models in full precision."""
+    attack, usable = attack_for(full.members)
+    guess = 0.0 if about.task == "regression" else np.unique(full.y_out, return_counts=True)[1].max() / len(full.y_out)
+    return Facts(
+        models=len(full.losses), members=len(full.y), trained=_training_size(full), heldout=len(full.y_out),
+        attacked=float(usable.mean()) if attack else 0.0, guess=float(guess), task=about.task,
+        quantized=about.quantized, left=about.left, in_unit=about.in_unit, tolerance=tolerance, copies=copied[0],
+        repeated=copied[1],
+    )  # fmt: skip
 
 
-def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16, trained_on=None, skip=(),
-          embeddings=False, granularity="tensor", batch_size=256, tolerance=0.02, draws=200, seed=0,
-          title="Audit"):  # fmt: skip
+def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], loss: Callable, members: tuple,
+          heldout: tuple, quantizers: Iterable[str], *, task: str | None = None, n_shadows: int = 16,
+          trained_on: ArrayLike | None = None, skip: Iterable[str] = (), embeddings: bool = False,
+          granularity: str = "tensor", batch_size: int = 256, tolerance: float = 0.02, draws: int = 200, seed: int = 0,
+          title: str = "Audit") -> Report:  # fmt: skip
     """Rank quantizers by what a reader's own model would leak under each of them.
 
     Parameters
@@ -277,7 +353,7 @@ def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16,
     Returns
     -------
     Report
-        ``table``, ``layers``, ``advice``, ``warnings``; ``figure()``, ``html()`` and ``save(path)``.
+        ``table``, ``layers``, ``facts``, ``advice``, ``warnings``; ``figure()``, ``html()`` and ``save(path)``.
 
     Raises
     ------
@@ -291,62 +367,24 @@ def audit(model, loss, members, heldout, quantizers, *, task=None, n_shadows=16,
 
     Examples
     --------
-    >>> audit(train, nn.BCEWithLogitsLoss(reduction="none"), (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")
+    >>> loss = nn.BCEWithLogitsLoss(reduction="none")
+    >>> audit(train, loss, (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")  # doctest: +SKIP
     """
     check_options({
         "loss": loss, "task": task, "n_shadows": n_shadows, "embeddings": embeddings, "granularity": granularity,
         "batch_size": batch_size, "tolerance": tolerance, "draws": draws, "seed": seed, "title": title,
     })  # fmt: skip
-    names, skip = quantizer_names(quantizers), texts(skip, "skip", ["lm_head", "*.norm"])
+    names, skipped = quantizer_names(quantizers), texts(skip, "skip", ["lm_head", "*.norm"])
     members, heldout = records(members, "members"), records(heldout, "heldout")
-    trained_on = memberships(trained_on, model, len(members[0]))
-    how = {"skip": skip, "embeddings": embeddings, "granularity": granularity}
+    known = memberships(trained_on, model, len(members[0]))
+    how = {"skip": skipped, "embeddings": embeddings, "granularity": granularity}
     plan = Plan(loss, members, heldout, names, how, task, batch_size, seed)
     copied = copies(members[0], heldout[0])
-    modules, trained_on = _models(model, members, n_shadows, trained_on, seed)
-    measured, rows, about = measure_all(modules, plan, alone=isinstance(model, nn.Module))
-    columns, facts = _columns(measured, plan, trained_on, about["task"], draws)
+    modules, halves = _models(model, members, n_shadows, known, seed)
+    evidence, rows, about = measure_all(modules, plan, halves, alone=isinstance(model, nn.Module))
     described, layers = _described(rows, about, plan.names)
-    facts |= _stated(about, tolerance, copied)
-    table = _ranked([a | b for a, b in zip(described, columns, strict=True)], plan.names, facts)
-    return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))
-
-
-def _stated(about, tolerance, copies):
-    """Return the facts of the report that are no measurements of leakage or utility."""
-    return {key: about[key] for key in ("task", "numbers quantized", "left unquantized", "outputs all in [0, 1]")} | {
-        "utility one may lose": tolerance,
-        "held-out copies of members": copies[0],
-        "members that are copies": copies[1],
-    }
-
-
-def _ranked(rows, names, facts):
-    """Return the table, a row a quantizer, with what to beware of in each, the most private first."""
-    table = pd.DataFrame(rows, pd.Index(names, name="quantizer"))
+    facts = _facts(evidence["fp32"], about, copied, tolerance)
+    table = described.join(tabulate(evidence, draws, seed)).rename_axis("quantizer")
     table["cautions"] = [flag(row, facts) for row in table.to_dict("records")]
-    return table.sort_values("rank", kind="stable")
-
-
-def _columns(measured, plan, trained_on, task, draws):
-    """Return the columns of the table that speak of privacy and utility, a dict a quantizer, and facts about them."""
-    y_in, y_out = (data[1].cpu().numpy() for data in (plan.members, plan.heldout))
-    n_models, n, names, share = len(measured["fp32"]["heldout"]), len(y_in), plan.names, 0.0
-    columns = [_utility(measured[name]["heldout"], y_out, task, draws, plan.seed) for name in names]
-    if n_models == 1:
-        more = [_one_model(measured, names, draws, plan.seed)]
-    else:
-        n = n // 2 if trained_on is None else round(trained_on.sum(axis=1).mean())
-        survived, rhos = _several_models(measured, names, n, draws, plan.seed)
-        more = [survived]
-        if trained_on is not None:
-            attacked, share = _attacked(measured, names, rhos, (y_in, y_out), task, trained_on, draws, plan.seed)
-            more.append(attacked)
-    for part in more:
-        columns = [a | b for a, b in zip(columns, part, strict=True)]
-    guess = 0.0 if task == "regression" else float(np.unique(y_out, return_counts=True)[1].max() / len(y_out))
-    return columns, {
-        "models": n_models, "members": len(y_in), "records a model trained on": n, "held-out records": len(y_out),
-        "attack": f"LiRA on {share:.0%} of the members" if share else "none", "utility of a constant guess": guess,
-        "noise floor of r": 1 / (2 * len(y_out)),
-    }  # fmt: skip
+    table = table.sort_values("rank", kind="stable")
+    return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))

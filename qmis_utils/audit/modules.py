@@ -6,6 +6,7 @@ Tensor by tensor the original goes to disk and its quantized version takes its p
 import difflib
 import re
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,14 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from qmis_utils import ensemble, quantizers
+from qmis_utils import attacks, ensemble, indicators, quantizers
+from qmis_utils.attacks import Evidence
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.MultiheadAttention)
 MOST = 20_000  # numbers of a model that a correlation compares: bounds the memory of its bootstrap
 NEIGHBOURS = 16  # codewords one level away from a single model
 
 
-def did_you_mean(name, names):
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return "; did you mean ...?" with the names nearest to a wrong one, or nothing."""
     names, digits = [n for n in names if n], re.findall(r"\d+", name)
     alike = [n for n in names if digits and re.findall(r"\d+", n) == digits]  # "int8" means eight bits
@@ -30,13 +32,35 @@ def did_you_mean(name, names):
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def find_weights(model, skip=(), embeddings=False):
-    """Return the weight tensors of a model that are quantized, name -> parameter, in order.
+def find_weights(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False) -> dict[str, nn.Parameter]:
+    """Return the weight tensors of a model that are quantized.
 
-    Parameters: ``skip`` patterns such as "lm_head" or "*.norm", matched against the names of layers, of the layers they
-    sit in, and of parameters; ``embeddings`` True to quantize nn.Embedding too. Weights of linear, one- and
-    two-dimensional convolution and attention layers count; a tensor shared by two layers is skipped if either is.
-    Raises ValueError for a pattern that matches nothing and for a model with nothing to quantize.
+    Weights of linear, one- and two-dimensional convolution and attention layers count; a tensor shared by two layers is
+    skipped if either is.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    skip : iterable of str
+        Patterns such as "lm_head" or "*.norm", matched against the names of layers, of the layers they sit in, and of
+        parameters.
+    embeddings : bool
+        Whether to quantize nn.Embedding too.
+
+    Returns
+    -------
+    dict of torch.nn.Parameter
+        By name, in the order of the model.
+
+    Raises
+    ------
+    ValueError
+        For a pattern that matches nothing, and for a model with nothing to quantize.
+
+    Examples
+    --------
+    >>> list(find_weights(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)), skip=["2"]))
+    ['0.weight']
     """
     parameters, layers = (dict(of(remove_duplicate=False)) for of in (model.named_parameters, model.named_modules))
     for pattern in skip:
@@ -48,7 +72,7 @@ def find_weights(model, skip=(), embeddings=False):
         return any(fnmatchcase(head, pattern) for head in heads for pattern in skip)
 
     taken = {id(weight) for name, weight in parameters.items() if skipped(name)}
-    kinds, found = KINDS + (nn.Embedding,) * embeddings, {}
+    kinds, found = (*KINDS, nn.Embedding) if embeddings else KINDS, {}
     for name, weight in parameters.items():
         layer, _, own = name.rpartition(".")
         fits = isinstance(layers[layer], kinds) and own.endswith("weight") and weight.is_floating_point()
@@ -63,13 +87,41 @@ def find_weights(model, skip=(), embeddings=False):
 
 
 @contextmanager
-def quantized(model, name, skip=(), embeddings=False, granularity="tensor"):
+def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings: bool = False,
+              granularity: str = "tensor") -> Iterator[list[dict]]:  # fmt: skip
     """Quantize a model in place for the length of a ``with`` block, and restore every bit afterwards.
 
-    Parameters: ``name`` of the quantizer ("fp32" changes nothing); ``granularity`` "tensor" or "row" (a scale for each
-    output channel); the rest as in `find_weights`. Yields a dict for each tensor: layer, shape, weights, scales, error,
-    norm, entropy, zeros. The originals wait in a temporary folder (see TMPDIR): memory never holds an extra model, but
-    while a tensor is quantized up to five times that tensor in float32, and nothing extra within the block.
+    Parameters
+    ----------
+    model : torch.nn.Module
+    name : str
+        Of the quantizer; "fp32" changes nothing.
+    skip, embeddings
+        As `find_weights`.
+    granularity : {"tensor", "row"}
+        What shares a scale: a tensor, or each output channel.
+
+    Yields
+    ------
+    list of dict
+        A row a tensor: layer, shape, weights, scales, error, norm, entropy, zeros.
+
+    Raises
+    ------
+    ValueError
+        As `find_weights`, and naming the layer whose weights are not finite.
+    OSError
+        Where the originals do not fit into the temporary folder.
+
+    Notes
+    -----
+    The originals wait in a temporary folder (see TMPDIR): memory never holds an extra model, but while a tensor is
+    quantized up to five times that tensor in float32, and nothing extra within the block.
+
+    Examples
+    --------
+    >>> with quantized(model, "sign"):  # doctest: +SKIP
+    ...     outputs = model(x)
     """
     weights = find_weights(model, skip, embeddings) if name != "fp32" else {}
     with tempfile.TemporaryDirectory(prefix="qmis-audit-") as folder:
@@ -106,18 +158,18 @@ def _quantize_tensor(label, weight, name, granularity):
         raise ValueError(f"layer {label!r}: {error}") from None
     norm = float(np.linalg.norm(matrix))
     matrix -= released.values  # in place: the weight, of which this may be a view, is overwritten next
-    error = float(np.linalg.norm(matrix))
+    moved = float(np.linalg.norm(matrix))
     with torch.no_grad():
         weight.copy_(torch.from_numpy(released.values).view(weight.shape))
     return {
         "shape": " x ".join(map(str, weight.shape)), "weights": weight.numel(), "scales": released.scale.size,
-        "error": error / max(norm, 1e-300), "norm": norm,
+        "error": moved / max(norm, 1e-300), "norm": norm,
         "entropy": float(quantizers.code_entropy(released)[0]), "zeros": float(quantizers.sparsity(released)[0]),
     }  # fmt: skip
 
 
 @contextmanager
-def evaluating(model):
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Switch dropout and batch statistics off, and put every layer's own mode back afterwards."""
     modes = {layer: layer.training for layer in model.modules()}
     model.eval()
@@ -133,25 +185,58 @@ def evaluating(model):
 class Plan:
     """Hold what every model is measured with; ``members`` and ``heldout`` are (inputs, labels) tensors."""
 
-    loss: object
-    members: tuple
-    heldout: tuple
-    names: list
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    members: tuple[torch.Tensor, torch.Tensor]
+    heldout: tuple[torch.Tensor, torch.Tensor]
+    names: list[str]
     how: dict  # skip, embeddings, granularity
     task: str | None
     batch_size: int
     seed: int
 
-    def weights(self, model):
+    def weights(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """Return the tensors of a model that are quantized, name -> parameter."""
         return find_weights(model, self.how["skip"], self.how["embeddings"])
 
 
-def measure_all(modules, plan, alone):
-    """Measure models one after the other.
+@dataclass(frozen=True)
+class Inventory:
+    """Hold what there is to say about models that are audited: of which task, how much is quantized, how large."""
 
-    Returns quantizer -> what was measured (arrays, models first), a dict for each model, quantizer and tensor, and what
-    there is to say about the model; ``alone`` adds the losses of codewords next to it.
+    task: str
+    in_unit: bool  # whether all outputs lie in [0, 1]
+    quantized: str  # how many numbers, of how many
+    left: str  # which tensors stay as trained
+    bytes: int
+    bytes_left: int  # of what stays as trained
+
+
+def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray | None, alone: bool
+                ) -> tuple[dict[str, Evidence], list[dict], Inventory]:  # fmt: skip
+    """Measure models one after the other, under each quantizer.
+
+    Parameters
+    ----------
+    modules : iterable of torch.nn.Module
+        M models of one architecture; memory holds one.
+    plan : Plan
+    trained_on : bool array (M, N) or None
+        Which members each model was trained on.
+    alone : bool
+        Whether to add the losses of codewords next to the model.
+
+    Returns
+    -------
+    evidence : dict of Evidence
+        Quantizer -> what is seen of all models.
+    rows : list of dict
+        One a model, quantizer and tensor.
+    about : Inventory
+
+    Raises
+    ------
+    ValueError
+        For models of different architectures, and for outputs, losses or weights that cannot be measured.
     """
     every, rows = [], []
     for place, model in enumerate(modules):
@@ -159,36 +244,42 @@ def measure_all(modules, plan, alone):
         with evaluating(model):
             outputs = _try(model, plan)
             if place == 0:
-                first, about = shapes, _describe(model, plan) | {"task": _infer_task(outputs, plan)}
-                about["outputs all in [0, 1]"] = bool(outputs.min() >= 0 and outputs.max() <= 1)
+                first, about = shapes, _describe(model, plan, outputs)
             if shapes != first:
                 raise ValueError(
                     f"all models must have one architecture; model {place} has {shapes}, the first {first}"
                 )
-            measured, tensors = _measure(model, plan, alone)
+            measured, tensors = _measure(model, plan, about.task, alone)
         every.append(measured)
         rows += [{"model": place} | row for row in tensors]
-    stacked = {
-        name: {key: np.stack([one[name][key] for one in every]) for key in every[0][name]} for name in plan.names
-    }
-    return stacked, rows, about
+    y, y_out = (data[1].cpu().numpy() for data in (plan.members, plan.heldout))
+    evidence = {}
+    for name in plan.names:
+        seen = {key: np.stack([one[name][key] for one in every]) for key in every[0][name]}
+        books = {"neighbourhood": seen.pop("neighbours")[0]} if "neighbours" in seen else {}
+        evidence[name] = Evidence(trained_on, task=about.task, y=y, y_out=y_out, codebooks=books, quantizer=name,
+                                  granularity=plan.how["granularity"], **seen)  # fmt: skip
+    return evidence, rows, about
 
 
-def _describe(model, plan):
-    """Return how much of a model is quantized, and what stays as trained."""
+def _describe(model, plan, outputs):
+    """Return the inventory of a model, from its outputs on some held-out records."""
     weights, everything = plan.weights(model), list(model.named_parameters())
     taken = {id(weight) for weight in weights.values()}
     left = [f"{name} ({' x '.join(map(str, w.shape))})" for name, w in everything if w.ndim > 1 and id(w) not in taken]
     vectors = sum(w.numel() for _, w in everything if w.ndim <= 1 and id(w) not in taken)
-    named = [*left[:8], *[f"{len(left) - 8} more"] * (len(left) > 8), f"{vectors:,} numbers in vectors (biases, norms)"]
+    named = left[:8]
+    if len(left) > 8:
+        named.append(f"{len(left) - 8} more")
+    if vectors:
+        named.append(f"{vectors:,} numbers in vectors (biases, norms)")
     counts = [sum(w.numel() for w in group) for group in (weights.values(), dict(everything).values())]
     tensors = {t.data_ptr(): t.nbytes for t in model.state_dict().values()}
-    return {
-        "numbers quantized": f"{counts[0]:,} of {counts[1]:,}",
-        "left unquantized": ", ".join(named if vectors else named[:-1]),
-        "bytes": sum(tensors.values()),
-        "bytes of the rest": sum(tensors.values()) - sum(w.nbytes for w in weights.values()),
-    }
+    return Inventory(
+        task=_infer_task(outputs, plan), in_unit=bool(outputs.min() >= 0 and outputs.max() <= 1),
+        quantized=f"{counts[0]:,} of {counts[1]:,}", left=", ".join(named), bytes=sum(tensors.values()),
+        bytes_left=sum(tensors.values()) - sum(w.nbytes for w in weights.values()),
+    )  # fmt: skip
 
 
 def _infer_task(outputs, plan):
@@ -248,16 +339,17 @@ def _stream(model, plan, data, what):
     return outputs, losses
 
 
-def _measure(model, plan, alone):
-    """Return quantizer -> outputs, losses and sampled weights of one model, and a row per quantizer and tensor."""
+def _measure(model, plan, task, alone):
+    """Return quantizer -> arrays of an Evidence, of one model, and a row per quantizer and tensor."""
     measured, rows = {}, []
     for name in plan.names:
         with quantized(model, name, **plan.how) as tensors:
-            one = {"weights": _sample_weights(plan.weights(model).values(), plan.seed)}
-            for part in ("members", "heldout"):
-                one[part], one[f"{part} loss"] = _stream(
-                    model, plan, getattr(plan, part), f"quantizer {name!r}, {part}"
-                )
+            one = {"weights": _sampled(plan.weights(model).values())}
+            for part, end in (("members", ""), ("heldout", "_out")):
+                data = getattr(plan, part)
+                outputs, losses = _stream(model, plan, data, f"quantizer {name!r}, {part}")
+                signals = attacks.signal(outputs[None], data[1].cpu().numpy(), task)[0]
+                one |= {f"outputs{end}": outputs, f"losses{end}": losses, f"signals{end}": signals}
             if alone and name != "fp32":
                 one["neighbours"] = np.stack([
                     _stream(model, plan, plan.heldout, f"a neighbour of quantizer {name!r}")[1]
@@ -268,18 +360,15 @@ def _measure(model, plan, alone):
     return measured, rows
 
 
-def _sample_weights(weights, seed):
-    """Return about MOST of the quantized weights at most, the same ones for all models and quantizers."""
-    rng, total = np.random.default_rng(seed), sum(w.numel() for w in weights)
-    parts = []
-    for weight in weights:
-        most = min(weight.numel(), -(-MOST * weight.numel() // total))
-        pick = np.sort(rng.choice(weight.numel(), most, replace=False, shuffle=False))
-        parts.append(weight.detach().flatten()[torch.from_numpy(pick)].float().cpu())
-    return torch.cat(parts).numpy()
+def _sampled(weights):
+    """Return about MOST of the quantized weights at most; tensor by tensor, so that memory holds one in float32."""
+    total = sum(w.numel() for w in weights)
+    shares = [-(-MOST * w.numel() // total) for w in weights]
+    tensors = (w.detach().float().cpu().numpy()[None] for w in weights)
+    return np.concatenate([attacks.sample_weights([w], n)[0] for w, n in zip(tensors, shares, strict=True)])
 
 
-def neighbours(weights, plan):
+def neighbours(weights: list[torch.Tensor], plan: Plan) -> Iterator[None]:
     """Turn quantized weights into one codeword next to them after the other: one random weight a level up or down."""
     rng, sizes, levels = np.random.default_rng(plan.seed), np.array([w.numel() for w in weights]), {}
     for _ in range(NEIGHBOURS):
@@ -288,9 +377,7 @@ def neighbours(weights, plan):
         group = (layer, at[0]) if plan.how["granularity"] == "row" else (layer,)  # whose scale makes the levels
         if group not in levels:
             levels[group] = np.unique((weight[at[0]] if len(group) == 2 else weight).float().cpu().numpy())
-        old, own = weight[at].item(), levels[group]
-        place = np.searchsorted(own, old)
-        choices = [own[k] for k in (place - 1, place + 1) if 0 <= k < len(own)]
-        weight[at] = float(rng.choice(choices)) if choices else old
+        old = weight[at].item()
+        weight[at] = indicators.adjacent(levels[group], old, rng)
         yield
         weight[at] = old

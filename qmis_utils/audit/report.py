@@ -3,8 +3,11 @@
 import base64
 import html
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +50,7 @@ PANELS = {  # column -> title of its panel, and which way is private
     "utility": ("utility", "right is useful"),
 }
 FEW = 8  # models below which a bootstrap over models is too short
+ENOUGH = 3  # n r up to which theory does not ask r to rank
 MORE = (
     "For more, pass in place of the model a function that trains one, train(inputs, labels, seed), with n_shadows=, or "
     "a list of models trained on random halves of the members, with trained_on=: survival correlations need 2 models "
@@ -76,25 +80,73 @@ div td { white-space: nowrap }
 """)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """Hold what was audited, for rules to read; ``shown`` says it in words."""
+
+    models: int
+    members: int
+    trained: int  # records a model trained on
+    heldout: int
+    attacked: float  # share of the members on which the attack was run
+    guess: float  # utility of a constant guess
+    task: str
+    quantized: str  # how many numbers, of how many
+    left: str  # which tensors stay as trained
+    in_unit: bool  # whether all outputs lie in [0, 1]
+    tolerance: float  # utility one may lose
+    copies: int  # held-out records that are copies of members
+    repeated: int  # members that are copies of others
+
+    @property
+    def noise_floor(self) -> float:
+        """Return the r that sampling noise alone gives."""
+        return 1 / (2 * self.heldout)
+
+    def shown(self) -> dict[str, object]:
+        """Return words -> value, in the order of the report."""
+        return {
+            "models": self.models, "members": self.members, "records a model trained on": self.trained,
+            "held-out records": self.heldout,
+            "attack": f"LiRA on {self.attacked:.0%} of the members" if self.attacked else "none",
+            "utility of a constant guess": self.guess, "noise floor of r": self.noise_floor, "task": self.task,
+            "numbers quantized": self.quantized, "left unquantized": self.left,
+            "outputs all in [0, 1]": self.in_unit, "utility one may lose": self.tolerance,
+            "held-out copies of members": self.copies, "members that are copies": self.repeated,
+        }  # fmt: skip
+
+
 @dataclass(frozen=True, repr=False)
 class Report:
-    """Hold an audit: ``table`` (a row a quantizer, most private first), ``layers`` (a row a quantizer and tensor),
-    ``facts`` about what was audited, ``advice`` and ``warnings`` in words."""
+    """Hold an audit.
+
+    Parameters
+    ----------
+    title : str
+    table : DataFrame
+        A row a quantizer, the most private first; ``COLUMNS`` says what each column means.
+    layers : DataFrame
+        A row a quantizer and tensor.
+    facts : Facts
+        What was audited.
+    advice, warnings : list of str
+        In words.
+    """
 
     title: str
     table: pd.DataFrame
     layers: pd.DataFrame
-    facts: dict
-    advice: list
-    warnings: list
+    facts: Facts
+    advice: list[str]
+    warnings: list[str]
 
-    def pretty(self):
+    def pretty(self) -> pd.DataFrame:
         """Return the table as text, every value with its interval in one cell."""
         known = [c for c in COLUMNS if c in self.table]
         texts = [[_text(row, c) for c in known] for _, row in self.table.iterrows()]
         return pd.DataFrame(texts, self.table.index, known)
 
-    def figure(self):
+    def figure(self) -> Figure:
         """Return a matplotlib figure: a panel a number with its intervals, quantizers in the order of the table."""
         panels = [c for c in PANELS if c in self.table]
         rows = np.arange(len(self.table))
@@ -127,7 +179,7 @@ class Report:
         ax.set_xlabel(PANELS[column][1], size=6)
         ax.grid(axis="y")
 
-    def html(self):
+    def html(self) -> str:
         """Return the report as one HTML page: all text escaped, the figure inside, nothing to fetch."""
         picture = io.BytesIO()
         with plt.style.context(["default", figures.STYLE]):
@@ -138,22 +190,22 @@ class Report:
         table, layers = (t.to_html(index=False, border=0, escape=True, float_format="{:.3f}".format) for t in tables)
         meaning = {c: text for c, text in COLUMNS.items() if c in self.table and c != "cautions"}
         return PAGE.substitute(
-            title=html.escape(self.title), facts=_pairs(self.facts), advice=_list(self.advice),
+            title=html.escape(self.title), facts=_pairs(self.facts.shown()), advice=_list(self.advice),
             warnings=_list(self.warnings + cautions), table=table, layers=layers, columns=_pairs(meaning),
             figure=f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.alt())}">',
         )  # fmt: skip
 
-    def alt(self):
+    def alt(self) -> str:
         """Return what the figure shows, in words."""
         names = self.table.index
         return f"{len(names)} quantizers from the most private, {names[0]}, to the least, {names[-1]}, with intervals."
 
-    def save(self, path):
+    def save(self, path: str | Path) -> "Report":
         """Write the HTML page to a path, whole or not at all; return the report."""
         write_atomic(path, self.html())
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         """Return advice and warnings; the table is ``pretty()``."""
         return "\n".join([self.title, *(f"- {line}" for line in self.advice), *(f"! {line}" for line in self.warnings)])
 
@@ -191,24 +243,6 @@ def _text(row, column):
     return ends[0] if ends[1] == ends[2] == ends[0] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
 
 
-def flag(row, facts):
-    """Return what to distrust about one quantizer, in words; ``row`` its columns, ``facts`` of the audit."""
-    said = []
-    if row["utility_low"] <= facts["utility of a constant guess"]:
-        said.append("perhaps broken: utility not shown above a constant guess, and a broken model leaks little")
-    if not np.isnan(row["n_r"]) and row["n_r"] <= 3:
-        said.append("n r <= 3: theory does not ask r to rank")
-    if row["r_low"] <= 0 or row["r"] <= facts["noise floor of r"]:
-        said.append("r at its noise floor")
-    if row.get("auc_low", np.inf) <= row.get("null_high", -np.inf):
-        said.append("attack does not beat its null: no leak shown, none excluded")
-    if row.get("rho_pool_high", np.inf) < row.get("rho_w_low", -np.inf):
-        said.append("more survives in the weights than in the outputs")
-    if row.get("rho_pool_high", 0) - row.get("rho_pool_low", 0) > 0.2:
-        said.append("rho_pool uncertain")
-    return "; ".join(said)
-
-
 def _ranked(table, rank, column, words):
     """Say which quantizer a rank calls the most private, and which others its bootstrap draws do not tell from it."""
     best = table[rank].idxmin()
@@ -229,15 +263,27 @@ def _choice(table, ranks, lose):
     )
 
 
-def advise(table, facts):
-    """Return plain-language advice, a list of sentences, from the table of an audit and its facts."""
-    lose, full = facts["utility one may lose"], table.loc["fp32"]
-    if full.utility_low <= facts["utility of a constant guess"]:
+def advise(table: pd.DataFrame, facts: Facts) -> list[str]:
+    """Advise in plain language which quantizer is the most private, and what was not looked at.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of an audit, the most private quantizer first.
+    facts : Facts
+
+    Returns
+    -------
+    list of str
+        Sentences; no quantizer is named where the model is not shown to be of use.
+    """
+    full = table.loc["fp32"]
+    if full.utility_low <= facts.guess:
         return [USELESS, *([MORE] if "auc" not in table else [])]
-    if facts["models"] == 1:
+    if facts.models == 1:
         lines = [
             _ranked(table, "rank", "function_error", "A guess from one model, not a measurement"),
-            _choice(table, {"rank": "by function error"}, lose),
+            _choice(table, {"rank": "by function error"}, facts.tolerance),
             f"Calling small losses members reaches AUC {_text(full, 'loss_auc')} at full precision; on permuted "
             f"membership it would stay in {full.null_low:.2f} to {full.null_high:.2f}. Shadows usually find more.",
         ]
@@ -245,8 +291,8 @@ def advise(table, facts):
         lines = [
             _ranked(table, "rank", "rho_pool", "For an attacker who sees outputs"),
             _ranked(table, "rank_weights", "rho_w", "For an attacker who reads the quantized weights")
-            + f" They are {facts['numbers quantized']} numbers; the others are released as trained.",
-            _choice(table, {"rank": "outputs seen", "rank_weights": "weights read"}, lose),
+            + f" They are {facts.quantized} numbers; the others are released as trained.",
+            _choice(table, {"rank": "outputs seen", "rank_weights": "weights read"}, facts.tolerance),
         ]
     if "auc" not in table:
         return [*lines, MORE]
@@ -258,32 +304,99 @@ def advise(table, facts):
     ]
 
 
-def distrust(table, facts):
+@dataclass(frozen=True)
+class Rule:
+    """Say when something is to be distrusted, and in which words.
+
+    Parameters
+    ----------
+    applies : function (seen, Facts) -> bool
+        ``seen`` is the table of an audit, or one row of it for ``CAUTIONS``.
+    words : str or function (seen, Facts) -> str
+    """
+
+    applies: Callable[[Any, Facts], bool]
+    words: str | Callable[[Any, Facts], str]
+
+    def text(self, seen: Any, facts: Facts) -> str:
+        """Return the words about what is seen."""
+        return self.words if isinstance(self.words, str) else self.words(seen, facts)
+
+
+def _unranked(table):
+    """Return which quantizers theory does not ask r to rank."""
+    return table.n_r[table.index != "fp32"] <= ENOUGH
+
+
+CAUTIONS = {  # about one quantizer
+    "perhaps broken": Rule(
+        lambda row, facts: row["utility_low"] <= facts.guess,
+        "perhaps broken: utility not shown above a constant guess, and a broken model leaks little",
+    ),
+    "small n r": Rule(lambda row, facts: row["n_r"] <= ENOUGH, f"n r <= {ENOUGH}: theory does not ask r to rank"),
+    "noise floor": Rule(lambda row, facts: row["r_low"] <= 0 or row["r"] <= facts.noise_floor, "r at its noise floor"),
+    "null not beaten": Rule(
+        lambda row, facts: "auc" in row and row["auc_low"] <= row["null_high"],
+        "attack does not beat its null: no leak shown, none excluded",
+    ),
+    "weights tell more": Rule(
+        lambda row, facts: "rho_pool" in row and row["rho_pool_high"] < row["rho_w_low"],
+        "more survives in the weights than in the outputs",
+    ),
+    "uncertain": Rule(
+        lambda row, facts: "rho_pool" in row and row["rho_pool_high"] - row["rho_pool_low"] > 0.2,
+        "rho_pool uncertain",
+    ),
+}
+WARNINGS = {  # about the audit
+    "one model": Rule(lambda table, facts: facts.models == 1, ONE_MODEL),
+    "few models": Rule(
+        lambda table, facts: 1 < facts.models < FEW,
+        lambda table, facts: f"{facts.models} models: a bootstrap over so few is too narrow; take 16.",
+    ),
+    "small n r": Rule(
+        lambda table, facts: _unranked(table).any(),
+        lambda table, facts: (
+            f"n r <= {ENOUGH} for {_unranked(table).sum()} of {len(_unranked(table))} quantizers: theory does not ask "
+            "r to rank them, and on networks it did not (notebook 02b)."
+        ),
+    ),
+    "little to lose": Rule(
+        lambda table, facts: "auc" in table and table.auc_low["fp32"] <= max(table.null_high["fp32"], 0.5),
+        "Full precision hardly leaks to this attack: predicted AUCs are near a coin throughout, and say little.",
+    ),
+    "law of regression": Rule(
+        lambda table, facts: "auc" in table and facts.task == "regression",
+        "Regression: the survival law (auc_law) promises too much leakage there (notebook 02b); read auc_simulated.",
+    ),
+    "probabilities": Rule(
+        lambda table, facts: facts.in_unit and facts.task == "binary",
+        "All outputs lie in [0, 1]. If they are probabilities, return logits: utility and attack take them for that.",
+    ),
+    "same models": Rule(
+        lambda table, facts: "auc" in table,
+        "Correlations and attack use the same models: their agreement here is no independent check.",
+    ),
+    "left as trained": Rule(
+        lambda table, facts: bool(facts.left),
+        lambda table, facts: f"Released as trained, and not covered by rho_w: {facts.left}.",
+    ),
+    "copies held out": Rule(
+        lambda table, facts: facts.copies > 0,
+        lambda table, facts: f"{facts.copies} held-out records are copies of members: they hide leaks.",
+    ),
+    "repeated members": Rule(
+        lambda table, facts: facts.repeated > 0,
+        lambda table, facts: f"{facts.repeated} members are copies of others: a model without one may know the other.",
+    ),
+}
+
+
+def flag(row: Mapping[str, Any], facts: Facts) -> str:
+    """Return what to distrust about one quantizer, in words, from its row of the table."""
+    return "; ".join(rule.text(row, facts) for rule in CAUTIONS.values() if rule.applies(row, facts))
+
+
+def distrust(table: pd.DataFrame, facts: Facts) -> list[str]:
     """Return warnings, a list of sentences, about what the numbers of an audit cannot say."""
-    quantized = table[table.index != "fp32"]
-    outside = int((quantized.n_r <= 3).sum())
-    attacked = "auc" in table
-    said = {
-        ONE_MODEL: facts["models"] == 1,
-        f"{facts['models']} models: a bootstrap over so few is too narrow; take 16.": 1 < facts["models"] < FEW,
-        f"n r <= 3 for {outside} of {len(quantized)} quantizers: theory does not ask r to rank them, and on networks "
-        "it did not (notebook 02b).": outside > 0,
-        "Full precision hardly leaks to this attack: predicted AUCs are near a coin throughout, and say little.": (
-            attacked and table.auc_low["fp32"] <= max(table.null_high["fp32"], 0.5)
-        ),
-        "Regression: the survival law (auc_law) promises too much leakage there (notebook 02b); read auc_simulated.": (
-            attacked and facts["task"] == "regression"
-        ),
-        "All outputs lie in [0, 1]. If they are probabilities, return logits: utility and attack take them for that.": (
-            facts["outputs all in [0, 1]"] and facts["task"] == "binary"
-        ),
-        "Correlations and attack use the same models: their agreement here is no independent check.": attacked,
-        f"Released as trained, and not covered by rho_w: {facts['left unquantized']}.": facts["left unquantized"],
-        f"{facts['held-out copies of members']} held-out records are copies of members: they hide leaks.": facts[
-            "held-out copies of members"
-        ],
-        f"{facts['members that are copies']} members are copies of others: a model without one may know the other.": (
-            facts["members that are copies"]
-        ),
-    }
-    return [text for text, holds in said.items() if holds]
+    return [rule.text(table, facts) for rule in WARNINGS.values() if rule.applies(table, facts)]

@@ -6,8 +6,10 @@ samples; equal seeds pair the draws of two quantizers, so that differences and r
 
 import numpy as np
 
+from qmis_utils.ensemble import Ensemble, concatenate
 from qmis_utils.indicators.estimate import from_draws, multiplicities
 from qmis_utils.theory import rates
+from qmis_utils.theory.numerics import Interval
 
 AGGREGATIONS = ("min", "median", "all_pairs")
 
@@ -75,7 +77,7 @@ def _check_losses(losses, aggregation):
     return losses
 
 
-def estimate_rate(losses, aggregation="all_pairs", rate="gaussian", draws=200, seed=0):
+def estimate_rate(losses: np.ndarray, aggregation: str = "all_pairs", draws: int = 200, seed: int = 0) -> Interval:
     """Estimate the paper's rate r_Q of a quantizer from the losses of K quantized models on held-out samples.
 
     Parameters
@@ -85,20 +87,19 @@ def estimate_rate(losses, aggregation="all_pairs", rate="gaussian", draws=200, s
     aggregation : {"min", "median", "all_pairs"}
         Over k against the codeword of least mean loss; or the mean over all pairs j < k of
         (gap_mean^2 / gap_var - 1/m) / 2, which removes the bias that sampling noise adds.
-    rate : {"gaussian", "cramer"}
-        r = gap_mean^2 / (2 gap_var), or Cramer's rate of each gap (slower; "min" and "median" only).
     draws, seed : int
         Bootstrap draws over models and held-out samples; equal seeds pair the draws of two quantizers.
 
     Returns
     -------
-    Estimate
-        Larger = more secure, per training sample: Delta_n decays like exp(-n r). ``noise_floor`` is 1/(2m).
+    Interval
+        r = gap_mean^2 / (2 gap_var), aggregated. Larger = more secure, per training sample: Delta_n decays like
+        exp(-n r). ``noise_floor`` is 1/(2m).
 
     Raises
     ------
     ValueError
-        For an unknown aggregation or rate, fewer than two codewords or samples, NaN losses.
+        For an unknown aggregation, fewer than two codewords or samples, NaN losses.
 
     Notes
     -----
@@ -108,10 +109,6 @@ def estimate_rate(losses, aggregation="all_pairs", rate="gaussian", draws=200, s
     losses = _check_losses(losses, aggregation)
     n_models, m = losses.shape
     floor = 1 / (2 * m)
-    if rate == "cramer" and aggregation != "all_pairs":
-        return cramer_estimates(losses, draws, seed)[aggregation]
-    if rate != "gaussian":
-        raise ValueError(f"rate must be 'gaussian', or 'cramer' with aggregation 'min' or 'median'; got {rate!r}")
     samples, models = multiplicities((m, n_models), draws, seed)
     means, covariances = _moments(losses, np.vstack([np.ones(m), samples]) / m)
     chosen = np.vstack([np.ones(n_models), models]) > 0
@@ -119,10 +116,23 @@ def estimate_rate(losses, aggregation="all_pairs", rate="gaussian", draws=200, s
     return from_draws(values[0], values[1:], floor)
 
 
-def cramer_estimates(losses, draws=200, seed=0):
-    """Estimate Cramer's rate against the best codeword: aggregation ("min" and "median") -> Estimate.
+def cramer_estimates(losses: np.ndarray, draws: int = 200, seed: int = 0) -> dict[str, Interval]:
+    """Estimate Cramer's rate of the gaps against the best codeword, instead of its Gaussian version r.
 
-    As ``estimate_rate`` with rate "cramer", but both aggregations share the rates of the gaps, which are what costs.
+    Parameters
+    ----------
+    losses, draws, seed
+        As ``estimate_rate``.
+
+    Returns
+    -------
+    dict of Interval
+        Aggregation, "min" and "median", -> estimate: both share the rates of the gaps, which are what costs.
+
+    Raises
+    ------
+    ValueError
+        As ``estimate_rate``.
     """
     losses = _check_losses(losses, "min")
     n_models, m = losses.shape
@@ -140,3 +150,38 @@ def cramer_estimates(losses, draws=200, seed=0):
     value = reduce(np.full(m, 1 / m), np.ones(n_models, bool))
     drawn = np.array([reduce(*pair) for pair in zip(samples / m, models > 0, strict=True)])
     return {a: from_draws(value[i], drawn[:, i], 1 / (2 * m)) for i, a in enumerate(("min", "median"))}
+
+
+def adjacent(levels: np.ndarray, value: float, rng: np.random.Generator) -> float:
+    """Return a random one of the sorted levels next to a value; the value itself where there is none."""
+    place = np.searchsorted(levels, value)
+    choices = [levels[k] for k in (place - 1, place + 1) if 0 <= k < len(levels)]
+    return float(rng.choice(choices)) if choices else value
+
+
+def neighbours(released: Ensemble, n: int, rng: np.random.Generator, granularity: str = "tensor") -> Ensemble:
+    """Return n codewords one level away from a quantized model: in each, one random weight moves to an adjacent level.
+
+    Parameters
+    ----------
+    released : Ensemble
+        One quantized model.
+    n : int
+        How many codewords.
+    rng : numpy.random.Generator
+    granularity : {"tensor", "row"}
+        What shares a scale, whose levels a weight may move to.
+
+    Returns
+    -------
+    Ensemble
+        n models.
+    """
+    moved, sizes = concatenate([released] * n), np.array([w[0].numel() for w in released.weights])
+    for copy in range(n):
+        layer = rng.choice(len(sizes), p=sizes / sizes.sum())
+        matrix = moved.weights[layer][copy]
+        at = np.unravel_index(rng.integers(matrix.numel()), tuple(matrix.shape))
+        levels = np.unique((matrix[at[0]] if granularity == "row" else matrix).cpu().numpy())
+        matrix[at] = adjacent(levels, matrix[at].item(), rng)
+    return moved

@@ -3,21 +3,40 @@
 All read a few models on inputs, no label and no membership (QMIS statement 12).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qmis_utils.indicators.estimate import from_draws, multiplicities
 from qmis_utils.theory.information import surviving_information
+from qmis_utils.theory.numerics import Interval
 
 
-def function_error(quantized, full):
-    """Return minus the relative error of quantized outputs after the best gain, of each model, (B,).
+def function_error(quantized: ArrayLike, full: ArrayLike, draws: int = 200, seed: int = 0) -> Interval:
+    """Estimate how far outputs move under quantization, apart from a common factor of each model.
 
-    Parameters: ``quantized``, ``full`` (B, m) or (B, m, C) outputs of the same B models. Larger = leaks more.
+    Parameters
+    ----------
+    quantized, full : array (B, m) or (B, m, C)
+        Outputs of the same B >= 1 models on m held-out inputs, after and before.
+    draws, seed : int
+        Bootstrap draws over models and inputs; equal seeds pair the draws of two quantizers.
+
+    Returns
+    -------
+    Interval
+        Mean over models of min over a of norm(zq - a zf) / norm(zq), in [0, 1]; 0 for the identity. Larger moves more,
+        and is thought more private.
     """
-    a, b = (np.asarray(z).reshape(len(z), -1).astype(float) for z in (quantized, full))
-    gain = (a * b).sum(axis=1) / np.maximum((b * b).sum(axis=1), 1e-300)
-    error = np.square(a - gain[:, None] * b).mean(axis=1)
-    return -np.sqrt(error / np.maximum(np.square(a).mean(axis=1), 1e-300))
+    q, f = (np.asarray(z, np.float64).reshape(*np.shape(z)[:2], -1) for z in (quantized, full))
+    qq, qf, ff = (np.einsum("bmc,bmc->bm", a, b) for a, b in ((q, q), (q, f), (f, f)))
+    gain = qf.sum(axis=1) / np.maximum(ff.sum(axis=1), 1e-300)
+    moved = np.square(q - gain[:, None, None] * f).sum(axis=(1, 2))
+    errors = np.sqrt(moved / np.maximum(qq.sum(axis=1), 1e-300))
+    models, samples = multiplicities(qq.shape, draws, seed)
+    kept = np.square(samples @ qf.T) / np.maximum((samples @ qq.T) * (samples @ ff.T), 1e-300)  # (draws, B)
+    return from_draws(errors.mean(), (models * np.sqrt(np.clip(1 - kept, 0, 1))).mean(axis=1))
 
 
 def _correlation(q, f, models, samples):
@@ -51,7 +70,9 @@ def _shared_directions(f, variant, classes):
     return basis[2][basis[1] > 1e-9 * basis[1][0]]
 
 
-def survival_rho(quantized, full, variant="rho", draws=200, seed=0):
+def survival_rho(
+    quantized: ArrayLike, full: ArrayLike, variant: str = "rho", draws: int = 200, seed: int = 0
+) -> Interval:
     """Estimate how much of the model-to-model deviation survives quantization: the survival correlation.
 
     Parameters
@@ -69,7 +90,7 @@ def survival_rho(quantized, full, variant="rho", draws=200, seed=0):
 
     Returns
     -------
-    Estimate
+    Interval
         Correlation in [-1, 1] of the deviations from the mean over models. Lower = more private; 1 for the identity,
         0 where nothing varies any more.
 
@@ -106,15 +127,29 @@ def survival_rho(quantized, full, variant="rho", draws=200, seed=0):
     return from_draws(value, np.where(keep, _correlation(q, f, models, samples), np.nan))
 
 
-def surviving_share(quantized, full, models=4, most=1000):
+def surviving_share(quantized: ArrayLike, full: ArrayLike, models: int = 4, most: int = 1000) -> np.ndarray:
     """Estimate the share of Fisher information that survives in the released weights: J averaged over weights.
 
-    Parameters: ``quantized``, ``full`` (B, P) one weight tensor of B models, after and before; ``models`` how many
-    models' cells are tried; ``most`` weights, evenly spaced, stand for all. The edges of a quantizer's cells are read
-    off a model's own weights, halfway between the neighbours that received different values; each weight sits at its
-    mean over models, in units of its standard deviation. Returns J in [0, 1] by each model's cells, (models,); the
-    square root of the mean predicts the share of d' that an attacker who sees the weights keeps (QMIS statements 12
-    and 14).
+    Parameters
+    ----------
+    quantized, full : array (B, P)
+        One weight tensor of B models, after and before.
+    models : int
+        How many models' cells are tried.
+    most : int
+        So many weights, evenly spaced, stand for all.
+
+    Returns
+    -------
+    array (models,)
+        J in [0, 1] by each model's cells; the square root of the mean predicts the share of d' that an attacker who
+        sees the weights keeps. The edges of a quantizer's cells are read off a model's own weights, halfway between
+        the neighbours that received different values; each weight sits at its mean over models, in units of its
+        standard deviation.
+
+    Notes
+    -----
+    QMIS statements 12 and 14.
     """
     q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
     few = np.linspace(0, f.shape[1] - 1, min(most, f.shape[1])).astype(int)
@@ -131,3 +166,29 @@ def surviving_share(quantized, full, models=4, most=1000):
         edges = np.concatenate([[-np.inf], middle, [np.inf]])
         shares.append(surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
     return np.array(shares)
+
+
+def surviving_weights(
+    quantized: Sequence[np.ndarray], full: Sequence[np.ndarray], granularity: str = "tensor"
+) -> np.ndarray:
+    """Return the mean surviving information of a weight over all layers, (models,): the square of sqrt_J.
+
+    Parameters
+    ----------
+    quantized, full : sequence of array (B, out, in)
+        The weight matrices of B models, layer by layer, after and before.
+    granularity : {"tensor", "row"}
+        What shares a scale. A scale's cells are its own: rows are taken apart where each has one.
+
+    Returns
+    -------
+    array (models,)
+        As ``surviving_share``, weighted by the sizes of the layers.
+    """
+    shares, sizes = [], []
+    for q, f in zip(quantized, full, strict=True):
+        rows = q.shape[1] if granularity == "row" else 1
+        parts = zip(*(np.moveaxis(np.reshape(w, (len(w), rows, -1)), 1, 0) for w in (q, f)), strict=True)
+        shares += [surviving_share(a, b, most=max(1000 // rows, 20)) for a, b in parts]
+        sizes += [f[0].size / rows] * rows
+    return np.average(shares, axis=0, weights=sizes)

@@ -45,7 +45,7 @@ def clean(table: pd.DataFrame, smiles_column: str, label_column: str, kind: str 
     report["salts_stripped"] = int(sum("." in text for text in rows["raw"]))
     kind, rows["y"], classes = _labels(rows["label"], label_column, kind)
     frame = _merge_duplicates(rows, kind, report)
-    if kind == "classification":
+    if kind == "binary":
         _require_two(frame["y"].map(dict(enumerate(classes))), label_column)
     report["rows_left"] = len(frame)
     frame.attrs |= {"kind": kind, "report": report, "classes": classes}
@@ -69,13 +69,13 @@ def _canonical(text: object) -> str | None:
 
 def _labels(labels: pd.Series, column: str, kind: str | None) -> tuple[str, np.ndarray, list]:
     """Return the kind of task, the labels as numbers, and the two classes (empty for regression)."""
-    if kind not in (None, "classification", "regression"):
-        raise ValueError(f"unknown kind {kind!r}; valid: classification, regression, or None to infer it")
+    if kind not in (None, "binary", "regression"):
+        raise ValueError(f"unknown kind {kind!r}; valid: binary, regression, or None to infer it")
     distinct = _require_two(labels, column)
-    kind = kind or ("classification" if len(distinct) == 2 else "regression")
-    if kind == "classification":
+    kind = kind or ("binary" if len(distinct) == 2 else "regression")
+    if kind == "binary":
         if len(distinct) > 2:
-            raise ValueError(f"column {column!r} holds {len(distinct)} distinct labels; classification needs two")
+            raise ValueError(f"column {column!r} holds {len(distinct)} distinct labels; a binary task needs two")
         return kind, (labels == distinct[1]).to_numpy(int), distinct
     numbers = pd.to_numeric(labels, errors="coerce")
     if numbers.isna().any():
@@ -103,9 +103,9 @@ def _merge_duplicates(rows: pd.DataFrame, kind: str, report: dict) -> pd.DataFra
     conflict = frame["nunique"] > 1
     report["duplicate_rows"] = len(rows) - len(frame)
     report["molecules_with_conflicting_labels"] = int(conflict.sum())
-    if kind == "classification":
+    if kind == "binary":
         frame = frame[~conflict]
     if frame.empty:
         raise ValueError(f"no usable row: {report}")
-    y = frame["mean"].astype(int if kind == "classification" else float)
+    y = frame["mean"].astype(int if kind == "binary" else float)
     return pd.DataFrame({"smiles": frame["smiles"], "y": y, "row": frame["row"]}).reset_index(drop=True)

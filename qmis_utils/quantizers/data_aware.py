@@ -6,8 +6,9 @@ whose rules are data-free (QMIS statement 2).
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from qmis_utils.quantizers.rules import as_array, divide, released_like, round_uniform, round_uniform_mse
+from qmis_utils.quantizers.rules import Quantized, as_array, divide, released_like, round_uniform, round_uniform_mse
 
 
 def _check_calibration(weights, bits, inputs):
@@ -25,7 +26,9 @@ def _check_calibration(weights, bits, inputs):
     return w, x, 2 ** (bits - 1) - 1
 
 
-def quantize_activation_clip(weights, bits, inputs):
+def quantize_activation_clip(
+    weights: ArrayLike | torch.Tensor, bits: int, inputs: ArrayLike | torch.Tensor
+) -> Quantized:
     """Round to a symmetric uniform grid with the clip that least changes the layer's outputs on calibration inputs.
 
     Parameters
@@ -34,7 +37,7 @@ def quantize_activation_clip(weights, bits, inputs):
         One weight matrix per model, with one scale each.
     bits : int
         Nominal width, 2 to 8; codes -q .. q with q = 2^(bits - 1) - 1.
-    inputs : array (n, in) or (models, n, in)
+    inputs : array or tensor (n, in) or (models, n, in)
         Inputs of the layer, the same for all models or each model's own.
 
     Returns
@@ -50,6 +53,11 @@ def quantize_activation_clip(weights, bits, inputs):
     Notes
     -----
     Minimises sum ||(Q(W) - W) x||^2 over the clip, as the clip search of AWQ (Lin et al. 2024, arXiv 2306.00978).
+
+    Examples
+    --------
+    >>> quantize_activation_clip(np.array([[[1.0, 0.4], [-0.9, 0.1]]]), 2, np.eye(2)).codes.tolist()
+    [[[1, 0], [-1, 0]]]
     """
     w, x, q = _check_calibration(weights, bits, inputs)
     clips, best = np.arange(1, 101, dtype=np.float32) / 100, np.empty((len(w), 1), np.float32)
@@ -62,14 +70,42 @@ def quantize_activation_clip(weights, bits, inputs):
     return released_like(weights, codes.reshape(w.shape), scale, values.reshape(w.shape))
 
 
-def quantize_gptq(weights, bits, inputs, damping=0.01):
+def quantize_gptq(
+    weights: ArrayLike | torch.Tensor, bits: int, inputs: ArrayLike | torch.Tensor, damping: float = 0.01
+) -> Quantized:
     """Round column by column, each column's error made good by the columns not yet rounded (GPTQ).
 
-    Parameters: as ``quantize_activation_clip``; ``damping`` of the Hessian, relative to its mean diagonal. The scale is
-    that of ``uniform_mse_k``, which is also the result where the inputs' second moments are a multiple of the identity.
-    Returns ``Quantized``. Raises ValueError as ``quantize_activation_clip``.
+    Parameters
+    ----------
+    weights : array or tensor (models, out, in)
+        One weight matrix per model, with one scale each.
+    bits : int
+        Nominal width, 2 to 8; codes -q .. q with q = 2^(bits - 1) - 1.
+    inputs : array or tensor (n, in) or (models, n, in)
+        Inputs of the layer, the same for all models or each model's own.
+    damping : float
+        What is added to the diagonal of the Hessian, relative to its mean.
 
+    Returns
+    -------
+    Quantized
+        As ``quantize``. The scale is that of ``uniform_mse_k``, which is also the result where the inputs' second
+        moments are a multiple of the identity.
+
+    Raises
+    ------
+    ValueError
+        As ``quantize_activation_clip``.
+
+    Notes
+    -----
     Frantar et al. (2023), arXiv 2210.17323, algorithm 1, without its blocks, which only save memory traffic.
+
+    Examples
+    --------
+    >>> w, inputs = np.array([[[1.1, -0.9], [0.8, 0.9]]]), np.array([[1.0, 1.0], [1.0, 0.8]])
+    >>> quantize_gptq(w, 3, inputs).codes.tolist()  # the nearest are [3, -3] and [3, 3]
+    [[[3, -2], [3, 2]]]
     """
     w, x, q = _check_calibration(weights, bits, inputs)
     scale = round_uniform_mse(w.reshape(len(w), -1), bits)[1]

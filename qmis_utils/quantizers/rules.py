@@ -2,7 +2,7 @@
 
 Every rule in ``QUANTIZERS`` is data-free: it reads only the weights, so releasing its output can never hurt membership
 inference security (QMIS statement 2). ``quantize`` applies one to a batch. Two rules that read calibration data are in
-``calibrated``.
+``data_aware``.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 # The 16 normal-float levels of QLoRA (Dettmers et al. 2023, arXiv 2305.14314, appendix E).
 NF4_LEVELS = np.array(
@@ -28,11 +29,16 @@ APOT4_LEVELS = np.array(sorted({s * a / max(_APOT) for a in _APOT for s in (-1, 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Hold a batch of quantized weight vectors: what is released, and what it decodes to.
+    """Hold a batch of quantized weight tensors: what is released, and what it decodes to.
 
-    ``codes`` has the shape of the weights (integers); ``scale`` is (tensors, s) float32, the s numbers released
-    beside the codes of each tensor (one scale, or the 2^k levels of ``lloyd_k``); ``values`` are the dequantized
-    weights, in the container (array or tensor) and shape of the input.
+    Parameters
+    ----------
+    codes : array or tensor, the shape of the weights
+        Integer codes.
+    scale : array or tensor (tensors, s), float32
+        The s numbers released beside the codes of each tensor: one scale, or the 2^k levels of ``lloyd_k``.
+    values : array or tensor, the shape of the weights
+        The dequantized weights, in the container (array or tensor) of the input.
     """
 
     codes: np.ndarray | torch.Tensor
@@ -44,21 +50,32 @@ class Quantized:
 class Quantizer:
     """Describe one rule: its level set, how its scale is chosen, and its source.
 
-    ``encode`` maps float32 rows (tensors, P) to (codes, scale, values); ``codes`` is the set of admissible integer
-    codes (None for ``fp32``); ``bits`` is the nominal width in bits per weight.
+    Parameters
+    ----------
+    name : str
+        Its key in ``QUANTIZERS``.
+    encode : callable
+        Maps float32 rows (tensors, P), each with scales of its own, to (codes, scale, values).
+    codes : range or None
+        Admissible integer codes; None for ``fp32``.
+    bits : float
+        Nominal width in bits per weight.
+    scale_rule, source : str
+        How the scale is chosen, and where the rule comes from, in words.
+    idempotent : bool
+        Whether quantizing the released values again changes nothing.
     """
 
     name: str
-    encode: Callable
+    encode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
     codes: range | None
     bits: float
     scale_rule: str
     source: str
     idempotent: bool = True
-    reads_data: bool = False
 
 
-def divide(w, scale):
+def divide(w: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Divide by the scale; an all-zero tensor has scale 0 and every ratio 0."""
     return w / np.where(scale > 0, scale, 1)
 
@@ -105,8 +122,32 @@ def _b158(w):
     return codes, scale, codes * scale
 
 
-def round_uniform(w, bits, clip=1.0):
-    """Round rows to a symmetric uniform grid whose largest value is ``clip`` times their largest weight."""
+def round_uniform(
+    w: np.ndarray, bits: int, clip: float | np.ndarray = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Round rows to a symmetric uniform grid whose largest value is ``clip`` times their largest weight.
+
+    Parameters
+    ----------
+    w : float32 array (tensors, P)
+    bits : int
+        Nominal width, >= 2; codes -q .. q with q = 2^(bits - 1) - 1.
+    clip : float or array (tensors, 1)
+        Share of the largest magnitude, in (0, 1].
+
+    Returns
+    -------
+    codes, scale, values : arrays (tensors, P), (tensors, 1), (tensors, P)
+
+    Notes
+    -----
+    Jacob et al. (2018), arXiv 1712.05877, restricted to a symmetric range; halves round to even.
+
+    Examples
+    --------
+    >>> round_uniform(np.array([[0.5, -1.5, 3.0]], np.float32), 3)[0].tolist()
+    [[0, -2, 3]]
+    """
     q = 2 ** (bits - 1) - 1
     scale = (clip * _absmax(w) / q).astype(np.float32)
     codes = np.clip(np.rint(divide(w, scale)), -q, q).astype(np.int16)
@@ -117,13 +158,28 @@ MSE_BLOCK = 2**16  # weights
 CODE_BLOCK = 2**20
 
 
-def round_uniform_mse(w, bits):
-    """Try clips at 1 % .. 100 % of the largest weight, on blocks that keep the trial arrays in cache."""
+def round_uniform_mse(w: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Round rows to the symmetric uniform grid whose clip, of 1 % .. 100 % of the largest weight, errs least.
+
+    Parameters
+    ----------
+    w : float32 array (tensors, P)
+    bits : int
+        Nominal width, >= 2.
+
+    Returns
+    -------
+    codes, scale, values : arrays (tensors, P), (tensors, 1), (tensors, P)
+
+    Notes
+    -----
+    Least squared error, the smallest such clip; arXiv 1911.07190. Works on blocks that keep the trial arrays in cache.
+    """
     q, clips = 2 ** (bits - 1) - 1, np.arange(1, 101, dtype=np.float32)[:, None] / 100
     best = np.empty((len(w), 1), np.float32)
     for row, top, out in zip(w, _absmax(w), best, strict=True):
         scale = clips * (top / q)
-        errors = 0.0
+        errors = np.zeros(len(clips))
         for part in np.array_split(row, -(-row.size // MSE_BLOCK)):
             trial = np.clip(np.rint(divide(part, scale)), -q, q) * scale
             errors = errors + np.square(trial - part).sum(axis=1, dtype=np.float64)
@@ -234,12 +290,12 @@ def _tensors(w, granularity):
     )
 
 
-def quantize(weights, name, granularity="tensor"):
+def quantize(weights: ArrayLike | torch.Tensor, name: str, granularity: str | int = "tensor") -> Quantized:
     """Quantize a batch of weight tensors with the named rule.
 
     Parameters
     ----------
-    weights : array or tensor, (models, ...)
+    weights : array or tensor (models, ...)
         One weight tensor per model, with its own scale each; (models, P) vectors or (models, out, in) matrices.
     name : str
         A key of ``QUANTIZERS``.
@@ -255,7 +311,8 @@ def quantize(weights, name, granularity="tensor"):
     Raises
     ------
     ValueError
-        For an unknown name (the message lists the valid ones), an empty batch or a weight that is not finite.
+        For an unknown name (the message lists the valid ones), an empty batch, a weight that is not finite, or a
+        granularity that does not fit.
 
     Examples
     --------
@@ -275,20 +332,38 @@ def quantize(weights, name, granularity="tensor"):
     return released_like(weights, codes, scale, values)
 
 
-def as_array(values):
+def as_array(values: ArrayLike | torch.Tensor) -> np.ndarray:
     """Return an array, or a tensor of any device, as a numpy array."""
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
-def released_like(weights, codes, scale, values):
+def released_like(
+    weights: ArrayLike | torch.Tensor, codes: np.ndarray, scale: np.ndarray, values: np.ndarray
+) -> Quantized:
     """Return ``Quantized`` arrays, as tensors on the device of ``weights`` if those are a tensor."""
     if isinstance(weights, torch.Tensor):
         return Quantized(*(torch.from_numpy(a).to(weights.device) for a in (codes, scale, values)))
     return Quantized(codes, scale, values)
 
 
-def sparsity(quantized):
-    """Return the share of weights released as exactly zero, one value per model, (models,)."""
+def sparsity(quantized: Quantized) -> np.ndarray:
+    """Compute the share of weights released as exactly zero.
+
+    Parameters
+    ----------
+    quantized : Quantized
+        Of M models.
+
+    Returns
+    -------
+    array (M,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> sparsity(quantize(np.array([[0.1, -1.0, 3.0, 0.2]]), "ternary_50")).tolist()
+    [0.5]
+    """
     values = as_array(quantized.values)
     return (values == 0).reshape(len(values), -1).mean(axis=1)
 
@@ -299,11 +374,28 @@ def _counts(row, low, length):
     return sum(np.bincount(part - low, minlength=length) for part in parts)
 
 
-def code_entropy(quantized):
-    """Return the empirical entropy of the codes in bits per weight, one value per model, (models,).
+def code_entropy(quantized: Quantized) -> np.ndarray:
+    """Compute the empirical entropy of each model's codes.
 
+    Parameters
+    ----------
+    quantized : Quantized
+        Of M models.
+
+    Returns
+    -------
+    array (M,)
+        Bits per weight; NaN for ``fp32``, whose codes are not stored.
+
+    Notes
+    -----
     Shannon's bound on what a lossless coder needs; unlike the nominal bit width it sees that "2-bit absmax" sets
-    almost every Gaussian weight to zero. Meaningless for ``fp32``, whose codes are not stored: NaN there.
+    almost every Gaussian weight to zero.
+
+    Examples
+    --------
+    >>> code_entropy(quantize(np.array([[0.1, -1.0, 3.0, 0.2]]), "sign")).round(3).tolist()  # one minus, three plus
+    [0.811]
     """
     codes = as_array(quantized.codes).reshape(len(quantized.codes), -1)
     if quantized.scale.shape[-1] == 0:
@@ -314,8 +406,30 @@ def code_entropy(quantized):
     return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=1)
 
 
-def relative_error(weights, quantized):
-    """Return ||Q(w) - w|| / ||w|| for each model, (models,)."""
-    w = as_array(weights).reshape(len(weights), -1)
+def relative_error(weights: ArrayLike | torch.Tensor, quantized: Quantized) -> np.ndarray:
+    """Compute ||Q(w) - w|| / ||w|| of each model.
+
+    Parameters
+    ----------
+    weights : array or tensor (M, ...)
+        What was quantized.
+    quantized : Quantized
+        Of the same M models.
+
+    Returns
+    -------
+    array (M,)
+
+    Examples
+    --------
+    >>> w = np.array([[3.0, 4.0]])
+    >>> relative_error(w, quantize(w, "sign")).round(4).tolist()  # both become 3.5
+    [0.1414]
+    """
+    w = as_array(weights)
+    w = w.reshape(len(w), -1)
     error = as_array(quantized.values).reshape(w.shape) - w
     return np.linalg.norm(error, axis=1) / np.linalg.norm(w, axis=1)
+
+
+BUILT_IN = dict(QUANTIZERS)  # what a reader adds is told by it, and travels with a sweep

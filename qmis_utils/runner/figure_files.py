@@ -32,8 +32,10 @@ def adopt_figures(scratch, directory, notebook):
 
     Everything is copied beside its goal before anything is replaced, so that a full disk leaves the old figures intact.
 
-    Returns:
-        list of the stems adopted.
+    Returns
+    -------
+    list of str
+        The stems adopted.
     """
     scratch, directory = Path(scratch), Path(directory)
     new = read_manifest(scratch)
@@ -64,12 +66,17 @@ def adopt_figures(scratch, directory, notebook):
 def compare_figures(new, committed, notebooks):
     """Compare the figures of some notebooks with the committed ones, within the committed tolerances.
 
-    Args:
-        new, committed: figure directories.
-        notebooks: stems of the notebooks that were run.
+    Parameters
+    ----------
+    new, committed : path
+        Figure directories.
+    notebooks : set of str
+        Stems of the notebooks that were run.
 
-    Returns:
-        list of differences in words, empty if all agree.
+    Returns
+    -------
+    list of str
+        Differences in words; empty if all agree.
     """
     import pandas as pd  # only where it is needed: half a second of every command
 

@@ -1,17 +1,19 @@
-"""The kernel that a notebook runs in: its sockets and environment, its cache, and in words why it stopped."""
+"""The kernel that a notebook runs in: its sockets and environment, papermill that runs it, in words why it stopped."""
 
 import json
 import os
 import re
+import sys
 import tempfile
-from contextlib import contextmanager
-from pathlib import Path
-
-from jupyter_client import AsyncKernelManager
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError, strip_color
 
 from qmis_utils.runner.notebooks import code_sha256, hide, machine_paths, read_notebook, read_parameters
+from qmis_utils.store.extras import extra
+
+with extra("companion"):
+    import papermill
+    from jupyter_client import AsyncKernelManager
+    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
 
 
 class _WritesOnce(NBClientEngine):
@@ -25,9 +27,6 @@ class _WritesOnce(NBClientEngine):
             super().execute_managed_notebook(nb_man, kernel_name, **options)
         finally:
             del nb_man.save
-
-
-papermill_engines.register("once", _WritesOnce)
 
 
 def short_temporary_directory():
@@ -70,29 +69,37 @@ def environment(job, scratch, threads, cache):
     }
 
 
-@contextmanager
-def cache_directory(usual):
-    """Yield where sweeps keep their results: the caller's QMIS_CACHE, or the usual directory if it can be written."""
-    given = os.environ.get("QMIS_CACHE")
-    reason = None if given else _unwritable(usual)
-    if reason is None:
-        yield Path(given).absolute() if given else usual  # the kernel runs in another directory
-        return
-    with tempfile.TemporaryDirectory(prefix="qmis-") as scratch:
-        where = hide(str(usual), machine_paths())
-        print(
-            f"{where} cannot be written ({reason}): sweeps keep nothing beyond this run; set QMIS_CACHE to change that"
-        )
-        yield Path(scratch)
+def execute(job, parameters, scratch, threads, cache):
+    """Run a notebook in a fresh kernel and write it to ``executed.ipynb``; return the error that stopped it, or None.
 
-
-def _unwritable(directory):
-    """Return why nothing can be written in a directory, or None."""
+    Parameters
+    ----------
+    job : run.Job
+        The notebook.
+    parameters : dict
+        The values to inject.
+    scratch : Path
+        Folder of the executed notebook, and of all else that the kernel writes.
+    threads, cache : int, Path
+        BLAS and OpenMP threads of the kernel; where its sweeps keep their results.
+    """
+    papermill_engines.register("once", _WritesOnce)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError as error:
-        return error.strerror
+        papermill.execute_notebook(
+            job.notebook,
+            scratch / "executed.ipynb",
+            parameters,
+            kernel_name="python3",
+            kernel_manager_class=kernel_manager(scratch, environment(job, scratch, threads, cache)),
+            cwd=job.path.parent,
+            progress_bar={"desc": f"  {job.stem}", "leave": False} if sys.stderr.isatty() else False,
+            extra_arguments=["--log-level=CRITICAL"],  # stopping an idle kernel is no error to report
+            engine_name="once",
+            record_timing=False,
+            coalesce_streams=True,
+        )
+    except (PapermillException, RuntimeError) as error:  # RuntimeError: the kernel died
+        return error
     return None
 
 

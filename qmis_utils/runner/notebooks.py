@@ -10,12 +10,21 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-import yaml
-
+from qmis_utils.store.extras import extra
 from qmis_utils.store.paths import ROOT
 
+with extra("companion"):
+    import yaml
+
 NAMED_TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
+_NUMBER = r"([-+]?\d+(?:\.\d+)?)"
+RANGES = {  # form in a comment -> what is valid, in words, and the test of a number
+    rf">= {_NUMBER}": ("at least {}", lambda value, low: value >= low),
+    rf"> {_NUMBER}": ("above {}", lambda value, low: value > low),
+    rf"<= {_NUMBER}": ("at most {}", lambda value, high: value <= high),
+    rf"< {_NUMBER}": ("below {}", lambda value, high: value < high),
+    rf"{_NUMBER} to {_NUMBER}": ("from {} to {}", lambda value, low, high: low <= value <= high),
+}
 RUN_TIME = re.compile(r"\*\*Run time\*\* \(2 cores\): full ([\d.]+) (s|min), quick ([\d.]+) (s|min)\.")
 
 
@@ -28,9 +37,18 @@ class Parameter:
     default: object
     comment: str
 
+    @property
+    def limits(self):
+        """The limits that the comment declares in brackets, in order: "not empty", or (words, test, bounds)."""
+        groups = re.findall(r"\(([^()]*)\)", self.comment)
+        return [limit for group in groups for part in group.split(",") if (limit := _limit(part.strip()))]
+
 
 def read_notebook(path):
     """Return the notebook at a path; ValueError if it is missing or not a notebook."""
+    with extra("companion"):  # here: seconds, which a notebook that imports `run` for its sweeps need not wait
+        import nbformat
+
     try:
         return nbformat.read(path, as_version=4)
     except FileNotFoundError:
@@ -65,8 +83,34 @@ def run_minutes(notebook):
 def read_parameters(notebook, stem):
     """Return the declared parameters of a notebook, name -> `Parameter`, in order.
 
-    Raises:
-        ValueError: if the cell tagged `parameters` holds anything but lines ``name: type = literal value``.
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Its cell tagged ``parameters`` holds lines ``name: type = literal value  # comment``.
+    stem : str
+        What the notebook is called in errors.
+
+    Returns
+    -------
+    dict
+        Empty without such a cell.
+
+    Raises
+    ------
+    ValueError
+        For anything else in that cell, a default that is not valid, or a range that cannot be read.
+
+    Notes
+    -----
+    A comment may declare in brackets what is valid: ``(>= 8)``, ``(> 0)``, ``(<= 5)``, ``(< 1)``, ``(0 to 1)`` with
+    both ends; of a list or mapping this is said of each number in it. ``(not empty)`` is for lists, mappings and texts,
+    and ``(not empty, > 0)`` asks for both. Undeclared, a value must be of its type, and numbers finite.
+
+    Examples
+    --------
+    A line of such a cell::
+
+        n_models: int = 128  # shadow models (>= 8)
     """
     cells = [cell for cell in notebook.cells if has_tag(cell, "parameters")]
     if not cells:
@@ -94,14 +138,18 @@ def _parse_parameters(source):
         parameter = Parameter(node.target.id, kind, default, comments.get(node.end_lineno, ""))
         if not _matches(default, node.annotation):
             raise ValueError(f"the value of `{text}` is not of the declared type")
+        if wanted := _wanted(parameter, default):
+            raise ValueError(f"the value of `{text}` must {wanted}")
         yield parameter
 
 
 def convert(parameter, value, stem):
-    """Return a value given for a parameter, checked against type and default; an int given for a float is converted.
+    """Return a value given for a parameter, checked against type and range; an int given for a float is converted.
 
-    Raises:
-        ValueError: naming notebook, parameter, what is valid and what was given.
+    Raises
+    ------
+    ValueError
+        Naming notebook, parameter, what is valid and what was given.
     """
     if "float" in parameter.kind:
         value = _as_floats(value)  # YAML 1.1 reads 1e-3 as text
@@ -109,28 +157,38 @@ def convert(parameter, value, stem):
         raise ValueError(
             f"{stem}: {parameter.name} is declared {parameter.kind}, got {value!r} ({type(value).__name__})"
         )
-    if value != parameter.default and (wanted := _out_of_range(parameter, value)):
-        raise ValueError(f"{stem}: {parameter.name} must be {wanted} (default {parameter.default!r}), got {value!r}")
+    if wanted := _wanted(parameter, value):
+        raise ValueError(f"{stem}: {parameter.name} must {wanted} (default {parameter.default!r}), got {value!r}")
     return float(value) if parameter.kind == "float" else value
 
 
-def _out_of_range(parameter, value):
-    """Return what a value should be and is not, in words, or None.
+def _limit(text):
+    """Return the limit that a part of a comment declares, or None where it is prose."""
+    if text == "not empty":
+        return text
+    for form, (words, holds) in RANGES.items():
+        if match := re.fullmatch(form, text):
+            return words.format(*match.groups()), holds, [float(bound) for bound in match.groups()]
+    if text[:1] in ("<", ">", "="):
+        raise ValueError(f"cannot read the range ({text}): write (>= 1), (> 0), (<= 5), (< 1), (0 to 1) or (not empty)")
+    return None
 
-    A count whose default is positive must be. A lone float need not: a mean or a record may lie anywhere.
-    """
-    given, usual = (list(v.values()) if isinstance(v, dict) else v for v in (value, parameter.default))
-    many = isinstance(given, list) and isinstance(usual, list)
-    numbers = [v for v in (given if isinstance(given, list) else [given]) if type(v) in (int, float)]
-    if not all(abs(v) <= sys.float_info.max for v in numbers):
-        return "finite"
-    if many and usual and not given:
-        return "a list of at least one item" if isinstance(value, list) else "a mapping of at least one item"
-    if parameter.name == "seed" and any(v < 0 for v in numbers):
-        return "at least 0"
-    defaults = usual if many else [usual] if type(usual) is int else []
-    if defaults and all(type(v) in (int, float) and v > 0 for v in defaults) and any(v <= 0 for v in numbers):
-        return "numbers above 0" if many else "above 0"
+
+def _wanted(parameter, value):
+    """Return what a value must be or hold and does not, in words, or None."""
+    items = list(value.values()) if isinstance(value, dict) else value
+    verb, items = ("hold only numbers", items) if isinstance(items, list) else ("be", [items])
+    numbers = [item for item in items if type(item) in (int, float)]
+    if not all(abs(number) <= sys.float_info.max for number in numbers):
+        return "be finite"
+    for limit in parameter.limits:
+        if limit == "not empty":
+            if value in ([], {}, ""):
+                return "not be empty"
+            continue
+        words, holds, bounds = limit
+        if not all(holds(number, *bounds) for number in numbers):
+            return f"{verb} {words}"
     return None
 
 
@@ -188,9 +246,12 @@ def read_table(path, stems):
 def clean(notebook, hidden):
     """Return an executed notebook as it is written: without timings, papermill's marks, widget states, machine paths.
 
-    Args:
-        notebook: the executed notebook.
-        hidden: machine path -> what to write instead.
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        The executed notebook.
+    hidden : dict
+        Machine path -> what to write instead.
     """
     notebook = copy.deepcopy(notebook)
     notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, "papermill-error-cell-tag")]
@@ -228,7 +289,7 @@ def _clean_output(output, hidden):
 
 def machine_paths():
     """Return machine path -> what is written instead."""
-    paths = {str(Path.home()): "~", sys.prefix: "<environment>", str(ROOT): "."}
+    paths = {str(Path.home()): "~", sys.prefix: "<environment>", str(ROOT or "/"): "."}
     return {path: new for path, new in paths.items() if path != "/"}
 
 
@@ -245,6 +306,8 @@ def hide(text, hidden):
 
 def write_text(notebook):
     """Return a notebook as the text of its file."""
+    import nbformat
+
     return nbformat.writes(notebook) + "\n"
 
 

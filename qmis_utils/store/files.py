@@ -1,10 +1,11 @@
 """Files written whole or not at all, and the lock of a folder."""
 
-import fcntl
 import os
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 
 @contextmanager
@@ -27,12 +28,7 @@ def write_atomic(path, content):
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-@contextmanager
 def locked(directory):
-    """Hold a directory alone: two runs that write figures take turns, and a killed run leaves no lock behind."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    """Hold a directory alone, as a context: two runs that write figures take turns, a killed one blocks nobody."""
+    directory = Path(directory).resolve()
+    return FileLock(directory.with_name(f".{directory.name}.lock"))  # beside it, so that it holds figures only

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from qmis_utils import attacks, ensemble, indicators
 from qmis_utils.assess import NUMBERS, Game, assess, quantized, utility
+from qmis_utils.store.extras import extra
+
+with extra("companion"):
+    import yaml
 
 QUANTIZER_SET = [
     *("fp32", "uniform_8", "uniform_4", "uniform_3", "uniform_2", "uniform_mse_4", "uniform_mse_3", "uniform_mse_2"),

@@ -136,7 +136,7 @@ def tau_table(results: Iterable[Result]) -> pd.DataFrame:
 def hard_pairs(results: Iterable[Result], attack: str) -> np.ndarray:
     """Return the (Q, Q) mask of the pairs that some setting resolves one way and some setting the other."""
     signs = np.array([r.signs[attack] for r in results if attack in r.signs])
-    return (signs > 0).any(axis=0) & (signs < 0).any(axis=0)
+    return np.logical_and((signs > 0).any(axis=0), (signs < 0).any(axis=0))
 
 
 def bootstrap_settings(values: Iterable, reduce: Callable, draws: int, seed: int = 0) -> tuple[float, float]:
@@ -149,18 +149,6 @@ def bootstrap_settings(values: Iterable, reduce: Callable, draws: int, seed: int
         return np.nan, np.nan
     picks = rng.integers(len(values), size=(draws, len(values)))
     low, high = np.quantile([reduce([values[i] for i in pick]) for pick in picks], [0.025, 0.975])
-    return low, high
-
-
-def mean_interval(values, draws: int, most: float = np.inf) -> tuple[float, float]:
-    """Return the 95 % interval (low, high) of the mean of one value per setting, cut at -most and most.
-
-    Student's t below ten settings, where percentile intervals are too short (of three values they are the range); from
-    ten on ``bootstrap_settings``. NaN for a single setting.
-    """
-    if len(values) >= 10:
-        return bootstrap_settings(np.asarray(values, float), np.mean, draws)
-    _, low, high = attacks.mean_interval(values, most)
     return low, high
 
 
@@ -200,8 +188,8 @@ def summarise(tau: pd.DataFrame, results: Sequence[Result], reference: Mapping[s
     Returns
     -------
     DataFrame
-        Columns as in ``tau_table``, with setting "mean" (``mean_interval``), "min" (no interval) or "hard_pairs"
-        (bootstrap over settings).
+        Columns as in ``tau_table``, with setting "mean" (Student's interval over settings), "min" (no interval) or
+        "hard_pairs" (bootstrap over settings).
     """
     rows = []
     for (split, threat), part in tau.groupby(["split", "threat"]):
@@ -210,8 +198,8 @@ def summarise(tau: pd.DataFrame, results: Sequence[Result], reference: Mapping[s
         mask = hard_pairs(results, attack)
         for name, group in part[part.attack == attack].groupby("estimator"):
             first = group.iloc[0][["estimator", "kind", "n_models", "attack", "threat", "split"]].to_dict()
-            rows.append(first | {"setting": "mean", "tau": group.tau.mean()}
-                        | dict(zip(("low", "high"), mean_interval(group.tau, draws, most=1), strict=True)))  # fmt: skip
+            mean, low, high = attacks.mean_interval(group.tau, most=1)
+            rows.append(first | {"setting": "mean", "tau": mean, "low": low, "high": high})
             rows.append(first | {"setting": "min", "tau": group.tau.min(), "low": np.nan, "high": np.nan})
             if hard := _hard_tau(name, pool, attack, mask):
                 low, high = bootstrap_settings(hard, _pooled, draws)
@@ -245,8 +233,8 @@ def regime_table(results: Iterable[Result], number: str, condition: str = "r ens
     ----------
     results : iterable of Result
     number, condition : names of numbers
-        Whose ranking is judged, and which is the theorem's r, the minimum over codewords. Numbers grow with the leak, so
-        that r is minus ``condition``.
+        Whose ranking is judged, and which is the theorem's r, the minimum over codewords. Numbers grow with the leak,
+        so that r is minus ``condition``.
     bar : float
         On n r, with n the records that a model trains on.
 
@@ -295,7 +283,7 @@ def extreme_agreement(results: Sequence[Result], numbers: Iterable[str], attack:
     DataFrame
         A row a number; columns: settings, and of either extreme the share with its Clopper-Pearson interval.
     """
-    rows = {}
+    rows: dict[str, dict] = {}
     for name in numbers:
         hits: dict[str, list[bool]] = {"most private": [], "least private": []}
         for result in results:

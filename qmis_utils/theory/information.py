@@ -1,13 +1,14 @@
 """What quantizing many independent coordinates leaves of the information about one sample.
 
-`surviving_information` and `survival_correlation` speak of one Gaussian coordinate. The product engines give the exact
-total variation between the laws of many quantized coordinates with and without a sample, its Gaussian limit, and an
-estimate by Monte Carlo where the states are too many to enumerate.
+``surviving_information`` and ``survival_correlation`` speak of one Gaussian coordinate. The product engines give the
+exact total variation between the laws of many quantized coordinates with and without a sample, its Gaussian limit, and
+an estimate by Monte Carlo where the states are too many to enumerate.
 """
 
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from qmis_utils.theory.numerics import (
@@ -45,29 +46,36 @@ def _standard_cells(edges, mean, sd):
     return standard[..., :-1], standard[..., 1:]
 
 
-def cell_probabilities(edges, mean, sd):
-    """Return the probabilities (..., K) of the cells of `edges` (K + 1,) under N(mean, sd^2); errors as below."""
-    return np.exp(log_interval(*_standard_cells(edges, mean, sd)))
-
-
-def surviving_information(edges, mean, sd, log=False):
+def surviving_information(edges: ArrayLike, mean: ArrayLike, sd: ArrayLike, log: bool = False) -> np.ndarray:
     """Compute the share J of a Gaussian coordinate's Fisher information that a quantizer keeps.
 
     J = sum over cells of (phi(lo) - phi(hi))^2 / (Phi(hi) - Phi(lo)), the cells in standard units of N(mean, sd^2).
 
-    Args:
-        edges: cell edges, shape (K + 1,), increasing, first -inf, last inf.
-        mean, sd: mean and standard deviation (> 0) of the coordinate, floats or arrays that broadcast.
-        log: return the natural logarithm; stable where J < 1e-100.
+    Parameters
+    ----------
+    edges : array (K + 1,)
+        Cell edges, increasing, first -inf, last inf.
+    mean, sd : float or array, broadcast
+        Mean and standard deviation (> 0) of the coordinate.
+    log : bool
+        Return the natural logarithm; stable where J < 1e-100.
 
-    Returns:
-        J in [0, 1], of the broadcast shape of mean and sd.
+    Returns
+    -------
+    array
+        J in [0, 1], of the broadcast shape of ``mean`` and ``sd``.
 
-    Raises:
-        ValueError: naming edges, mean or sd.
+    Raises
+    ------
+    ValueError
+        Naming ``edges``, ``mean`` or ``sd``.
 
-    Source: QMIS statement 12.
+    Notes
+    -----
+    QMIS statement 12.
 
+    Examples
+    --------
     >>> round(float(surviving_information([-float("inf"), 0.0, float("inf")], 0.0, 1.0)), 4)  # sign keeps 2 / pi
     0.6366
     """
@@ -78,12 +86,36 @@ def surviving_information(edges, mean, sd, log=False):
     return value if log else np.exp(value)
 
 
-def survival_correlation(levels, edges, mean, sd):
+def survival_correlation(levels: ArrayLike, edges: ArrayLike, mean: ArrayLike, sd: ArrayLike) -> np.ndarray:
     """Compute rho = corr(Q(x), x) for x ~ N(mean, sd^2) and Q(x) = levels[cell of x].
 
-    Args: levels (K,), finite; edges (K + 1,), mean and sd as `surviving_information`.
-    Returns rho, of the broadcast shape of mean and sd; 0 where Q is constant.
-    Source: QMIS statement 12 (Stein, Bussgang); rho^2 <= J, with equality for levels at the cells' conditional means.
+    Parameters
+    ----------
+    levels : array (K,)
+        What each cell is released as, finite.
+    edges : array (K + 1,)
+        Cell edges, increasing, first -inf, last inf.
+    mean, sd : float or array, broadcast
+        Mean and standard deviation (> 0) of the coordinate.
+
+    Returns
+    -------
+    array
+        rho, of the broadcast shape of ``mean`` and ``sd``; 0 where Q is constant.
+
+    Raises
+    ------
+    ValueError
+        Naming ``levels``, ``edges``, ``mean`` or ``sd``.
+
+    Notes
+    -----
+    QMIS statement 12 (Stein, Bussgang); rho^2 <= J, with equality for levels at the cells' conditional means.
+
+    Examples
+    --------
+    >>> print(f"{survival_correlation([-1.0, 1.0], [-np.inf, 0.0, np.inf], 0.0, 1.0):.4f}")  # sqrt(2 / pi)
+    0.7979
     """
     lo, hi = _standard_cells(edges, mean, sd)
     levels = np.asarray(levels, float)
@@ -121,22 +153,34 @@ def _product_groups(outside, inside, copies):
     return pairs[:, 0], np.log1p((pairs[:, 1] - pairs[:, 0]) / pairs[:, 0]), repeats
 
 
-def product_insecurity(outside, inside, copies=1, log=False):
-    """Compute the exact TV between two laws of d independent quantized coordinates.
+def product_insecurity(outside: ArrayLike, inside: ArrayLike, copies: ArrayLike = 1, log: bool = False) -> float:
+    """Compute the exact total variation between two laws of d independent quantized coordinates.
 
-    Args:
-        outside, inside: cell probabilities (d, K) of each coordinate without and with the sample, positive.
-        copies: how many equal coordinates each row stands for, one number or (d,).
-        log: return the natural logarithm.
+    Parameters
+    ----------
+    outside, inside : array (d, K)
+        Cell probabilities of each coordinate without and with the sample, positive.
+    copies : int or array (d,)
+        How many equal coordinates each row stands for.
+    log : bool
+        Return the natural logarithm.
 
-    Returns:
+    Returns
+    -------
+    float
         The insecurity of one sample, summed over the counts of each distinct coordinate's cells.
 
-    Raises:
-        ValueError: rows that are not laws, shapes that differ, or more than ``MAX_STATES`` states.
+    Raises
+    ------
+    ValueError
+        For rows that are no laws, shapes that differ, or more than ``MAX_STATES`` states.
 
-    Source: QMIS statement 13.
+    Notes
+    -----
+    QMIS statement 13.
 
+    Examples
+    --------
     >>> round(product_insecurity([[0.5, 0.5]], [[0.6, 0.4]]), 3)
     0.1
     """
@@ -164,21 +208,80 @@ def product_insecurity(outside, inside, copies=1, log=False):
     return capped(shift + safe_log((abs(change).sum() + abs(change.sum())) / 2), log)
 
 
-def product_insecurity_gaussian(outside, inside, copies=1):
+def product_insecurity_gaussian(outside: ArrayLike, inside: ArrayLike, copies: ArrayLike = 1) -> float:
     """Compute 2 Phi(d' / 2) - 1 with d'^2 the sum of chi-square distances: the limit when no coordinate dominates.
 
-    Arguments and errors as `product_insecurity`. Source: QMIS statements 12 and 13.
+    Parameters
+    ----------
+    outside, inside : array (d, K)
+        Cell probabilities of each coordinate without and with the sample, positive.
+    copies : int or array (d,)
+        How many equal coordinates each row stands for.
+
+    Returns
+    -------
+    float
+        The Gaussian limit of ``product_insecurity``, for any number of states.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no laws, or shapes that differ.
+
+    Notes
+    -----
+    QMIS statements 12 and 13.
+
+    Examples
+    --------
+    >>> laws = [[0.5, 0.5]], [[0.501, 0.499]]
+    >>> print(f"{product_insecurity_gaussian(*laws, copies=1000) / product_insecurity(*laws, copies=1000):.3f}")
+    1.000
     """
     laws, log_ratios, repeats = _product_groups(outside, inside, copies)
     chi2 = (laws * np.expm1(log_ratios) ** 2).sum(1) @ repeats
     return math.erf(math.sqrt(chi2 / 8))
 
 
-def product_insecurity_mc(outside, inside, rng, samples=100_000, copies=1):
-    """Estimate `product_insecurity` as the mean of tanh(|log-likelihood ratio| / 2) under the even mixture.
+def product_insecurity_mc(
+    outside: ArrayLike,
+    inside: ArrayLike,
+    rng: np.random.Generator,
+    samples: int = 100_000,
+    copies: ArrayLike = 1,
+) -> MonteCarlo:
+    """Estimate ``product_insecurity`` by Monte Carlo, where its states are too many to enumerate.
 
-    Takes rng, a numpy Generator, and the number of draws (>= 100); returns MonteCarlo with a 95 % interval.
-    Arguments and errors otherwise as `product_insecurity`, for any number of states.
+    Parameters
+    ----------
+    outside, inside : array (d, K)
+        Cell probabilities of each coordinate without and with the sample, positive.
+    rng : numpy.random.Generator
+    samples : int
+        Number of draws, >= 100, half of them from each law.
+    copies : int or array (d,)
+        How many equal coordinates each row stands for.
+
+    Returns
+    -------
+    MonteCarlo
+        The insecurity of one sample with a 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        For rows that are no laws, shapes that differ, or samples < 100.
+
+    Notes
+    -----
+    QMIS statement 13. The mean of tanh(|log-likelihood ratio| / 2) under the even mixture of the two laws, whose terms
+    lie in [0, 1]. The interval is 1.96 standard errors of draws: it is blind to events that no draw met.
+
+    Examples
+    --------
+    >>> found = product_insecurity_mc([[0.5, 0.5]], [[0.6, 0.4]], np.random.default_rng(0))
+    >>> found.low <= 0.1 <= found.high
+    True
     """
     laws, log_ratios, repeats = _product_groups(outside, inside, copies)
     if not samples >= 100:

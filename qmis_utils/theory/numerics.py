@@ -5,9 +5,11 @@ No difference of nearly equal numbers is taken, so that probabilities of 1e-1000
 
 import math
 import numbers
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 from scipy.optimize import brentq
 
@@ -18,10 +20,19 @@ LEGENDRE = np.polynomial.legendre.leggauss(16)
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Hold a number, or an array of them, with its 95 % interval, and the draws behind it where there are any.
+    """Hold a number, or an array of them, with its 95 % interval.
 
     It unpacks as value, low, high, and prints as "0.62 [0.58, 0.66]" in a format such as ``f"{found:.2f}"``. Minus an
     interval is that of the number with the other sign.
+
+    Parameters
+    ----------
+    value, low, high : float or array
+        The number and the ends of its interval, of one shape.
+    draws : array (B, ...), optional
+        Bootstrap draws behind the interval, the first axis.
+    noise_floor : float
+        What pure sampling noise gives.
 
     Examples
     --------
@@ -32,22 +43,44 @@ class Interval:
     value: float
     low: float
     high: float
-    draws: np.ndarray | None = None  # bootstrap draws, the first axis
-    noise_floor: float = 0.0  # what pure sampling noise gives
+    draws: np.ndarray | None = None
+    noise_floor: float = 0.0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[float]:
         return iter((self.value, self.low, self.high))
 
-    def __neg__(self):
+    def __neg__(self) -> "Interval":
         draws = None if self.draws is None else -self.draws
         return Interval(-self.value, -self.high, -self.low, draws, -self.noise_floor)
 
-    def __format__(self, spec):
+    def __format__(self, spec: str) -> str:
         return "{} [{}, {}]".format(*(format(end, spec) for end in self))
 
 
-def check_n(n, name="n"):
-    """Return n as a float; ValueError naming it unless it is a whole number, at least 1 and within a float's range."""
+def check_n(n: object, name: str = "n") -> float:
+    """Check a number of samples, or another count, and return it as a float.
+
+    Parameters
+    ----------
+    n : real number
+        A whole number, at least 1 and within a float's range.
+    name : str
+        What the error calls it.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For anything else, booleans and strings included.
+
+    Examples
+    --------
+    >>> check_n(10**30)
+    1e+30
+    """
     try:
         value = float(n) if isinstance(n, numbers.Real) and not isinstance(n, bool) else math.nan
     except OverflowError:
@@ -57,23 +90,78 @@ def check_n(n, name="n"):
     return value
 
 
-def check_number(name, value, positive=False):
-    """Return value as a float; ValueError naming it unless it is finite (and > 0 if `positive`)."""
+def check_number(name: str, value: float, positive: bool = False) -> float:
+    """Check a finite number and return it as a float.
+
+    Parameters
+    ----------
+    name : str
+        What the error calls it.
+    value : float
+    positive : bool
+        Whether it must be above zero.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For a value that is not finite, or not above zero where it must be.
+    """
     if not np.isfinite(value) or (positive and value <= 0):
         raise ValueError(f"{name} must be a finite number{' > 0' if positive else ''}, got {value!r}")
     return float(value)
 
 
-def check_probs(name, probs):
-    """Return probabilities (..., m) scaled to sum to one exactly; ValueError unless they are >= 0 and do up to 1e-9."""
+def check_probs(name: str, probs: ArrayLike) -> np.ndarray:
+    """Check probabilities and scale them to sum to one exactly.
+
+    Parameters
+    ----------
+    name : str
+        What the error calls them.
+    probs : array (..., m)
+        One law along the last axis.
+
+    Returns
+    -------
+    array (..., m)
+
+    Raises
+    ------
+    ValueError
+        For a negative or missing probability, or laws that do not sum to one up to 1e-9.
+    """
     probs = np.asarray(probs, float)
     if probs.ndim == 0 or probs.size == 0 or not (probs >= 0).all() or (abs(probs.sum(-1) - 1) > 1e-9).any():
         raise ValueError(f"{name} must be non-negative and sum to one along the last axis")
     return probs / probs.sum(-1, keepdims=True)
 
 
-def check_problem(losses, probs):
-    """Return losses (K, m) and probs (m,) on the samples of positive probability; ValueError if they do not match."""
+def check_problem(losses: ArrayLike, probs: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Check a codebook problem and leave out the samples that never occur.
+
+    Parameters
+    ----------
+    losses : array (K, m)
+        Loss of K codewords on m samples, finite.
+    probs : array (m,)
+        Probabilities of the samples.
+
+    Returns
+    -------
+    losses : array (K, m')
+        On the m' samples of positive probability.
+    probs : array (m',)
+
+    Raises
+    ------
+    ValueError
+        For losses that are empty, not finite or not a matrix, probabilities that are no law, or a number of samples in
+        which the two disagree.
+    """
     losses, probs = np.asarray(losses, float), check_probs("probs", probs)
     if losses.ndim != 2 or losses.size == 0 or not np.isfinite(losses).all():
         raise ValueError("losses must be a non-empty, finite array of shape (K, m): K codewords on m samples")
@@ -82,8 +170,24 @@ def check_problem(losses, probs):
     return losses[:, probs > 0], probs[probs > 0]
 
 
-def log_interval(lo, hi):
-    """Return log(Phi(hi) - Phi(lo)) for lo < hi (arrays), without cancellation in either tail or in narrow cells."""
+def log_interval(lo: ArrayLike, hi: ArrayLike) -> np.ndarray:
+    """Compute log(Phi(hi) - Phi(lo)) without cancellation, in either tail and in narrow cells.
+
+    Parameters
+    ----------
+    lo, hi : array, broadcast
+        Ends of the cells, lo <= hi, in standard units; infinite ends are allowed.
+
+    Returns
+    -------
+    array
+        Log-probabilities under N(0, 1), of the broadcast shape; -inf for an empty cell.
+
+    Examples
+    --------
+    >>> print(f"{log_interval(40.0, 41.0):.6f}")  # the probability is 4e-350
+    -804.608442
+    """
     lo, hi = np.broadcast_arrays(lo, hi)
     flip = lo + hi > 0
     near, far = np.where(flip, -lo, hi), np.where(flip, -hi, lo)
@@ -102,8 +206,21 @@ def log_interval(lo, hi):
     return out
 
 
-def density_drop(lo, hi):
-    """Return the sign and the logarithm of |phi(lo) - phi(hi)| for lo < hi (arrays), without cancellation."""
+def density_drop(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute phi(lo) - phi(hi), as its sign and the logarithm of its size, without cancellation.
+
+    Parameters
+    ----------
+    lo, hi : array, broadcast
+        Ends of the cells, lo < hi, in standard units.
+
+    Returns
+    -------
+    sign : array
+        +1 or -1; +1 where lo is the end nearer to zero.
+    log_size : array
+        Natural logarithm of |phi(lo) - phi(hi)|.
+    """
     near, far = np.minimum(abs(lo), abs(hi)), np.maximum(abs(lo), abs(hi))
     with np.errstate(invalid="ignore", divide="ignore"):
         fall = np.where(np.isinf(far), np.inf, (far - near) * (far + near) / 2)
@@ -121,10 +238,29 @@ def _stirling_error(k):
     return np.where(k == 0, 0.0, np.where(k < 16, exact, series))
 
 
-def log_multinomial(counts, probs):
-    """Return log P(counts) of Multinomial(n, probs), n = the sum of counts (..., m), accurate also at n = 1e9.
+def log_multinomial(counts: ArrayLike, probs: ArrayLike) -> np.ndarray:
+    """Compute log P(counts) of Multinomial(n, probs), accurate also at n = 1e9.
 
+    Parameters
+    ----------
+    counts : array (..., m)
+        Whole numbers >= 0; n is their sum along the last axis.
+    probs : array (m,) or (..., m)
+        Probabilities of the m kinds, summing to one.
+
+    Returns
+    -------
+    array (...)
+        Natural logarithms.
+
+    Notes
+    -----
     Saddle-point form (Loader 2000): no difference of log-gammas, which alone would lose 2e-9 at n = 1e6.
+
+    Examples
+    --------
+    >>> print(f"{log_multinomial([1, 1], [0.5, 0.5]):.6f}")  # log(1 / 2)
+    -0.693147
     """
     counts = np.asarray(counts, float)
     n = counts.sum(-1)
@@ -136,10 +272,30 @@ def log_multinomial(counts, probs):
     return total - (spread + deviance).sum(-1)
 
 
-def count_vectors(n, m):
-    """List every vector of m counts that sum to n, shape (C(n + m - 1, m - 1), m).
+def count_vectors(n: float, m: int) -> np.ndarray:
+    """List every vector of m counts that sum to n.
 
-    ValueError when there are more than ``MAX_STATES``: use `codebook_insecurity_mc` there.
+    Parameters
+    ----------
+    n : int
+        Number of samples, whole, >= 0.
+    m : int
+        Number of kinds of samples, >= 1.
+
+    Returns
+    -------
+    array (C(n + m - 1, m - 1), m), int
+        In lexicographic order.
+
+    Raises
+    ------
+    ValueError
+        For more than ``MAX_STATES`` vectors: use ``codebook_insecurity_mc`` there.
+
+    Examples
+    --------
+    >>> count_vectors(2, 2).tolist()
+    [[0, 2], [1, 1], [2, 0]]
     """
     states = math.comb(int(n) + m - 1, m - 1)
     if states > MAX_STATES:
@@ -157,25 +313,43 @@ def count_vectors(n, m):
     return np.column_stack([counts, left])
 
 
-def safe_log(value):
+def safe_log(value: float) -> float:
     """Return log(value) of a number >= 0, -inf at 0."""
     return math.log(value) if value > 0 else -math.inf
 
 
-def capped(log_insecurity, log):
+def capped(log_insecurity: float, log: bool) -> float:
     """Return an insecurity, or with ``log`` its logarithm, from a logarithm that rounding may have left above 0."""
     log_insecurity = min(float(log_insecurity), 0.0)  # rounding may leave 1 + 1e-8
     return log_insecurity if log else math.exp(log_insecurity)
 
 
-def log_mean_exp(exponents, probs):
+def log_mean_exp(exponents: np.ndarray, probs: np.ndarray) -> float:
     """Return log sum_z probs_z exp(exponents_z) over (m,) arrays, without overflow."""
     top = exponents.max()
     return top + math.log(probs @ np.exp(exponents - top))
 
 
-def cramer_tilt(gap, probs):
-    """Return the t >= 0 that minimises E exp(-t D): 0 where E D <= 0, inf where D is never negative."""
+def cramer_tilt(gap: np.ndarray, probs: np.ndarray) -> float:
+    """Find the tilt t >= 0 that minimises E exp(-t D) of a gap D.
+
+    Parameters
+    ----------
+    gap : array (m,)
+        Values of D, in units of loss.
+    probs : array (m,)
+        Their probabilities.
+
+    Returns
+    -------
+    float
+        In 1 / units of loss: 0 where E D <= 0 up to rounding, inf where D is never negative.
+
+    Examples
+    --------
+    >>> print(f"{cramer_tilt(np.array([-1.0, 1.0]), np.array([0.2, 0.8])):.6f}")  # log 2
+    0.693147
+    """
     scale = abs(gap).max(initial=0)
     if scale == 0 or gap @ probs <= 1e-14 * scale:
         return 0.0

@@ -7,6 +7,7 @@ Rates are in nats per sample.
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from qmis_utils.theory.numerics import LOG_2PI, check_n, check_problem, check_probs, cramer_tilt, log_mean_exp
@@ -19,22 +20,33 @@ def _check_gap(gap, probs):
     return gap[probs > 0], probs[probs > 0]
 
 
-def cramer_rate(gap, probs):
+def cramer_rate(gap: ArrayLike, probs: ArrayLike) -> float:
     """Compute the exponential rate I_k = -inf over t >= 0 of log E exp(-t D_k) at which codeword k is chosen.
 
-    Args:
-        gap: values of the gap D_k, shape (m,), in units of loss.
-        probs: their probabilities, shape (m,).
+    Parameters
+    ----------
+    gap : array (m,)
+        Values of the gap D_k, in units of loss.
+    probs : array (m,)
+        Their probabilities.
 
-    Returns:
-        I_k in nats per sample: 0 where E D_k <= 0 (a tie), -log P(D_k = 0) where D_k is never negative (inf if zero
-        is never taken either). The same formula holds for lattice gaps.
+    Returns
+    -------
+    float
+        I_k in nats per sample: 0 where E D_k <= 0 (a tie), -log P(D_k = 0) where D_k is never negative (inf if zero is
+        never taken either). The same formula holds for lattice gaps.
 
-    Raises:
-        ValueError: gap not finite or of another shape, probs not a law.
+    Raises
+    ------
+    ValueError
+        For a gap that is not finite or of another shape, or probabilities that are no law.
 
-    Source: Aubinais et al. (2026), Theorem 3.1; Cramer (1938).
+    Notes
+    -----
+    Aubinais et al. (2026), Theorem 3.1; Cramer (1938). QMIS statement 5.
 
+    Examples
+    --------
     >>> round(cramer_rate([-1.0, 1.0], [0.2, 0.8]), 4)  # -log(2 sqrt(0.2 * 0.8))
     0.2231
     """
@@ -55,27 +67,64 @@ def _cramer(gap, probs):
     return t, max(0.0, -math.log1p(mean) if mean > -0.5 else -log_mean_exp(-t * gap, probs))
 
 
-def gaussian_rate(gap, probs):
+def gaussian_rate(gap: ArrayLike, probs: ArrayLike) -> float:
     """Compute the second-order rate r_k = delta_k^2 / (2 sigma_k^2) of a gap D_k, delta its mean, sigma^2 its variance.
 
-    Args: gap (m,) in units of loss, probs (m,). Returns r_k in nats per sample: 0 where the mean is 0, else inf where
-    the variance is 0. ValueError as `cramer_rate`. Source: Aubinais et al. (2026), Theorem 3.3.
+    Parameters
+    ----------
+    gap : array (m,)
+        Values of the gap D_k, in units of loss.
+    probs : array (m,)
+        Their probabilities.
 
+    Returns
+    -------
+    float
+        r_k in nats per sample: 0 where the mean is 0, else inf where the variance is 0.
+
+    Raises
+    ------
+    ValueError
+        As ``cramer_rate``.
+
+    Notes
+    -----
+    Aubinais et al. (2026), Theorem 3.3. QMIS statement 8.
+
+    Examples
+    --------
     >>> gaussian_rate([-1.0, 1.0], [0.25, 0.75])  # mean 1/2, variance 3/4
     0.16666666666666666
     """
-    gap, probs = _check_gap(gap, probs)
-    mean = gap @ probs
-    variance = (gap - mean) ** 2 @ probs
+    values, law = _check_gap(gap, probs)
+    mean = values @ law
+    variance = (values - mean) ** 2 @ law
     if mean == 0 or variance == 0:
         return 0.0 if mean == 0 else math.inf
     return float(mean**2 / (2 * variance))
 
 
-def lattice_span(gap):
-    """Return the largest h with all values of `gap` (m,) in gap[0] + h Z, or 0 if there is none (a non-lattice gap).
+def lattice_span(gap: np.ndarray) -> float:
+    """Find the largest h with all values of a gap in gap[0] + h Z.
 
+    Parameters
+    ----------
+    gap : array (m,)
+        Values of the gap, finite.
+
+    Returns
+    -------
+    float
+        The span, in the units of the gap; 0 if there is none (a non-lattice or a constant gap).
+
+    Notes
+    -----
     Steps finer than 1e-6 of the range count as none: the sharp asymptotics cannot tell them apart.
+
+    Examples
+    --------
+    >>> lattice_span(np.array([-0.25, 0.75, 1.5]))
+    0.25
     """
     differences = np.unique(abs(gap - gap[0]))
     finest, tolerance = 1e-6 * differences[-1], 1e-10 * differences[-1]
@@ -112,7 +161,7 @@ def _log_runner_up(gap, probs, n, t, rate, wins_ties):
     return -n * rate + special.logsumexp(t * points - (points / s) ** 2 / 2) + math.log(span / s) - LOG_2PI / 2
 
 
-def sharp_insecurity(losses, probs, n, log=False):
+def sharp_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = False) -> float:
     """Compute the sharp asymptotic equivalent of the insecurity of a fixed codebook, constant included.
 
     1/2 E[sum_k |x_k(Z)| + |sum_k x_k(Z)|] over the runners-up k, x_k(z) = P_k (exp(-t_k D_k(z)) / M_k(t_k) - 1): the
@@ -120,42 +169,62 @@ def sharp_insecurity(losses, probs, n, log=False):
     over the lattice of D_k where it has one. A tied runner-up has x_k(z) = -D_k(z) / (sigma sqrt(2 pi n)).
     A runner-up that another one beats wherever it beats the home codeword (as with proportional gaps) is left out.
 
-    Args:
-        losses: loss of K codewords on m samples, shape (K, m); rows equal up to rounding count once.
-        probs: probabilities of the samples, shape (m,).
-        n: training-set size, whole, >= 1.
-        log: return the natural logarithm.
+    Parameters
+    ----------
+    losses : array (K, m)
+        Loss of K codewords on m samples; rows equal up to rounding count once.
+    probs : array (m,)
+        Probabilities of the samples.
+    n : int
+        Training-set size, whole, >= 1.
+    log : bool
+        Return the natural logarithm.
 
-    Returns:
-        An approximation of `security.finite_support_insecurity`, good to about a quarter from n min_k I_k of about
-        3 on, where in addition every kind of sample is expected some ten times under the tilted law; with a rarer
-        kind the gap acts like a lattice and the ratio oscillates (.4 to 2 up to n min_k I_k of hundreds). Not a
-        bound: it may exceed 1 at small n. Two runners-up that beat the home codeword together at the smallest rate
-        otherwise than by that rule are both counted.
+    Returns
+    -------
+    float
+        An approximation of ``security.finite_support_insecurity`` for a fixed problem as n grows. Not a bound: it may
+        exceed 1 at small n.
 
-    Raises:
-        ValueError: as `security.finite_support_insecurity`; more than two codewords tied for the population minimum.
+    Raises
+    ------
+    ValueError
+        As ``security.finite_support_insecurity``; more than two codewords tied for the population minimum.
 
-    Source: QMIS statements 6 and 7.
+    Notes
+    -----
+    QMIS statements 6 and 7. Mostly good to about a quarter from n min_k I_k of about 3 on, where in addition every kind
+    of sample is expected some ten times under the tilted law; with a rarer kind the gap acts like a lattice and the
+    ratio oscillates (mostly .4 to 2 up to n min_k I_k of hundreds). No n makes it safe for every problem: a gap that
+    nearly is on a coarser lattice, such as (1, -1, 1.001), acts like that lattice until n passes the square of the
+    ratio of the spans, and the exact value may be a tenth of this one. Two runners-up that beat the home codeword
+    together at the smallest rate otherwise than by the rule above are both counted.
+
+    Examples
+    --------
+    >>> from qmis_utils.theory.security import finite_support_insecurity
+    >>> problem = [[0.0, 0.0], [1.0, -1.0]], [0.7, 0.3]
+    >>> print(f"{sharp_insecurity(*problem, 400) / finite_support_insecurity(*problem, 400):.2f}")
+    0.98
     """
     n = check_n(n)
-    losses, probs = check_problem(losses, probs)
-    losses = _distinct(losses)
-    home = int((losses @ probs).argmin())
-    gaps, sizes, changes = losses - losses[home], [-math.inf], [np.zeros_like(probs)]
-    for k in np.delete(np.arange(len(losses)), home):
+    rows, law = check_problem(losses, probs)
+    rows = _distinct(rows)
+    home = int((rows @ law).argmin())
+    gaps, sizes, changes = rows - rows[home], [-math.inf], [np.zeros_like(law)]
+    for k in np.delete(np.arange(len(rows)), home):
         if _never_wins(gaps, k, home):
             continue
-        size, change = _runner_up(gaps[k], probs, n, k < home)
+        size, change = _runner_up(gaps[k], law, n, k < home)
         sizes.append(size)
         changes.append(change)
-    if sum(_tied(gaps, probs)) > 2:
+    if sum(_tied(gaps, law)) > 2:
         raise ValueError("losses: more than two codewords tie for the population minimum; no closed form is known")
     shift = max(sizes)
     if shift == -math.inf:
         return -math.inf if log else 0.0
     x = np.exp(np.array(sizes) - shift)[:, None] * np.stack(changes)
-    total = (abs(x).sum(0) + abs(x.sum(0))) @ probs / 2
+    total = (abs(x).sum(0) + abs(x.sum(0))) @ law / 2
     value = shift + math.log(total) if total > 0 else -math.inf
     return value if log else math.exp(value)
 
@@ -195,38 +264,50 @@ def _runner_up(gap, probs, n, wins_ties):
     return size, np.exp(-t * gap - log_mean_exp(-t * gap, probs)) - 1
 
 
-def fisher_voronoi_rate(theta_star, codebook, fisher):
+def fisher_voronoi_rate(theta_star: ArrayLike, codebook: ArrayLike, fisher: ArrayLike) -> np.ndarray:
     """Compute r_k from geometry: half the squared Fisher distance from theta* to the bisector of home and codeword k.
 
-    Args:
-        theta_star: optimum, shape (d,).
-        codebook: codewords, shape (K, d), K >= 2.
-        fisher: Fisher information, shape (d, d), symmetric positive definite.
+    Parameters
+    ----------
+    theta_star : array (d,)
+        The optimum.
+    codebook : array (K, d)
+        Codewords, K >= 2.
+    fisher : array (d, d)
+        Fisher information, symmetric positive definite.
 
-    Returns:
-        (K - 1,) rates in nats per sample, one per codeword other than the home one (the nearest to theta* in the
-        Fisher metric, lowest index first), in the order of the codebook; 0 for a copy of the home codeword.
+    Returns
+    -------
+    array (K - 1,)
+        Rates in nats per sample, one per codeword other than the home one (the nearest to theta* in the Fisher metric,
+        lowest index first), in the order of the codebook; 0 for a copy of the home codeword.
 
-    Raises:
-        ValueError: shapes that do not match, values that are not finite, or fisher not positive definite.
+    Raises
+    ------
+    ValueError
+        For shapes that do not match, values that are not finite, or ``fisher`` not positive definite.
 
-    Source: QMIS statement 9.
+    Notes
+    -----
+    QMIS statement 9.
 
+    Examples
+    --------
     >>> fisher_voronoi_rate([0.0], [[0.1], [0.5]], [[1.0]])  # the edge is 0.3 away
     array([0.045])
     """
-    theta, codebook, fisher = (np.asarray(a, float) for a in (theta_star, codebook, fisher))
-    if codebook.ndim != 2 or len(codebook) < 2 or not np.isfinite(codebook).all():
+    theta, words, metric = (np.asarray(a, float) for a in (theta_star, codebook, fisher))
+    if words.ndim != 2 or len(words) < 2 or not np.isfinite(words).all():
         raise ValueError("codebook must be finite, of shape (K, d) with K >= 2")
-    d = codebook.shape[1]
+    d = words.shape[1]
     if theta.shape != (d,) or not np.isfinite(theta).all():
         raise ValueError(f"theta_star must be finite, of shape ({d},) to match codebook")
-    if fisher.shape != (d, d) or not np.allclose(fisher, fisher.T) or not (np.linalg.eigvalsh(fisher) > 0).all():
+    if metric.shape != (d, d) or not np.allclose(metric, metric.T) or not (np.linalg.eigvalsh(metric) > 0).all():
         raise ValueError(f"fisher must be symmetric positive definite, of shape ({d}, {d})")
-    white = (codebook - theta) @ np.linalg.cholesky(fisher)
+    white = (words - theta) @ np.linalg.cholesky(metric)
     squared = (white**2).sum(1)
     home = int(squared.argmin())
-    others = np.delete(np.arange(len(codebook)), home)
+    others = np.delete(np.arange(len(words)), home)
     apart = ((white[others] - white[home]) ** 2).sum(1)
     excess = squared[others] - squared[home]
     return np.where(apart > 0, excess**2 / (8 * np.where(apart > 0, apart, 1)), 0.0)

@@ -8,6 +8,7 @@ logarithms are natural. With ``log=True`` the engines stay accurate where Delta_
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 from scipy.integrate import tanhsinh
 from scipy.optimize import elementwise
@@ -38,36 +39,54 @@ def _log_outside(lo, hi):
     return np.logaddexp(special.log_ndtr(lo), special.log_ndtr(-hi))
 
 
-def gaussian_mean_insecurity(n, step, mean, sigma=1.0, log=False):
+def gaussian_mean_insecurity(
+    n: ArrayLike, step: ArrayLike, mean: ArrayLike, sigma: ArrayLike = 1.0, log: bool = False
+) -> float | np.ndarray:
     """Compute the exact insecurity of a Gaussian mean rounded to a grid.
 
-    theta_hat is the multiple of `step` nearest to the mean of n samples of N(mean, sigma^2). For each cell the
-    samples that make it likelier form one interval, and the covariance of the two events follows from Plackett's
-    identity, an integral without cancellation.
+    theta_hat is the multiple of ``step`` nearest to the mean of n samples of N(mean, sigma^2).
 
-    Args:
-        n: training-set size, a whole number >= 1 (arrays broadcast with step, mean and sigma).
-        step: spacing of the grid, > 0, in the units of the data.
-        mean: mean of the data.
-        sigma: standard deviation of the data, > 0.
-        log: return the natural logarithm.
+    Parameters
+    ----------
+    n : int or array
+        Training-set size, a whole number >= 1; arrays broadcast with ``step``, ``mean`` and ``sigma``.
+    step : float or array
+        Spacing of the grid, > 0, in the units of the data.
+    mean : float or array
+        Mean of the data.
+    sigma : float or array
+        Standard deviation of the data, > 0.
+    log : bool
+        Return the natural logarithm.
 
-    Returns:
-        Delta_n, a float or an array of the broadcast shape; error of log Delta_n about 1e-9 + 1e-14 |log Delta_n|.
+    Returns
+    -------
+    float or array
+        Delta_n, of the broadcast shape; error of log Delta_n about 1e-9 + 1e-14 |log Delta_n|.
 
-    Raises:
-        ValueError: for n < 1 or not whole, step <= 0, sigma <= 0, a value that is not finite, or a step above
-            ``WIDEST`` sigma / sqrt(n).
+    Raises
+    ------
+    ValueError
+        For n < 1 or not whole, step <= 0, sigma <= 0, a value that is not finite, or a step above ``WIDEST``
+        sigma / sqrt(n).
 
-    Source: QMIS statements 1, 6 and 10.
+    Notes
+    -----
+    QMIS statements 1, 6 and 10. For each cell the samples that make it likelier form one interval, and the covariance
+    of the two events follows from Plackett's identity, an integral without cancellation.
 
+    Examples
+    --------
     >>> round(gaussian_mean_insecurity(100, 0.5, 0.12, log=True), 3)
     -4.291
     """
     if any(np.ndim(a) for a in (n, step, mean, sigma)):
         points = np.broadcast(n, step, mean, sigma)
-        values = [gaussian_mean_insecurity(*point, log=log) for point in points]
-        return np.reshape(values, points.shape)
+        return np.reshape([capped(_log_rounded_mean(*point), log) for point in points], points.shape)
+    return capped(_log_rounded_mean(n, step, mean, sigma), log)
+
+
+def _log_rounded_mean(n, step, mean, sigma):
     n, sigma = check_n(n), check_number("sigma", sigma, positive=True)
     step, mean = check_number("step", step, positive=True), check_number("mean", mean)
     # The remainder is exact in floating point: a mean far from zero costs no digits.
@@ -76,11 +95,11 @@ def gaussian_mean_insecurity(n, step, mean, sigma=1.0, log=False):
     if not width <= WIDEST:
         raise ValueError(f"step must be at most {WIDEST:g} sigma / sqrt(n), got {step!r}")
     if n > 1 and width < NARROWEST:
-        return capped(math.log(_gaussian_channel(1 / math.sqrt(n), 1)), log)
+        return math.log(_gaussian_channel(1 / math.sqrt(n), 1))
     if n == 1:
-        return capped(_log_single_sample(width, offset * scale), log)
+        return _log_single_sample(width, offset * scale)
     lo, hi, home = _grid_cells(step, offset, scale)
-    return capped(_log_grid_insecurity(lo, hi, home, width, 1 / math.sqrt(n)), log)
+    return _log_grid_insecurity(lo, hi, home, width, 1 / math.sqrt(n))
 
 
 def _grid_cells(step, offset, scale):
@@ -166,24 +185,75 @@ def _gaussian_channel(rho, dim):
     return float(tanhsinh(integrand, points[:-1], points[1:], rtol=1e-13).integral.sum())
 
 
-def full_precision_insecurity(n, dim, log=False):
-    """Compute the exact insecurity of the unrounded mean of n samples of N(mu, Sigma) in `dim` dimensions.
+def full_precision_insecurity(n: float, dim: int, log: bool = False) -> float:
+    """Compute the exact insecurity of the unrounded mean of n samples of N(mu, Sigma) in ``dim`` dimensions.
 
-    It depends on neither mu nor Sigma. n and dim are whole numbers >= 1 (ValueError otherwise); returns Delta_n, or
-    its natural logarithm. Source: QMIS statement 4; Delta_n ~ E||N(0, I)|| / sqrt(2 pi n).
+    It depends on neither mu nor Sigma.
 
+    Parameters
+    ----------
+    n : int
+        Training-set size, a whole number >= 1.
+    dim : int
+        Dimension, a whole number >= 1.
+    log : bool
+        Return the natural logarithm.
+
+    Returns
+    -------
+    float
+        Delta_n.
+
+    Raises
+    ------
+    ValueError
+        For n or dim below 1 or not whole.
+
+    Notes
+    -----
+    QMIS statement 4; Delta_n ~ E||N(0, I)|| / sqrt(2 pi n).
+
+    Examples
+    --------
     >>> round(full_precision_insecurity(10_000, 1) * 100 * 3.14159265, 4)
     1.0001
     """
-    n, dim = check_n(n), check_n(dim, "dim")
-    return capped(0.0 if n == 1 else safe_log(_gaussian_channel(1 / math.sqrt(n), dim)), log)
+    n, d = check_n(n), check_n(dim, "dim")
+    return capped(0.0 if n == 1 else safe_log(_gaussian_channel(1 / math.sqrt(n), d)), log)
 
 
-def gaussian_noise_insecurity(n, noise, sigma=1.0, log=False):
+def gaussian_noise_insecurity(n: float, noise: float, sigma: float = 1.0, log: bool = False) -> float:
     """Compute the exact insecurity of the mean of n samples of N(mu, sigma^2) released with noise N(0, noise^2).
 
-    Args: n whole >= 1; noise >= 0 and sigma > 0, standard deviations in the units of the data (ValueError otherwise).
-    Returns Delta_n or its natural logarithm. Source: QMIS statement 11.
+    Parameters
+    ----------
+    n : int
+        Training-set size, a whole number >= 1.
+    noise : float
+        Standard deviation of the noise, >= 0, in the units of the data.
+    sigma : float
+        Standard deviation of the data, > 0.
+    log : bool
+        Return the natural logarithm.
+
+    Returns
+    -------
+    float
+        Delta_n.
+
+    Raises
+    ------
+    ValueError
+        For n < 1 or not whole, noise < 0, sigma <= 0, or a value that is not finite.
+
+    Notes
+    -----
+    QMIS statement 11. Only the correlation of release and sample matters: noise acts as more samples would.
+
+    Examples
+    --------
+    >>> gaussian_noise_insecurity(50, 0.0) == full_precision_insecurity(50, 1)
+    True
     """
     n, sigma = check_n(n), check_number("sigma", sigma, positive=True)
     if not (np.isfinite(noise) and noise >= 0):
@@ -195,23 +265,37 @@ def gaussian_noise_insecurity(n, noise, sigma=1.0, log=False):
 # --- finite data: counts in log space ----------------------------------------------------------------------------
 
 
-def bernoulli_insecurity(n, p, codebook, log=False):
+def bernoulli_insecurity(n: float, p: float, codebook: ArrayLike, log: bool = False) -> float:
     """Compute the exact insecurity of the best codeword for n Bernoulli(p) samples under squared loss.
 
-    The codeword is the one nearest to the sample mean (ties to the lower), so only the counts m_k at which it
-    changes matter: Delta_n = 2 p (1 - p) max_k P(Bin(n - 1, p) = m_k), because the binomial law is unimodal.
+    Parameters
+    ----------
+    n : int
+        Training-set size, whole, >= 1. A mean within rounding error of a midpoint counts as a tie.
+    p : float
+        Probability of a one, in [0, 1].
+    codebook : array (K,)
+        Sorted codewords in [0, 1]; equal codewords count once.
+    log : bool
+        Return the natural logarithm (-inf where the release says nothing).
 
-    Args:
-        n: training-set size, whole, >= 1. A mean within rounding error of a midpoint counts as a tie.
-        p: probability of a one, in [0, 1].
-        codebook: sorted codewords in [0, 1], shape (K,); equal codewords count once.
-        log: return the natural logarithm (-inf where the release says nothing).
+    Returns
+    -------
+    float
+        Delta_n.
 
-    Raises:
-        ValueError: naming the argument that is out of range, empty or unsorted.
+    Raises
+    ------
+    ValueError
+        Naming the argument that is out of range, empty or unsorted.
 
-    Source: QMIS statement 5.
+    Notes
+    -----
+    QMIS statement 5. The codeword is the one nearest to the sample mean (ties to the lower), so only the counts m_k at
+    which it changes matter: Delta_n = 2 p (1 - p) max_k P(Bin(n - 1, p) = m_k), because the binomial law is unimodal.
 
+    Examples
+    --------
     >>> round(bernoulli_insecurity(2, 0.5, [0.0, 1.0]), 3)
     0.25
     """
@@ -232,11 +316,30 @@ def bernoulli_insecurity(n, p, codebook, log=False):
     return capped(math.log(2 * p) + math.log1p(-p) + density.max(), log)
 
 
-def best_codeword(losses, counts):
-    """Return the index of the codeword of least total loss for each row of counts (N, m); ties to the lowest index.
+def best_codeword(losses: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Choose the codeword of least total loss for each vector of counts; ties to the lowest index.
 
+    Parameters
+    ----------
+    losses : array (K, m)
+        Loss of K codewords on m samples.
+    counts : array (N, m)
+        How often each sample is in each of N training sets.
+
+    Returns
+    -------
+    array (N,), int
+        Index of the chosen codeword.
+
+    Notes
+    -----
     Totals that differ by rounding error only are ties: 1e-12 of the largest gap to the codeword of least regret, among
     the codewords that are not worse than it on every sample.
+
+    Examples
+    --------
+    >>> best_codeword(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[2, 1], [1, 2], [1, 1]])).tolist()
+    [0, 1, 0]
     """
     gaps = losses - losses[(losses - losses.min(0)).max(1).argmin()]
     able = np.flatnonzero(gaps.min(1) <= 1e-12 * abs(losses).max(1))  # the others never win, but would set the scale
@@ -259,25 +362,38 @@ def _total_change(changes, home):
     return (abs(others).sum() + abs(others.sum(0)).sum()) / 2
 
 
-def finite_support_insecurity(losses, probs, n, log=False):
+def finite_support_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = False) -> float:
     """Compute the exact insecurity of empirical risk minimisation over a codebook, for data of finite support.
 
-    Sums over every vector of counts; P(Z_1 = z | counts) = counts_z / n gives the joint law of codeword and sample.
+    Parameters
+    ----------
+    losses : array (K, m)
+        Loss of K codewords on the m possible samples.
+    probs : array (m,)
+        Probabilities of the samples.
+    n : int
+        Training-set size, whole, >= 1; C(n + m - 1, m - 1) may be at most ``MAX_STATES``.
+    log : bool
+        Return the natural logarithm.
 
-    Args:
-        losses: loss of K codewords on the m possible samples, shape (K, m).
-        probs: probabilities of the samples, shape (m,).
-        n: training-set size, whole, >= 1; C(n + m - 1, m - 1) may be at most ``MAX_STATES``.
-        log: return the natural logarithm.
-
-    Returns:
+    Returns
+    -------
+    float
         Delta_n of the codeword of least total loss, ties to the lowest index.
 
-    Raises:
-        ValueError: losses not finite or of another shape, probs not a law, n < 1, or too many count vectors.
+    Raises
+    ------
+    ValueError
+        For losses that are not finite or of another shape, probabilities that are no law, n < 1, or too many count
+        vectors.
 
-    Source: QMIS statements 1 and 5.
+    Notes
+    -----
+    QMIS statements 1 and 5. Sums over every vector of counts; P(Z_1 = z | counts) = counts_z / n gives the joint law of
+    codeword and sample.
 
+    Examples
+    --------
     >>> round(finite_support_insecurity([[0, 1], [1, 0]], [0.5, 0.5], 1), 3)
     0.5
     """
@@ -286,21 +402,37 @@ def finite_support_insecurity(losses, probs, n, log=False):
     return release_insecurity(best_codeword(losses, counts), counts, probs, log)
 
 
-def release_insecurity(released, counts, probs, log=False):
+def release_insecurity(released: ArrayLike, counts: np.ndarray, probs: ArrayLike, log: bool = False) -> float:
     """Compute the exact insecurity of any release that is a function of the counts of finite-support data.
 
-    Args:
-        released: index of what each vector of counts leads to, whole numbers >= 0, shape (N,).
-        counts: every vector of counts, shape (N, m), as `count_vectors` lists them.
-        probs: probabilities of the samples, shape (m,), all positive.
-        log: return the natural logarithm.
+    Parameters
+    ----------
+    released : array (N,), int
+        Index of what each vector of counts leads to, whole numbers >= 0.
+    counts : array (N, m)
+        Every vector of counts, as ``count_vectors`` lists them.
+    probs : array (m,)
+        Probabilities of the samples, all positive.
+    log : bool
+        Return the natural logarithm.
 
-    Raises:
-        ValueError: released of another length than counts, negative, or not whole; a sample of probability zero.
+    Returns
+    -------
+    float
+        Delta_n.
 
-    Source: QMIS statement 1.
+    Raises
+    ------
+    ValueError
+        For ``released`` of another length than ``counts``, negative, or not whole; a sample of probability zero.
 
-    >>> from qmis_utils.numerics import count_vectors
+    Notes
+    -----
+    QMIS statement 1.
+
+    Examples
+    --------
+    >>> from qmis_utils.theory.numerics import count_vectors
     >>> round(release_insecurity([0, 1], count_vectors(1, 2), [0.5, 0.5]), 3)
     0.5
     """
@@ -324,11 +456,32 @@ def release_insecurity(released, counts, probs, log=False):
 # --- bounds ------------------------------------------------------------------------------------------------------
 
 
-def entropy_bound(H, n):
-    """Bound the insecurity of any symmetric algorithm whose release has entropy H nats: min(1, sqrt(H / (2 n))).
+def entropy_bound(H: float, n: float) -> float:
+    """Bound the insecurity of any symmetric algorithm whose release has entropy H: min(1, sqrt(H / (2 n))).
 
-    Source: QMIS statement 3 (independence of the samples, then Pinsker). ValueError for H < 0 or n < 1.
+    Parameters
+    ----------
+    H : float
+        Entropy of the release in nats, >= 0.
+    n : int
+        Training-set size, whole, >= 1.
 
+    Returns
+    -------
+    float
+        An upper bound on Delta_n.
+
+    Raises
+    ------
+    ValueError
+        For H < 0 or n < 1.
+
+    Notes
+    -----
+    QMIS statement 3: independence of the samples, then Pinsker.
+
+    Examples
+    --------
     >>> entropy_bound(2.0, 100)
     0.1
     """
@@ -337,11 +490,30 @@ def entropy_bound(H, n):
     return min(1.0, math.sqrt(H / (2 * check_n(n))))
 
 
-def dp_bound(epsilon):
+def dp_bound(epsilon: float) -> float:
     """Bound the insecurity of an epsilon-differentially private release: (e^eps - 1) / (e^eps + 1).
 
-    Source: the likelihood ratio of two neighbouring data sets lies in [e^-eps, e^eps]. ValueError for epsilon < 0.
+    Parameters
+    ----------
+    epsilon : float
+        Privacy loss in nats, >= 0; inf is allowed.
 
+    Returns
+    -------
+    float
+        An upper bound on Delta_n.
+
+    Raises
+    ------
+    ValueError
+        For epsilon < 0.
+
+    Notes
+    -----
+    The likelihood ratio of two neighbouring data sets lies in [e^-eps, e^eps].
+
+    Examples
+    --------
     >>> dp_bound(0.0)
     0.0
     """

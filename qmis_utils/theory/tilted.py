@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from qmis_utils.theory.numerics import Interval, check_n, check_problem, cramer_tilt, log_mean_exp, safe_log
@@ -14,7 +15,13 @@ MAX_TILTS = 16  # importance-sampling components beside the untilted law
 
 @dataclass(frozen=True, eq=False)
 class MonteCarlo(Interval):
-    """Hold a Monte Carlo insecurity with its 95 % interval and effective number of samples."""
+    """Hold a Monte Carlo insecurity with its 95 % interval and effective number of samples.
+
+    Parameters
+    ----------
+    effective_samples : float
+        Equally weighted samples that would say as much; the other fields are those of ``Interval``.
+    """
 
     effective_samples: float = np.nan
 
@@ -35,28 +42,55 @@ def _log_tilts(losses, probs, n):
     return np.stack([np.zeros_like(probs)] + [ratio for _, ratio in likeliest])
 
 
-def codebook_insecurity_mc(losses, probs, n, rng, samples=100_000, log=False):
+def codebook_insecurity_mc(
+    losses: ArrayLike,
+    probs: ArrayLike,
+    n: float,
+    rng: np.random.Generator,
+    samples: int = 100_000,
+    log: bool = False,
+) -> MonteCarlo:
     """Estimate the insecurity of empirical risk minimisation over a codebook by tilted Monte Carlo.
 
     Counts come in equal shares from the law of the data and from its Cramer tilts towards the runners-up; the
     mixture's weights are bounded, so rare events cost no more samples than common ones.
 
-    Args:
-        losses: loss of K codewords on m samples, shape (K, m).
-        probs: probabilities of the samples, shape (m,).
-        n: training-set size, whole, >= 1.
-        rng: numpy random Generator.
-        samples: number of data sets to draw, >= 100.
-        log: return natural logarithms of value, low and high.
+    Parameters
+    ----------
+    losses : array (K, m)
+        Loss of K codewords on m samples.
+    probs : array (m,)
+        Probabilities of the samples.
+    n : int
+        Training-set size, whole, >= 1.
+    rng : numpy.random.Generator
+    samples : int
+        Number of data sets to draw, >= 100.
+    log : bool
+        Return natural logarithms of value, low and high.
 
-    Returns:
-        MonteCarlo(value, low, high, effective_samples), a 95 % interval. Its ends answer two biases: an attack
-        learnt on one half and scored on the other is too weak, one scored on its own half too strong.
+    Returns
+    -------
+    MonteCarlo
+        The insecurity with a 95 % interval. Its ends answer two biases: an attack learnt on one half and scored on the
+        other is too weak, one scored on its own half too strong.
 
-    Raises:
-        ValueError: as `finite_support_insecurity`, or samples < 100.
+    Raises
+    ------
+    ValueError
+        As ``finite_support_insecurity``, samples < 100, or no draw that left the best codeword.
 
-    Source: QMIS statement 5, Bahadur and Ranga Rao (1960) for the tilt.
+    Notes
+    -----
+    QMIS statement 5; Bahadur and Ranga Rao (1960) for the tilt.
+
+    Examples
+    --------
+    >>> from qmis_utils.theory.security import finite_support_insecurity
+    >>> problem = [[0.0, 0.0, 0.2], [0.9, -0.4, 0.0]], [0.5, 0.3, 0.2], 60
+    >>> found = codebook_insecurity_mc(*problem, np.random.default_rng(0), 20_000)
+    >>> found.low <= finite_support_insecurity(*problem) <= found.high
+    True
     """
     n = check_n(n)
     losses, probs = check_problem(losses, probs)
@@ -75,8 +109,8 @@ def codebook_insecurity_mc(losses, probs, n, rng, samples=100_000, log=False):
         raise ValueError("samples: no draw left the best codeword; Delta_n may be zero, or samples is too small")
     weights = np.exp(log_weights - shift)
     estimate = np.array(_cross_fitted(weights, chosen, counts / n - probs, home, len(losses)))
-    scaled = [shift + safe_log(v) if log else math.exp(shift + safe_log(v)) for v in estimate]
-    return MonteCarlo(*scaled, effective_samples=float(weights.sum() ** 2 / (weights**2).sum()))
+    value, low, high = (shift + safe_log(v) if log else math.exp(shift + safe_log(v)) for v in estimate)
+    return MonteCarlo(value, low, high, effective_samples=float(weights.sum() ** 2 / (weights**2).sum()))
 
 
 def _cross_fitted(weights, chosen, excess, home, K):

@@ -1,8 +1,8 @@
 """The one engine on a planted game: outputs whose survival, attack AUC and order under every release are known.
 
-Models are linear and records are unit vectors, so that a model's weight *is* its logit on a record. A model's weight on
-a record of the pool is a unit Gaussian, shifted where the record is a member: LiRA's AUC is Phi(d' / sqrt 2). A release
-that adds noise of spread s to the weights leaves the correlation 1 / sqrt(1 + s^2) and the share 1 / sqrt(1 + s^2) of d'.
+Models are linear and records are unit vectors, so that a model's weight *is* its logit on a record: a unit Gaussian,
+shifted where the record is a member, so that LiRA's AUC is Phi(d' / sqrt 2). A release that adds noise of spread s to
+the weights leaves the correlation 1 / sqrt(1 + s^2), and that share of d'.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from qmis_utils import assess, attacks, quantizers
+from qmis_utils import assess, attacks, indicators, quantizers
 from qmis_utils.assess import NUMBERS, Game, Number, Release, quantized, utility
 from qmis_utils.ensemble import Ensemble, random_halves
 from qmis_utils.theory.numerics import Interval
@@ -30,11 +30,9 @@ def noisy(spread, seed=7):
     """Return a release that adds Gaussian noise to the weights, the same for equal weights."""
 
     def change(models):
-        rows = [np.random.default_rng([seed, int(hashlib.sha256(row.tobytes()).hexdigest()[:8], 16)]).normal(size=row.shape)
-                for row in models.weights[0].numpy()]  # fmt: skip
-        return replace(
-            models, weights=(models.weights[0] + spread * torch.tensor(np.array(rows), dtype=torch.float32),)
-        )
+        seeds = [int(hashlib.sha256(row.tobytes()).hexdigest()[:8], 16) for row in models.weights[0].numpy()]
+        noise = [np.random.default_rng([seed, own]).normal(size=models.weights[0].shape[1:]) for own in seeds]
+        return replace(models, weights=(models.weights[0] + spread * torch.tensor(np.array(noise)).float(),))
 
     return change
 
@@ -89,12 +87,41 @@ def test_correlations_are_the_planted_ones_and_every_number_grows_with_the_leak(
     assert (found.value("r ensemble all_pairs") <= 0.01).all()  # minus a rate
 
 
+def test_offsets_of_whole_models_move_rho_and_not_rho_pool(game):
+    biases = 20 * torch.tensor(np.random.default_rng(3).normal(size=(40, 1))).float()
+    moved = replace(game, spare=replace(game.spare, biases=(biases,)))
+    releases = {"as trained": lambda m: m, "level": lambda m: replace(m, biases=(torch.zeros_like(m.biases[0]),))}
+    found = assess.assess(moved, releases, (), ["rho", "rho_pool"], draws=2)
+    assert found.value("rho")[1] < 0.2
+    assert found.value("rho_pool")[1] == pytest.approx(1, abs=1e-3)
+
+
+def test_rates_are_taken_from_their_own_codebook_and_turned_round(game):
+    levels = replace(game.spare, biases=(torch.linspace(-2, 2, 40)[:, None],))  # codewords of very different loss
+    seen = replace(game, spare=levels, path=levels[:5]).spare_seen(noisy(0.5))
+    for source, losses in {"ensemble": seen.losses_out, **seen.codebooks}.items():
+        for how in indicators.AGGREGATIONS:
+            rate = indicators.estimate_rate(losses, how, draws=3)
+            assert NUMBERS[f"r {source} {how}"].estimate(seen, seen, 3, 0).value == -rate.value
+    assert seen.codebooks["trajectory"].shape == (5, FRESH)
+    assert NUMBERS["r ensemble all_pairs"].estimate(seen, seen, 3, 0).value < -0.05
+
+
 def test_laws_predict_what_the_attack_finds(found):
     measured = found.auc["lira"].mean(axis=0)
     for law in ("closed", "simulation"):
         np.testing.assert_allclose(found.predicted[law, "rho", "lira"], measured, atol=0.02)
     assert found.predicted["closed", "rho", "lira"][0] == pytest.approx(measured[0])
     assert not {key for key in found.predicted if key[1] == "rho_w"}  # not asked for
+
+
+def test_the_simulation_law_reads_fresh_records_of_spare_models_alone(game, found):
+    weights = game.spare.weights[0].clone()
+    weights[..., :POOL] *= 5
+    moved = replace(game, spare=replace(game.spare, weights=(weights,)))
+    again = assess.assess(moved, RELEASES, ["lira"], ["rho"], draws=2, laws=["rho"])
+    spread = found.predicted["simulation", "rho", "lira"] - again.predicted["simulation", "rho", "lira"]
+    assert np.abs(spread).max() < 0.005  # rho moves a little, with the noise that the release draws for other weights
 
 
 def test_laws_of_weights_predict_attacks_on_weights_alone(game):
@@ -154,14 +181,17 @@ def test_measures_read_the_attacked_models_the_reference_and_the_scores(game):
     assert found.measures["scores"].shape == (3, POOL)
 
 
+def one_spare(game):
+    return replace(game, spare=game.spare[:1], spare_members=game.spare_members[:1])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda g: assess.assess(g, RELEASES, ["lyra"]), "unknown attack 'lyra'; valid: loss, "),
         (lambda g: assess.assess(g, RELEASES, ["lira"], ["rhow"]), "unknown number 'rhow'; valid: rho, "),
-        (lambda g: assess.assess(g, RELEASES, (), ["r trajectory min"]), "'r trajectory min' needs trajectory codebook"),
-        (lambda g: assess.assess(replace(g, spare=g.spare[:1], spare_members=g.spare_members[:1]), RELEASES, (), ["rho"]),
-         "'rho' needs 2 models"),
+        (lambda g: assess.assess(g, RELEASES, (), ["r trajectory min"]), "min' needs trajectory codebook"),
+        (lambda g: assess.assess(one_spare(g), RELEASES, (), ["rho"]), "'rho' needs 2 models"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named(game, call, message):
@@ -210,8 +240,10 @@ def test_rows_keep_their_own_scales_in_codebooks_and_surviving_weights():
     models = Ensemble((weights, top), (torch.zeros(6, 3), torch.zeros(6, 1)), "regression")
     x = rng.normal(size=(9, 8)).astype(np.float32)
     game = Game(x, x[:, 0], x, x[:, 1], models[:3], random_halves(3, 9, rng), models[3:], random_halves(3, 9, rng))
-    by_row, by_tensor = (assess.assess(game, quantized("fp32", "uniform_3", granularity=g), (), ["weight error", "sqrt_J"],
-                                       draws=2) for g in ("row", "tensor"))  # fmt: skip
+    by_row, by_tensor = (
+        assess.assess(game, quantized("fp32", "uniform_3", granularity=g), (), ["weight error", "sqrt_J"], draws=2)
+        for g in ("row", "tensor")
+    )
     assert by_row.value("weight error")[1] > by_tensor.value("weight error")[1]
     assert by_row.value("sqrt_J")[1] > by_tensor.value("sqrt_J")[1]
 

@@ -78,6 +78,12 @@ def test_label_distance_of_a_linear_model():
     assert one_sided == pytest.approx(np.full((1, 30), 2 * np.linalg.norm(x, axis=1).max()))
 
 
+def test_bisection_ends_beyond_the_boundary():
+    """What is reported is an upper bound: where the label does change, by at most a share of 2^-12 of the way."""
+    ends = boundary._towards(torch.zeros(1, 1), torch.ones(1, 1), lambda points: points[:, 0] > 0.3)
+    assert 0.3 < ends.item() <= 0.3 + 2**-boundary.HALVINGS
+
+
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_label_distances_agree_with_another_library(task):
     """HopSkipJump of the Adversarial Robustness Toolbox 1.20.1: the median to 1 %, no record farther by over 3 %.

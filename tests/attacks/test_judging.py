@@ -1,17 +1,21 @@
 """Attacks find what is there, nothing that is not, and their metrics equal independent implementations."""
 
+import functools
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import expit
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, norm, spearmanr, ttest_1samp
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from qmis_utils import attacks, indicators
+from qmis_utils import attacks, ensemble, indicators
+from qmis_utils.attacks import judging
 
 
 def planted(shift, models=64, records=60, seed=0):
@@ -74,6 +78,23 @@ def test_the_permuted_null_removes_the_leak():
     assert attacks.auc(attacks.lira(signals, null), null).mean() == pytest.approx(0.5, abs=0.02)
 
 
+def test_of_two_models_the_permuted_null_always_swaps_the_membership():
+    members = np.array([[True, False, True], [False, False, True]])
+    for seed in range(20):
+        assert np.array_equal(attacks.permuted(members, np.random.default_rng(seed)), members[::-1])
+
+
+def test_shadows_are_enough_from_three_inside_and_three_outside_on():
+    inside = np.arange(8)[:, None] < np.arange(9)  # record k has k models inside, of eight
+    assert attacks.enough_shadows(inside).tolist() == [False] * 3 + [True] * 3 + [False] * 3
+    assert attacks.enough_shadows(inside, 4).nonzero()[0].tolist() == [4]
+    signals = np.random.default_rng(0).normal(size=(8, 9))
+    assert np.isfinite(attacks.lira(signals[:, 3:6], inside[:, 3:6])).all()
+    for record in (2, 6):
+        with pytest.raises(ValueError, match="three IN and three OUT"):
+            attacks.lira(signals[:, [record]], inside[:, [record]])
+
+
 def test_equal_signals_give_equal_scores():
     _, members = planted(0.0)
     for variant in attacks.VARIANTS:
@@ -105,24 +126,149 @@ def test_advantage_and_tpr_by_hand():
     scores, members = np.array([[3.0, 1.0, -1.0, -2.0]]), np.array([[True, False, True, False]])
     assert attacks.advantage(scores, members) == pytest.approx([0.0])
     assert attacks.advantage(scores, members, threshold=2.0) == pytest.approx([0.5])
+    assert attacks.advantage([[1.0, 0.0]], [[True, False]]) == [1.0]  # a score at the threshold is not above it
     many = np.arange(2000.0)[None]
     assert attacks.tpr_at_fpr(many, many > 999, 0.01) == 1.0
+    assert attacks.tpr_at_fpr(many, many % 2 == 1, 0.01) == 0.011  # ten false positives of 1,000 beside eleven hits
     with pytest.raises(ValueError, match="needs at least 10000 non-member scores; got 1000"):
         attacks.tpr_at_fpr(many, many > 999, 0.001)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 400), st.data())
-def test_clopper_pearson_equals_scipy(trials, data):
+def test_clopper_pearson_leaves_half_the_error_in_either_tail(trials, data):
     successes = data.draw(st.integers(0, trials))
-    oracle = binomtest(successes, trials).proportion_ci(method="exact")
-    assert attacks.clopper_pearson(successes, trials) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    low, high = attacks.clopper_pearson(successes, trials)
+    if successes > 0:
+        assert binom.sf(successes - 1, trials, low) == pytest.approx(0.025, rel=1e-6)
+    if successes < trials:
+        assert binom.cdf(successes, trials, high) == pytest.approx(0.025, rel=1e-6)
+    assert (low == 0) == (successes == 0)
+    assert (high == 1) == (successes == trials)
 
 
 def test_bootstrap_interval_has_the_width_theory_says():
     values = np.random.default_rng(0).normal(size=400)
-    low, high = attacks.interval(attacks.bootstrap(values, np.random.default_rng(1), 4000))
-    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.06)
+    draws = attacks.bootstrap(values, np.random.default_rng(1), 4000)
+    found = attacks.bootstrap_interval(values.mean(), draws)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.06)
+    assert found.value == values.mean()
+    assert found.draws is draws
+
+
+def test_bootstrap_interval_takes_percentiles_of_every_column():
+    draws = np.column_stack([np.arange(201.0), -np.arange(201.0)])
+    value, low, high = attacks.bootstrap_interval([7.0, 8.0], draws)
+    assert (list(value), low.tolist(), high.tolist()) == ([7.0, 8.0], [5.0, -195.0], [195.0, -5.0])
+
+
+def test_interval_of_a_mean_is_students():
+    values = np.random.default_rng(0).normal(0.1, 0.2, 9)
+    oracle = ttest_1samp(values, 0).confidence_interval(0.95)
+    value, low, high = attacks.mean_interval(values)
+    assert (value, low, high) == pytest.approx((values.mean(), oracle.low, oracle.high), rel=1e-12)
+
+
+def test_interval_of_a_mean_over_mutual_shadows_is_wider_by_the_square_root_of_three():
+    values = np.random.default_rng(0).normal(0.1, 0.2, 9)
+    plain, mutual = attacks.mean_interval(values), attacks.mean_interval(values, mutual=True)
+    assert mutual.high - mutual.value == pytest.approx(np.sqrt(3) * (plain.high - plain.value), rel=1e-12)
+    assert mutual.value - mutual.low == pytest.approx(mutual.high - mutual.value, rel=1e-9)
+
+
+def test_interval_of_a_mean_is_simultaneous_over_comparisons():
+    values = np.random.default_rng(0).normal(0.1, 0.2, 9)
+    oracle = ttest_1samp(values, 0).confidence_interval(1 - 0.05 / 12)
+    value, low, high = attacks.mean_interval(values, comparisons=12)
+    assert (value, low, high) == pytest.approx((values.mean(), oracle.low, oracle.high), rel=1e-12)
+
+
+def test_interval_of_a_mean_ends_where_the_number_does():
+    assert attacks.mean_interval([0.9, 1.0, 0.95], most=1).high == 1
+    assert attacks.mean_interval([-0.9, -1.0, -0.95], most=1).low == -1
+    value, low, high = attacks.mean_interval([0.5], most=1)
+    assert value == 0.5
+    assert np.isnan([low, high]).all()
+
+
+ABOVE, BELOW, ACROSS = (0.5, 0.1, 0.9), (-0.5, -0.9, -0.1), (0.1, -0.2, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "how", "word"),
+    [
+        ("above the bar", ABOVE, {}, "reproduced"),
+        ("below the bar", BELOW, {}, "contradicted"),
+        ("across the bar", ACROSS, {}, "not at this scale"),
+        ("begins at the bar", (0.5, 0.0, 0.9), {}, "not at this scale"),
+        ("ends at the bar", (-0.5, -0.9, 0.0), {}, "not at this scale"),
+        ("below a higher bar", ABOVE, {"bar": 0.95}, "contradicted"),
+        ("across a higher bar", ABOVE, {"bar": 0.5}, "not at this scale"),
+        ("above a lower bar", ACROSS, {"bar": -0.25}, "reproduced"),
+        ("above, within the margin", ABOVE, {"margin": 1.0}, "no difference that matters"),
+        ("below, within the margin", BELOW, {"margin": 1.0}, "no difference that matters"),
+        ("across, within the margin", ACROSS, {"margin": 0.5}, "no difference that matters"),
+        ("reaches the margin above", ABOVE, {"margin": 0.9}, "reproduced"),
+        ("reaches the margin below", BELOW, {"margin": 0.9}, "contradicted"),
+        ("across, beyond the margin above", ACROSS, {"margin": 0.3}, "not at this scale"),
+        ("across, beyond the margin below", (-0.1, -0.4, 0.2), {"margin": 0.3}, "not at this scale"),
+        ("within the margin of a bar", (0.82, 0.78, 0.86), {"bar": 0.8, "margin": 0.1}, "no difference that matters"),
+        ("above, not settled", ABOVE, {"settled": False}, "not at this scale"),
+        ("below, not settled", BELOW, {"settled": False}, "not at this scale"),
+        ("within the margin, not settled", ACROSS, {"margin": 0.5, "settled": False}, "not at this scale"),
+        ("no interval", (0.5, np.nan, np.nan), {"margin": 1.0}, "not at this scale"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_verdict_is_where_the_interval_lies(name, found, how, word):
+    row = attacks.verdict(name, found, **how)
+    assert row["verdict"] == word
+    assert word in attacks.VERDICTS
+    estimate, low, high = found
+    expected = {"claim": name, "estimate": estimate, "low": low, "high": high, "bar": how.get("bar", 0.0)}
+    assert {key: row[key] for key in expected} == pytest.approx(expected, nan_ok=True)
+    assert list(row) == ["claim", "verdict", "estimate", "low", "high", "bar"]
+
+
+def test_the_verdict_counts_the_settings_above_the_bar():
+    assert attacks.verdict("all", ABOVE, 0.3, each=[0.2, 0.3, 0.4, np.nan])["holds_in"] == "1 of 3"
+    frame = pd.DataFrame([attacks.verdict("one", ABOVE, each=pd.Series([1.0, -1.0])), attacks.verdict("none", BELOW)])
+    assert frame.holds_in[0] == "1 of 2"
+    assert frame.holds_in.isna().tolist() == [False, True]
+
+
+def test_the_front_equals_a_loop_over_rivals():
+    rng = np.random.default_rng(0)
+    useful, leaks = rng.integers(4, size=(2, 50, 6)).astype(float)  # ties are common
+    found = attacks.on_front(useful, leaks)
+    for u, leak, front in zip(useful, leaks, found, strict=True):
+        rivals = [[j for j in range(6) if j != i and u[j] >= u[i] and leak[j] <= leak[i]] for i in range(6)]
+        assert front.tolist() == [not better for better in rivals]
+    assert attacks.on_front([1.0, 2.0, 0.5], [0.1, 0.3, 0.2]).tolist() == [True, True, False]
+
+
+def test_rank_correlation_equals_scipy_on_every_draw():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(5, size=40), rng.normal(size=40)
+    b = b + a
+    found = attacks.rank_correlation(a, b, np.random.default_rng(1), draws=20)
+    picks = np.random.default_rng(1).integers(40, size=(20, 40))
+    assert found.value == pytest.approx(spearmanr(a, b).statistic, rel=1e-12)
+    np.testing.assert_allclose(found.draws, [spearmanr(a[p], b[p]).statistic for p in picks], rtol=1e-12)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(found.draws, [0.025, 0.975])))
+    assert attacks.rank_correlation(np.ones(9), b[:9], rng, draws=3).value == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8))
+def test_resampled_tpr_equals_the_curve_of_the_repeated_targets(seed, levels):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(levels, size=(5, 12)).astype(float)  # plenty of ties
+    members = rng.permuted(np.tile(np.arange(12) < 5, (5, 1)), axis=1)
+    picks, fpr = rng.integers(5, size=(6, 5)), np.array([0.01, 0.13, 0.5, 1.0])
+    counts = [np.bincount(pick, minlength=5) for pick in picks]
+    expected = [np.interp(fpr, *attacks.roc(scores[pick], members[pick])) for pick in picks]
+    np.testing.assert_allclose(attacks.resampled_tpr(scores, members, fpr, counts), expected, atol=1e-12)
 
 
 def test_signals_by_hand():
@@ -154,6 +300,13 @@ def test_rmia_equals_the_textbook_loop_and_finds_members():
         scores = attacks.rmia(likelihood, population, members, gamma)
         np.testing.assert_allclose(scores[5], naive_rmia(likelihood, population, members, 5, gamma), atol=1e-12)
     assert attacks.auc(attacks.rmia(likelihood, population, members), members).mean() > 0.6
+
+
+def test_rmia_of_models_that_all_agree_ties_in_favour_of_membership():
+    members = np.arange(6)[:, None] % 2 == np.arange(8) % 2
+    for p in (0.5, 0.0):  # a record that every model calls impossible is no NaN
+        assert (attacks.rmia(np.full((6, 8), p), np.full((6, 5), p), members) == 1).all()
+    assert (attacks.rmia(np.full((6, 8), 0.5), np.full((6, 5), 0.5), members, gamma=1.01) == 0).all()
 
 
 # Of `golden_scores.csv`, by scikit-learn: AUC of each target (in 1/144, the pairs of a member and a non-member) and
@@ -211,7 +364,7 @@ def test_golden_metrics(golden, attack):
         gains, hits, interval = GOLDEN_AT_ZERO[attack]
         assert attacks.advantage(scores, members) * 12 == pytest.approx(gains, abs=1e-12)
         assert ((scores > 0) & members).sum() == hits
-        assert attacks.clopper_pearson(hits, 120) == pytest.approx(interval, rel=1e-12)
+        assert attacks.clopper_pearson(hits, 120) == pytest.approx(interval, rel=1e-10)
 
 
 def test_survival_law_limits():
@@ -225,11 +378,153 @@ def test_survival_law_limits():
         (lambda s, m: attacks.lira(s, m, "ofline"), "variant must be one of online"),
         (lambda s, m: attacks.lira(s[:, 1:], m), "must agree"),
         (lambda s, m: attacks.lira(s[:4], m[:4]), r"at least three IN .* larger n_models"),
+        (lambda s, m: attacks.rmia(s, s, np.eye(*m.shape, dtype=bool)), "two IN and two OUT models"),
+        (lambda s, m: attacks.rmia(s, s, ~np.eye(*m.shape, dtype=bool)), "two IN and two OUT models"),
         (lambda s, m: attacks.auc(s, np.ones_like(m)), "one non-member"),
         (lambda s, m: attacks.signal(s, m[0], "ranking"), "task must be"),
         (lambda s, m: attacks.clopper_pearson(5, 4), "successes <= trials"),
+        (lambda s, m: attacks.verdict("sign leaks less", ABOVE, margin=-0.1), "margin must be a number >= 0, got -0.1"),
+        (lambda s, m: attacks.verdict("sign leaks less", ABOVE, margin=np.nan), "margin must be a number >= 0"),
+        (lambda s, m: attacks.advantage_held_out(s[:, 1:], m, False), "must agree"),
+        (lambda s, m: attacks.advantage_held_out(s[:3], m[:3], False), "at least 4 models"),
+        (lambda s, m: attacks.exposure(s[:2], m[:2]), "two IN and two OUT"),
+        (lambda s, m: attacks.epsilon_lower_bound(5, 4, 0, 4), "successes <= trials"),
     ],
 )
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call(*planted(0.0))
+
+
+# ------------------------------------------------------------------------------- judging at thresholds fixed elsewhere
+
+
+@pytest.mark.parametrize("audit", json.loads(Path(__file__).with_name("golden_families.json").read_text())["epsilon"])
+def test_bounds_on_epsilon_equal_tensorflow_privacy(audit):
+    """TensorFlow Privacy 0.8.12, `RatioBound` by Clopper-Pearson, the larger of TPR/FPR and TNR/FNR, to 1e-12."""
+    assert attacks.epsilon_lower_bound(*audit[:4]) == pytest.approx(audit[4], rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6))
+def test_best_threshold_equals_brute_force(seed, levels):
+    rng = np.random.default_rng(seed)
+    scores, members = (
+        rng.integers(levels, size=(3, 10)).astype(float),
+        rng.permuted(np.tile(np.arange(10) < 5, (3, 1)), axis=1),
+    )
+    assume(len(np.unique(scores)) > 1)
+    gain = {t: (scores > t)[members].mean() - (scores > t)[~members].mean() for t in np.unique(scores)[:-1] + 0.5}
+    threshold = attacks.best_threshold(scores, members)
+    assert (scores > threshold)[members].mean() - (scores > threshold)[~members].mean() == pytest.approx(
+        max(gain.values())
+    )
+
+
+def test_the_best_threshold_lies_halfway_between_a_member_and_a_non_member():
+    assert attacks.best_threshold(np.array([5.0, 4.0, 1.0]), np.array([True, True, False])) == 2.5
+    assert attacks.best_threshold(np.array([5.0, 4.0, 1.0]), np.array([True, False, False])) == 4.5
+
+
+def test_held_out_thresholds_come_from_the_other_half():
+    rng = np.random.default_rng(0)
+    members = ensemble.random_halves(20, 30, rng)
+    scores = rng.normal(size=members.shape) + members
+    result = attacks.advantage_held_out(scores, members, False)
+    assert result.thresholds[0] == attacks.best_threshold(scores[10:], members[10:])
+    assert result.thresholds[-1] == attacks.best_threshold(scores[:10], members[:10])
+    first = scores[0] > result.thresholds[0]
+    assert result.per_target[0] == pytest.approx(first[members[0]].mean() - first[~members[0]].mean())
+    oracle = stats.ttest_1samp(result.per_target, 0).confidence_interval(0.95)
+    assert (result.value, result.low, result.high) == pytest.approx((result.per_target.mean(), *oracle))
+    strict = attacks.advantage_held_out(scores, members, False, comparisons=10)
+    assert (strict.low, strict.high) == pytest.approx(
+        stats.ttest_1samp(result.per_target, 0).confidence_interval(0.995)
+    )
+    fixed = attacks.advantage_held_out(scores, members, False, threshold=0.5)
+    assert fixed.per_target == pytest.approx(attacks.advantage(scores, members, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "mutual", "low", "high"),
+    [("lira_fixed", True, 0.93, 1), ("lira_fixed", False, 0, 0.9), ("loss", False, 0.9, 1)],
+)
+def test_targets_that_are_each_others_shadows_need_the_wider_interval(name, mutual, low, high):
+    """200 draws on which nothing leaks: how often the 95 % interval covers 0."""
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(200):
+        members = ensemble.random_halves(24, 40, rng)
+        scores = attacks.ATTACKS[name].run(attacks.Evidence(members, rng.normal(size=members.shape)))
+        result = attacks.advantage_held_out(scores, members, mutual)
+        covered.append(result.low <= 0 <= result.high)
+    assert low <= np.mean(covered) <= high
+
+
+def binomial_grid(n, p, q):
+    """Return all pairs of counts of two independent binomials and their probabilities."""
+    k = np.arange(n + 1)
+    weight = np.outer(stats.binom.pmf(k, n, p), stats.binom.pmf(k, n, q))
+    return [(int(a), int(b), weight[a, b]) for a in k for b in k]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let each of the few counts of a grid have its interval once, not once a cell."""
+    monkeypatch.setattr(judging, "clopper_pearson", functools.cache(judging.clopper_pearson))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("p", "q"), [(0.5, 0.5), (0.8, 0.3), (1.0, 0.05)])
+def test_the_exact_interval_covers_the_advantage(p, q):
+    kept = [(attacks.advantage_exact(a, 12, b, 12), weight) for a, b, weight in binomial_grid(12, p, q)]
+    assert sum(weight for (_, low, high), weight in kept if low <= p - q <= high) >= 0.95
+    assert attacks.advantage_exact(9, 12, 3, 12)[0] == pytest.approx(0.5)
+    assert attacks.advantage_exact(9, 12, 3, 12, comparisons=9)[1] < attacks.advantage_exact(9, 12, 3, 12)[1]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("epsilon", "delta"), [(0.0, 0.0), (1.0, 0.0), (1.0, 0.05), (3.0, 0.1)])
+def test_the_bound_on_epsilon_holds_for_the_worst_private_mechanism(epsilon, delta):
+    """Randomised response with a share delta of exposed answers: the sharpest audit an (epsilon, delta) one allows."""
+    odds = np.exp(epsilon) / (1 + np.exp(epsilon))
+    tpr, fpr = delta + (1 - delta) * odds, (1 - delta) * (1 - odds)
+    kept = [(attacks.epsilon_lower_bound(a, 30, b, 30, delta), weight) for a, b, weight in binomial_grid(30, tpr, fpr)]
+    assert sum(weight for bound, weight in kept if bound <= epsilon) >= 0.95
+
+
+def test_the_bound_on_epsilon_by_hand():
+    tail = 0.025 ** (1 / 100)  # Clopper-Pearson of 100 in 100, and of 0 in 100 its complement
+    assert attacks.epsilon_lower_bound(100, 100, 0, 100) == pytest.approx(np.log(tail / (1 - tail)))
+    assert attacks.epsilon_lower_bound(100, 100, 0, 100, delta=0.1) == pytest.approx(np.log((tail - 0.1) / (1 - tail)))
+    assert attacks.epsilon_lower_bound(50, 100, 50, 100) == 0.0
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.5, 2.0, 6.0])
+def test_exposure_covers_the_squared_distance(distance):
+    rng = np.random.default_rng(0)
+    members = ensemble.random_halves(64, 4000, rng)
+    signals = rng.normal(size=members.shape) * np.where(members, 1.4, 0.2) + distance * members
+    value, low, high = attacks.exposure(signals, members)
+    covered = (low <= distance**2) & (distance**2 <= high)
+    assert 0.94 < covered.mean() < 0.98  # more than 0.95 near 0, where an interval of the wrong sign covers as well
+    assert np.median(value) == pytest.approx(distance**2, abs=0.05 + 0.05 * distance**2)
+    everywhere = attacks.exposure(signals[:, :200], members[:, :200], comparisons=200)
+    assert ((everywhere[1] <= distance**2) & (distance**2 <= everywhere[2])).all()
+
+
+def test_exposure_by_hand_and_of_constant_signals():
+    members = np.array([[1, 1, 0, 0]], bool).T
+    value, low, high = attacks.exposure(np.array([[3.0, 5.0, 0.0, 2.0]]).T, members)  # 4 against 1, variances 2
+    reach = stats.t.ppf(0.975, 2) * np.sqrt((2 / 2 + 2 / 2) / 2 + 4.5 / (2 * 2))
+    assert (value[0], low[0], high[0]) == pytest.approx((4.5, 0.0, (np.sqrt(4.5) + reach) ** 2))
+    assert attacks.exposure(np.array([[0.0, 2.0, 3.0, 5.0]]).T, members)[0] == pytest.approx(4.5)  # either direction
+    assert np.isfinite(attacks.exposure(np.ones((4, 1)), members)).all()
+
+
+def test_stability_by_hand():
+    found = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], bool)
+    share, low, high, overlap, chance = attacks.stability(found)
+    assert share.tolist() == [1.0, 0.5, 0.5, 0.0]
+    assert (low[0], high[0]) == attacks.clopper_pearson(2, 2)
+    assert (overlap, chance) == pytest.approx((1 / 3, 1 / 3))  # 2 of 4 each: one in common by chance, of three
+    assert attacks.stability(np.tile(found[:1], (3, 1)))[3] == 1.0

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from test_catalogue import draw, released
 
@@ -56,6 +57,48 @@ def test_a_target_cannot_choose_its_own_penalty():
     assert not np.allclose(again[1], first[1], atol=1e-6)
 
 
+def on_matrices(weights, members, penalties):
+    return attacks.regress_membership(weights, members, penalties)
+
+
+def on_evidence(weights, members, penalties):
+    layers = (torch.tensor(weights, dtype=torch.float32)[:, None],), (torch.zeros(len(weights), 1),)
+    evidence = attacks.Evidence(members, np.zeros(members.shape), models=ensemble.Ensemble(*layers, "binary"))
+    return attacks.weight_regression(evidence, penalties)
+
+
+@pytest.mark.parametrize("attack", [on_matrices, on_evidence])
+def test_nothing_of_a_target_moves_its_penalty(attack):
+    """Not its membership nor its weights, however extreme: the other half's choice stands, where all would have swayed.
+
+    The penalty is read off the target's scores: one of three gives them.
+    """
+    penalties, swayed = (1e-2, 1.0, 1e2), 0
+    for seed in range(6):
+        weights, members, _ = planted_weights(0.1, models=24, records=12, size=30, seed=seed)
+        weights = weights.astype(np.float32)
+        for target, others in ((3, slice(12, None)), (20, slice(12))):
+            chosen = attacks.ridge_penalty(weights[others], members[others], penalties)
+            extreme, flipped = weights.copy(), members.copy()
+            extreme[target] *= 30
+            flipped[target] = ~flipped[target]
+            for w, m in ((weights, members), (extreme, flipped)):
+                scores = attack(w, m, penalties)[target]
+                fits = [attack(w, m, (penalty,))[target] for penalty in penalties]
+                assert [p for p, fit in zip(penalties, fits, strict=True) if np.array_equal(scores, fit)] == [chosen]
+                swayed += attacks.ridge_penalty(w, m, penalties) != chosen
+            np.testing.assert_allclose(attack(extreme, members, penalties)[target], scores, atol=1e-8)
+    assert swayed >= 6
+
+
+def test_influence_is_the_step_along_the_gradient_in_units_of_the_covariance():
+    weights, _, directions = planted_weights(0.2, models=12, records=5, size=9)
+    centred = weights - weights.mean(axis=0)
+    ridge = 0.1 * np.trace(centred.T @ centred) / 12
+    oracle = -centred @ np.linalg.inv(centred.T @ centred + ridge * np.eye(9)) @ directions.T
+    np.testing.assert_allclose(attacks.influence_score(weights, directions, penalty=0.1), oracle, atol=1e-12)
+
+
 @pytest.mark.parametrize("hidden", [(7,), (7, 5), (6, 7, 5)])
 def test_alignment_recovers_permuted_copies(hidden):
     rng = np.random.default_rng(0)
@@ -73,6 +116,16 @@ def test_alignment_recovers_permuted_copies(hidden):
     assert not np.array_equal(shuffled.vectors()[1], shuffled.vectors()[0])
     assert np.array_equal(aligned.vectors(), np.repeat(one.vectors(), 5, axis=0))
     np.testing.assert_allclose(aligned.logits(x), shuffled.logits(x), rtol=1e-5, atol=1e-5)
+
+
+def test_alignment_matches_units_by_what_leaves_them_too():
+    """Two units that read nearly alike and write with opposite signs: by the incoming weights alone they would stay."""
+    reads = torch.tensor([[[1.0, 0.0], [1.0, 0.1]]]).repeat(2, 1, 1)
+    writes = torch.tensor([[[5.0, -5.0]], [[-5.0, 5.0]]])
+    biases = torch.zeros(2, 2), torch.zeros(2, 1)
+    aligned = attacks.align(ensemble.Ensemble((reads, writes), biases, "binary"))
+    assert aligned.weights[1].tolist() == [[[5.0, -5.0]]] * 2
+    np.testing.assert_allclose(aligned.weights[0][1], [[1.0, 0.1], [1.0, 0.0]])
 
 
 def test_alignment_keeps_functions_and_finds_members_of_randomly_initialised_models():

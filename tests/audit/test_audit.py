@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from qmis_utils import attacks, audit, ensemble, indicators, quantizers
-from qmis_utils.audit import checks
+from qmis_utils import assess, attacks, audit, ensemble, indicators, quantizers
+from qmis_utils.audit import checks, modules
 from qmis_utils.audit.modules import Plan, neighbours, quantized
-from qmis_utils.studies import synthetic
 
 BCE = nn.BCEWithLogitsLoss(reduction="none")
 N, DIM, MODELS = 60, 10, 16
@@ -31,6 +30,10 @@ def world():
     members = ensemble.random_halves(MODELS, N, rng)
     models = ensemble.train(x, y, members, hidden=(12,), steps=80)
     return (x, y), (x_new, y_new), members, models, [as_module(models, i) for i in range(MODELS)]
+
+
+def cross_entropy(logits, y):
+    return np.logaddexp(0, -attacks.signal(logits, y, "binary"))
 
 
 def as_module(models, index):
@@ -65,12 +68,12 @@ def test_audit_of_modules_gives_the_numbers_of_the_ensemble(world, report):
         pool = indicators.survival_rho(small.logits(x), models.logits(x), "rho_shape", draws=20)
         held = indicators.survival_rho(small.logits(x_new), models.logits(x_new), draws=20)
         weights = indicators.survival_rho(small.vectors(), models.vectors(), draws=20)
-        r = indicators.estimate_rate(synthetic.losses(small.logits(x_new), y_new, "binary"), draws=20)
+        r = indicators.estimate_rate(cross_entropy(small.logits(x_new), y_new), draws=20)
         for key, estimate in {"rho_pool": pool, "rho": held, "rho_w": weights, "r": r}.items():
             assert row[[key, f"{key}_low", f"{key}_high"]].tolist() == pytest.approx(
                 [estimate.value, estimate.low, estimate.high], abs=1e-5
             )
-        assert row.utility == pytest.approx(synthetic.utility(small.logits(x_new), y_new, "binary").mean())
+        assert row.utility == pytest.approx(assess.utility(small.logits(x_new), y_new, "binary").mean())
 
 
 def test_attack_is_leave_one_out_lira_on_the_same_signals(world, report):
@@ -128,7 +131,7 @@ def test_permuted_membership_is_what_the_attack_must_beat(world, report):
     chance = [attacks.auc(attacks.lira(signals, null, "online_fixed"), null).mean() for null in nulls]
     row = report.table.loc["fp32"]
     assert [row.null, row.null_low, row.null_high] == pytest.approx(
-        [np.mean(chance), *attacks.interval(chance)], abs=1e-4
+        [*attacks.bootstrap_interval(np.mean(chance), chance)], abs=1e-4
     )
     assert row.null_low < 0.5 < row.null_high < row.auc_low
 
@@ -137,7 +140,7 @@ def test_records_without_shadows_of_both_kinds_are_left_out(world, report):
     everywhere = world[2].copy()
     everywhere[:, 0] = True
     fewer = run(world, trained_on=everywhere)
-    assert fewer.facts["attack"] == "LiRA on 98% of the members"
+    assert fewer.facts.shown()["attack"] == "LiRA on 98% of the members"
     (x, y), _, _, models, _ = world
     signals = attacks.signal(models.logits(x), y, "binary")[:, 1:]
     scores = attacks.lira(signals, everywhere[:, 1:], "online_fixed")
@@ -173,7 +176,7 @@ def test_a_training_function_is_called_with_random_halves(world):
 
     report = run(world, model=train, n_shadows=3, seed=5)
     assert seen == [(N // 2, N // 2, 5 + i) for i in range(3)]
-    assert len(x) == report.facts["members"]
+    assert len(x) == report.facts.members
     assert "auc" not in report.table  # three models leave no shadows
     assert any("too narrow" in warning for warning in report.warnings)
     assert run(world, model=train, n_shadows=3, seed=5).html() == report.html()
@@ -186,7 +189,7 @@ def test_one_model_gets_the_rivals_and_a_warning(world):
     gain = small @ full / (full @ full)
     error = np.sqrt(np.square(small - gain * full).mean() / np.square(small).mean())
     assert report.table.function_error["sign"] == pytest.approx(error, abs=1e-5)
-    inside, outside = (synthetic.losses(models[:1].logits(a), b, "binary")[0] for a, b in ((x, y), (x_new, y_new)))
+    inside, outside = (cross_entropy(models[:1].logits(a), b)[0] for a, b in ((x, y), (x_new, y_new)))
     pairs = (inside[:, None] < outside).mean()
     assert report.table.loss_auc["fp32"] == pytest.approx(pairs, abs=1e-6)
     assert "rho_pool" not in report.table
@@ -215,6 +218,14 @@ def test_neighbours_differ_in_one_weight_by_one_level(world):
             places = [int((levels == w[layer][tuple(at)]).nonzero()) for w in (weights, released)]
             assert abs(places[0] - places[1]) == 1
         assert all(torch.equal(w, r) for w, r in zip(weights, released, strict=True))
+
+
+def test_weights_of_a_large_model_are_sampled_of_each_tensor_its_share():
+    large, small = torch.arange(30_000.0).reshape(300, 100), -1 - torch.arange(10_000.0).reshape(100, 100)
+    sampled = modules._sampled([large, small])
+    assert len(np.unique(sampled)) == len(sampled) == modules.MOST
+    assert ((sampled >= 0).sum(), (sampled < 0).sum()) == (15_000, 5_000)
+    assert (modules._sampled([large, small]) == sampled).all()
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
@@ -330,7 +341,7 @@ def test_classes_and_regression_are_read_off_the_data(world):
     labels = rng.integers(3, size=N), rng.integers(3, size=80)
     report = run(world, model=many, loss=nn.CrossEntropyLoss(reduction="none"),
                  members=(x, labels[0]), heldout=(x_new, labels[1]))  # fmt: skip
-    assert report.facts["task"] == "multiclass"
+    assert report.facts.task == "multiclass"
     as_floats = run(world, model=many, loss=nn.CrossEntropyLoss(reduction="none"),
                     members=(x, labels[0].astype(np.float32)), heldout=(x_new, labels[1].astype(float)))  # fmt: skip
     pd.testing.assert_frame_equal(as_floats.table, report.table)
@@ -338,7 +349,7 @@ def test_classes_and_regression_are_read_off_the_data(world):
     report = run(
         world, model=mlp(), loss=nn.MSELoss(reduction="none"), members=(x, values[0]), heldout=(x_new, values[1])
     )
-    assert report.facts["task"] == "regression"
+    assert report.facts.task == "regression"
     assert report.table.utility["fp32"] < 0
 
 
@@ -346,7 +357,7 @@ def test_copies_of_records_are_counted(world):
     (x, y), (x_new, y_new), *_ = world
     doubled = np.concatenate([x[:1], x[:1], x[2:]]), y
     report = run(world, model=mlp(), members=doubled, heldout=(np.concatenate([x[:1], x_new[1:]]), y_new))
-    assert (report.facts["held-out copies of members"], report.facts["members that are copies"]) == (1, 1)
+    assert (report.facts.copies, report.facts.repeated) == (1, 1)
     assert sum("copies" in warning for warning in report.warnings) == 2
 
 
@@ -539,7 +550,7 @@ def test_a_model_that_returns_a_dict_is_told_to_return_logits(world):
 def test_a_model_no_better_than_a_constant_guess_gets_no_recommendation(world):
     x_new, _ = world[1]
     report = run(world, model=mlp(), heldout=(x_new, np.arange(len(x_new)) % 2))
-    assert report.table.loc["fp32", "utility_low"] <= report.facts["utility of a constant guess"]
+    assert report.table.loc["fp32", "utility_low"] <= report.facts.guess
     assert "Nothing is recommended" in report.advice[0]
     assert not any("most private" in line for line in report.advice)
     assert "Nothing is recommended" in repr(report)

@@ -9,9 +9,10 @@ import urllib.parse
 
 import pytest
 
-from qmis_utils import run
+from qmis_utils import PUBLIC, run
 from qmis_utils.runner import figure_files, notebooks
 from qmis_utils.store import downloads
+from qmis_utils.store.paths import PACKAGE
 
 NOTEBOOKS = notebooks.find_notebooks(run.NOTEBOOKS)
 NO_NETWORK = """import socket
@@ -123,9 +124,17 @@ def test_all_fourteen_statements_lead_to_tests_that_exist(book, pages):
     assert named <= pages[book / "tests.html"].anchors
 
 
-def test_every_public_helper_module_has_its_page(book):
-    modules = {path.stem for path in (run.ROOT / "qmis_utils").glob("[a-z]*.py")}
-    assert {path.stem for path in (book / "api").glob("*.html")} == modules
+def test_every_helper_module_of_every_room_has_its_page(book):
+    rooms = {f"{room}.{module}" for room, modules in PUBLIC.items() for module in modules}
+    paths = [path for path in PACKAGE.rglob("*.py") if path.stem != "__init__"]
+    modules = {path.stem if path.parent == PACKAGE else f"{path.parent.name}.{path.stem}" for path in paths}
+    assert modules > rooms | {"ensemble", "runner.sweeps", "store.paths"}
+    assert {path.name.removesuffix(".html") for path in (book / "api").glob("*.html")} == modules
+
+
+def test_helpers_named_in_notebooks_lead_to_their_entries(book, pages):
+    links = [link for stem in NOTEBOOKS for link in pages[book / "notebooks" / f"{stem}.html"].links]
+    assert "../api/attacks.scores.html#qmis_utils.attacks.scores.lira" in links
 
 
 def test_slides_are_there_with_their_pictures_and_notes(book, pages):

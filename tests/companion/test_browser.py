@@ -29,6 +29,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from qmis_utils import run
 from qmis_utils.runner import figure_files, notebooks
+from qmis_utils.store.paths import PACKAGE
 
 pytestmark = pytest.mark.browser
 BOOK = run.BUILD / "book"
@@ -36,7 +37,8 @@ WIDTHS = (1280, 390)
 QUICK = yaml.safe_load((run.ROOT / "tests" / "params.yaml").read_text())
 PAGES = ["index", "statements", "tests", "figures", "bibliography", "lesson_plan", "search", "genindex"]
 PAGES = [f"{name}.html" for name in PAGES]
-PAGES += [f"api/{path.stem}.html" for path in sorted((run.ROOT / "qmis_utils").glob("[!_]*.py"))]
+MODULES = [path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))]
+PAGES += [f"api/{'.'.join(parts)}.html" for parts in MODULES if "__init__" not in parts]
 PAGES += [f"notebooks/{stem}.html" for stem in notebooks.find_notebooks(run.NOTEBOOKS)]
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false"},  # else a question covers the buttons

@@ -2,19 +2,22 @@
 
 import ast
 import re
+import symtable
 
 import pytest
 
 from qmis_utils import exercises, run
 from qmis_utils.runner import notebooks
+from qmis_utils.store import paths
 
+EXERCISES = exercises.read_exercises()
 NOTEBOOKS = {
     stem: path
     for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items()
-    if stem.split("_")[0] in {key.split(".")[0] for key in exercises.EXERCISES}
+    if stem.split("_")[0] in {key.split(".")[0] for key in EXERCISES}
 }
-KEYS = list(exercises.EXERCISES)
-NUMBERS = [key for key in KEYS if isinstance(exercises.EXERCISES[key], exercises.Number)]
+KEYS = list(EXERCISES)
+NUMBERS = [key for key in KEYS if isinstance(EXERCISES[key], exercises.Number)]
 CHECK = re.compile(r'exercises\.check\("([\w.]+)"')
 RIGHT = re.compile(r"\d\w?\.\d: right")
 
@@ -83,6 +86,31 @@ def test_an_unknown_exercise_is_named_with_the_valid_ones():
         exercises.check("99.1", 1)
 
 
+def test_every_property_belongs_to_an_exercise():
+    assert {EXERCISES[key].holds for key in KEYS if key not in NUMBERS} == set(exercises.PROPERTIES.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seal": "0", "hint": "h"}, "exercises.yaml, 00.1: write seal, unit, hint; got seal, hint"),
+        ({"holds": "is_right", "wanted": "w"}, "exercises.yaml, 00.1: write holds, hint, wanted; got holds, wanted"),
+        ({"holds": "is_right", "wanted": "w", "hint": "h"}, "exercises.yaml, 00.1: no property 'is_right'; there are "),
+    ],
+)
+def test_an_exercise_that_cannot_be_read_is_named(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        exercises._exercise("00.1", given)
+
+
+def test_without_a_checkout_one_sentence_says_where_exercises_belong(monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", None)
+    exercises.read_exercises.cache_clear()
+    for call in (lambda: exercises.check("00.1", None), lambda: exercises.write_sets("nowhere")):
+        with pytest.raises(ValueError, match=r"^exercises belong to a checkout of the QMIS repository"):
+            call()
+
+
 def test_a_number_is_right_within_its_unit_and_wrong_beyond():
     sealed = exercises.Number(exercises.seal("00.1", "200"), 0.01, "none")
     assert [sealed.right("00.1", value) for value in (2.0, 2.009, 1.991, 2.02, 1.98)] == [
@@ -111,7 +139,7 @@ def answers(stem):
 @each_notebook
 def test_numbers_are_sealed_and_hints_do_not_say_them(stem):
     for key, value in answers(stem).items():
-        exercise = exercises.EXERCISES[key]
+        exercise = EXERCISES[key]
         assert not exercises.check(key, value + 3 * exercise.unit).right
         assert not exercises.check(key, value - 3 * exercise.unit).right
         assert re.fullmatch("[0-9a-f]{16}", exercise.seal)
@@ -120,13 +148,13 @@ def test_numbers_are_sealed_and_hints_do_not_say_them(stem):
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key not in NUMBERS])
 def test_the_hint_of_a_construction_holds_no_code(key):
-    assert not re.search(r"[=(){}]", exercises.EXERCISES[key].hint)
+    assert not re.search(r"[=(){}]", EXERCISES[key].hint)
 
 
 @pytest.mark.parametrize("key", ["02b.4", "04.4", "05.3"])
 def test_a_hint_that_could_be_the_solution_is_a_question(key):
     """These were once the solution in words, an instruction to follow."""
-    assert exercises.EXERCISES[key].hint.endswith("?")
+    assert EXERCISES[key].hint.endswith("?")
 
 
 @pytest.fixture(scope="module")
@@ -148,18 +176,43 @@ def test_students_get_no_solutions_and_instructors_all(sets, stem):
     assert not RIGHT.findall(notebooks.write_text(student))
 
 
-ALWAYS = [
-    ("students", "00_start_here"), ("instructor", "00_start_here"),
-    ("students", "02_synthetic_mis_ranking"), ("instructor", "01b_survival_of_information"),
-]  # fmt: skip
+def names_of(source):
+    """Return the names that a cell binds at its top level, and those that it reads there or in its functions."""
+    todo, read = [symtable.symtable(source, "cell", "exec")], set()
+    bound = {name.get_name() for name in todo[0].get_symbols() if name.is_assigned() or name.is_imported()}
+    while todo:
+        scope = todo.pop()
+        todo += scope.get_children()
+        read |= {name.get_name() for name in scope.get_symbols() if name.is_referenced() and name.is_global()}
+        if scope.get_type() == "module":
+            read |= {name.get_name() for name in scope.get_symbols() if name.is_referenced()}
+    return bound, read
+
+
+@each_notebook
+def test_no_other_cell_reads_what_an_exercise_or_solution_left(stem):
+    """So the notebooks run without solutions wherever they run with them."""
+    left = set()
+    for cell in notebooks.read_notebook(NOTEBOOKS[stem]).cells:
+        if cell.cell_type != "code":
+            continue
+        bound, read = names_of(cell.source)
+        if notebooks.has_tag(cell, "exercise") or notebooks.has_tag(cell, "solution"):
+            left |= bound
+        else:
+            assert not (read - bound) & left, cell.source
+            left -= bound
+
+
 RUNS = [(name, stem) for stem in NOTEBOOKS for name in ("students", "instructor")]
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [pytest.param(*both, marks=[] if both in ALWAYS else pytest.mark.sets) for both in RUNS]
+    ("name", "stem"),
+    [pytest.param(*both, marks=[] if both[1] == "00_start_here" else pytest.mark.sets) for both in RUNS],
 )
 def test_both_sets_run(sets, tmp_path, name, stem):
-    """Quick parameters; the whole of both sets takes minutes, so most of it carries a marker that .ci/run asks for."""
+    """Quick parameters; what is not the first notebook carries a marker that .ci/run asks for."""
     tests, path = run.ROOT / "tests", sets / name / f"{stem}.ipynb"
     given = ["--params", str(tests / "params.yaml")]
     if stem.startswith("02b"):

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 from matplotlib import pyplot as plt
 
-from qmis_utils import figures
+from qmis_utils import attacks, figures
 from qmis_utils.runner import figure_files
 
 FRAME = pd.DataFrame({"name": ["sign", "twn", "b158"], "n": [1, 2, 3], "auc": [0.5, 1 / 3, np.nan]})
@@ -38,7 +38,7 @@ def save(stem="02_auc", data=FRAME, alt="AUC of three quantizers.", **tolerances
 def test_writes_four_things_with_one_stem(folder):
     save(rtol={"auc": 1e-3}, atol=1e-9)
     names = {"02_auc.png", "02_auc.svg", "02_auc.csv", "manifest.json"}
-    assert {path.name for path in folder.iterdir()} == names
+    assert {path.name for path in folder.iterdir()} - {".lock"} == names
     assert (folder / "02_auc.csv").read_text() == "name,n,auc\nsign,1,0.5\ntwn,2,0.333333333\nb158,3,\n"
     assert PIL.Image.open(folder / "02_auc.png").size == (650, 480)  # 3.25 x 2.4 inches at 200 dots
     entry = figure_files.read_manifest(folder)["02_auc"]
@@ -65,7 +65,7 @@ def test_style_ignores_the_readers_settings(folder):
 
 def test_closes_and_shows_the_figure_with_its_alt_text(folder, monkeypatch):
     shown = []
-    monkeypatch.setattr(figures, "display", shown.append)
+    monkeypatch.setattr("IPython.display.display", shown.append)
     before = plt.get_fignums()
     save()
     assert plt.get_fignums() == before
@@ -86,7 +86,7 @@ def test_a_table_of_fifty_thousand_rows_is_kept(folder):
 
 def test_without_a_run_nothing_committed_is_touched(tmp_path, monkeypatch):
     monkeypatch.delenv("QMIS_RUN", raising=False)
-    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    monkeypatch.setattr(figures, "BUILD", tmp_path / "build")
     save()
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.csv")] == ["build/figures/02_auc.csv"]
 
@@ -112,6 +112,74 @@ def test_unusable_arguments_are_named_and_write_nothing(folder, changes, message
     with pytest.raises(ValueError, match=message):
         save(**changes)
     assert not folder.exists()
+
+
+ROWS = pd.DataFrame({"auc": [0.6, 0.7], "low": [0.5, 0.65], "high": [0.8, 0.75]}, index=["sign", "twn"])
+
+
+@pytest.fixture
+def ax():
+    fig, ax = plt.subplots()
+    yield ax
+    plt.close(fig)
+
+
+def drawn(ax):
+    """Return the segments, the marks and their colours, in the order of the calls."""
+    lines = [segment.tolist() for part in ax.collections for segment in part.get_segments()]
+    marks = [[float(x), float(y)] for line in ax.lines for x, y in zip(*line.get_data(), strict=True)]
+    return lines, marks, [line.get_color() for line in ax.lines]
+
+
+def test_a_forest_draws_each_interval_at_its_name(ax):
+    figures.forest(ax, ROWS, "auc", names=["twn", "b158", "sign"], color="red", shift=0.25, label="LiRA")
+    lines, marks, colors = drawn(ax)
+    assert lines == [[[0.5, 2.25], [0.8, 2.25]], [[0.65, 0.25], [0.75, 0.25]]]
+    assert (marks, colors) == ([[0.6, 2.25], [0.7, 0.25]], ["red"])
+    assert [mpl.colors.to_hex(color) for color in ax.collections[0].get_colors()] == ["#ff0000"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["twn", "b158", "sign"]
+    assert ax.get_ylim() == (2.5, -0.5)  # the first on top
+    assert ax.get_legend_handles_labels()[1] == ["LiRA"]
+
+
+def test_a_forest_names_a_row_that_has_no_place(ax):
+    with pytest.raises(ValueError, match="names must hold every name of the rows; missing: twn"):
+        figures.forest(ax, ROWS, "auc", names=["sign", "b158"])
+
+
+def test_a_forest_of_verdicts_has_their_colours_and_bars(ax):
+    claims = {"a": (0.5, 0.1, 0.9), "b": (0.1, -0.2, 0.4), "c": (-0.5, -0.9, -0.1), "d": (0.6, 0.2, 0.8)}
+    bars = {"a": 0.0, "b": 0.05, "c": 0.0, "d": 0.1}
+    verdicts = pd.DataFrame([attacks.verdict(claim, found, bars[claim]) for claim, found in claims.items()])
+    figures.forest_of_verdicts(ax, verdicts)
+    lines, marks, colors = drawn(ax)
+    assert lines == [[[0.1, 0], [0.9, 0]], [[0.2, 3], [0.8, 3]], [[-0.9, 2], [-0.1, 2]], [[-0.2, 1], [0.4, 1]]]
+    assert marks == [[0.5, 0], [0.6, 3], [-0.5, 2], [0.1, 1], [0.0, 0], [0.05, 1], [0.0, 2], [0.1, 3]]
+    words = ["reproduced", "contradicted", "not at this scale"]
+    assert colors == [*(figures.VERDICT_COLORS[word] for word in words), "k"]
+    assert ax.get_legend_handles_labels()[1] == words
+    assert [text.get_text() for text in ax.get_yticklabels()] == list("abcd")
+
+
+def test_every_verdict_has_a_colour_of_its_own():
+    assert tuple(figures.VERDICT_COLORS) == attacks.VERDICTS
+    assert len(set(figures.VERDICT_COLORS.values())) == len(attacks.VERDICTS)
+
+
+def test_a_legend_above_names_each_label_once():
+    fig, (left, right) = plt.subplots(1, 2, layout="constrained")
+    for label in ("sign", "twn", "sign"):
+        left.plot([0, 1], label=label)
+    right.plot([0, 1], label="another")
+    figures.legend_above(fig, left, ncols=2)
+    figures.legend_above(fig, right.lines + [plt.Line2D([], [], label="by hand")])
+    first, second = fig.legends
+    assert [text.get_text() for text in first.get_texts()] == ["sign", "twn"]
+    assert [text.get_text() for text in second.get_texts()] == ["another", "by hand"]
+    fig.canvas.draw()
+    boxes = [part.get_window_extent() for part in (first, left)]
+    assert boxes[0].y0 >= boxes[1].y1
+    plt.close(fig)
 
 
 def luminance(color):

@@ -1,6 +1,8 @@
 """The batched trainer equals a plain torch loop, whatever the batching."""
 
+import importlib.util
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -59,6 +61,99 @@ def test_equals_a_plain_module_loop(task, hidden, optimizer, batch_size, init):
             order += [batch[0].numpy()] * repeats
         theirs = plain_loop(start, model, y, task, hidden, order, optimizer, **options)
         np.testing.assert_allclose(ours[model], theirs if task == "multiclass" else theirs[:, 0], atol=2e-5)
+
+
+def refuse(function):
+    raise RuntimeError(f"no compiler for {function}")
+
+
+def without(monkeypatch, *missing):
+    """Return the engine as it is where torch lacks these names, calls its kernel otherwise, or refuses to compile."""
+    if "fused" in missing:
+        monkeypatch.delattr(torch, "_fused_adam_")
+    if "changed" in missing:
+        monkeypatch.setattr(torch, "_fused_adam_", lambda params, grads, state: None)
+    if "script" in missing:
+        monkeypatch.delattr(torch.jit, "script")
+    if "fails" in missing:
+        monkeypatch.setattr(torch.jit, "script", refuse)
+    spec = importlib.util.spec_from_file_location("plain_ensemble", ensemble.__file__)
+    engine = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "plain_ensemble", engine)
+    spec.loader.exec_module(engine)
+    return engine
+
+
+@pytest.mark.parametrize("missing", ["fused", "changed", "script", "fails", "fused script"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    ("hidden", "optimizer", "batch_size", "weight_decay"),
+    [((8,), "adam", None, 0.0), ((7, 5), "adam", 6, 0.03), ((8,), "sgd", 8, 0.03), ((), "sgd", None, 0.0)],
+)
+def test_any_torch_trains_the_same_weights(monkeypatch, missing, task, hidden, optimizer, batch_size, weight_decay):
+    """Without torch's private Adam kernel, without its deprecated compiler, or without both."""
+    options = {"task": task, "hidden": hidden, "optimizer": optimizer, "batch_size": batch_size, "steps": 60}
+    options["weight_decay"] = weight_decay
+    ours = ensemble.train(X, LABELS[task], MEMBERS, **options)
+    engine = without(monkeypatch, *missing.split())
+    compiled = isinstance(engine._descend, torch.jit.ScriptFunction)
+    assert compiled == (missing in ("fused", "changed"))
+    assert engine._adam is (engine._fused_adam if missing in ("script", "fails") else engine._plain_adam)
+    theirs = engine.train(X, LABELS[task], MEMBERS, **options)
+    start = ensemble._initial(5, (6, *hidden, 3 if task == "multiclass" else 1), "shared", 0, task)
+    for a, b, c in zip(*(m.weights + m.biases for m in (ours, theirs, start)), strict=True):
+        assert (a - c).abs().max() > 0.01
+        np.testing.assert_allclose(b, a, atol=2e-6)
+
+
+@pytest.mark.parametrize("kernel", [ensemble._fused_adam, ensemble._plain_adam])
+@pytest.mark.parametrize("size", [1.0, 1e-4, 1e-8])
+def test_both_kernels_step_as_torch_does(kernel, size):
+    """Where gradients are as small as Adam's 1e-8, too, which then halves the step."""
+    own, theirs = torch.ones(50), torch.nn.Parameter(torch.ones(50))
+    gradient, reference = torch.zeros(50), torch.optim.Adam([theirs], lr=0.1)
+    moves = ensemble.make_optimizer("adam", [own], [gradient], lr=0.1)
+    for seed in range(5):
+        gradient.copy_(size * torch.from_numpy(np.random.default_rng(seed).normal(size=50)))
+        theirs.grad = gradient.clone()
+        moves.counts[0].add_(1)
+        kernel(moves)
+        reference.step()
+    assert (own - 1).abs().max() > 0.1
+    np.testing.assert_allclose(own, theirs.detach(), rtol=1e-5)
+
+
+def test_weights_start_as_those_of_a_linear_module():
+    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), biases too; one draw for all models, or one each."""
+    for init in ("shared", "random"):
+        start = ensemble._initial(200, (9, 50, 4), init, 0, "binary")
+        for layer, fan_in in enumerate((9, 50)):
+            for tensor in (start.weights[layer], start.biases[layer]):
+                scaled = tensor.numpy() * np.sqrt(fan_in)
+                assert abs(scaled).max() <= 1 + 1e-6
+                assert (scaled == scaled[:1]).all() == (init == "shared")
+                if init == "random":
+                    assert scaled.std() == pytest.approx(1 / np.sqrt(3), rel=0.05)
+                    assert abs(scaled.mean()) < 0.06
+
+
+def test_training_leaves_the_number_of_threads_as_it_was():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with ensemble.single_threaded() as had:
+            assert (had, torch.get_num_threads()) == (2, 1)
+        ensemble.train(X, LABELS["binary"], MEMBERS, steps=1)
+        with pytest.raises(ZeroDivisionError), ensemble.single_threaded():
+            1 / 0  # noqa: B018
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_this_torch_has_what_makes_training_quick():
+    assert isinstance(ensemble._descend, torch.jit.ScriptFunction)
+    assert ensemble._adam is ensemble._fused_adam
 
 
 @pytest.mark.gpu
@@ -123,6 +218,9 @@ def test_quantize_scales_each_layer_and_keeps_biases():
         expected = quantizers.quantize(trained.weights[layer], "sign").values
         assert torch.equal(released.weights[layer], expected)
         assert torch.equal(released.biases[layer], trained.biases[layer])
+    by_row = trained.quantize("sign", "row").weights[0]
+    assert torch.equal(by_row, quantizers.quantize(trained.weights[0], "sign", "row").values)
+    assert not torch.equal(by_row, released.weights[0])
     assert released.vectors().shape == (5, 6 * 32 + 32)
     assert torch.equal(trained[[1, 3]].weights[0], trained.weights[0][[1, 3]])
     np.testing.assert_allclose(trained.logits(X, chunk=2), trained.logits(X, chunk=5), atol=1e-6)

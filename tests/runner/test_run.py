@@ -14,6 +14,7 @@ from conftest import FIGURE
 from qmis_utils import run
 from qmis_utils.runner import figure_files, kernel, notebooks, sweeps
 
+ONLY = "hold only numbers"
 DECLARED = "n: int, scale: float, label: str | None, tables: list[str]"
 
 
@@ -210,8 +211,7 @@ def test_an_interrupt_stops_the_kernel_and_says_130(make_notebook, tmp_path):
         (["-p", "label", "7"], "01_one: label is declared str | None, got 7 (int)"),
         (["-p", "tables", "[a, 1]"], "01_one: tables is declared list[str], got ['a', 1] (list)"),
         (["-p", "n", "[1"], "-p n is not YAML"),
-        (["-p", "n", "0"], "01_one: n must be above 0 (default 3), got 0"),
-        (["-p", "n", "-2"], "01_one: n must be above 0 (default 3), got -2"),
+        (["-p", "n", "0"], "01_one: n must be at least 1 (default 3), got 0"),
         (["-p", "scale", ".nan"], "01_one: scale must be finite (default 1.0), got nan"),
         (["-p", "scale", "1e999"], "01_one: scale must be finite (default 1.0), got inf"),
         (["--threads", "0"], "--threads: a number of threads is at least 1, got 0"),
@@ -279,7 +279,7 @@ def test_list_shows_notebooks_times_and_parameters(library, capsys):
     assert run.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "01_one  (full 3 min, quick 15 s)"
-    assert lines[1] == "  n: int = 3  # points"
+    assert lines[1] == "  n: int = 3  # points (>= 1)"
     assert "  label: str | None = None" in lines
     assert lines[-1] == "  depth: int = 2  # layers"
 
@@ -335,40 +335,39 @@ def test_declared_types_are_enforced(kind, good, bad):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "default", "good", "bad"),
+    ("kind", "default", "comment", "good", "bad"),
     [
-        ("seed", "int", 0, [0, 7], {-1: "at least 0"}),
-        ("n", "int", 4, [1], {0: "above 0", -4: "above 0"}),
-        ("n", "int", 0, [0, -1], {}),
-        ("mean", "float", 0.3, [0, -2.5], {math.nan: "finite", math.inf: "finite", 10**400: "finite"}),
-        ("sizes", "list[int]", [8, 20], [[1]], {(): "a list of at least one item", (8, 0): "numbers above 0"}),
-        ("decays", "list[float]", [0.0, 0.1], [[0.0]], {(): "a list of at least one item", (math.nan,): "finite"}),
-        ("tables", "list[str]", [], [[], ["a"]], {}),
-        ("names", "list[str]", ["a"], [["b"]], {(): "a list of at least one item"}),
-        ("where", "dict[str, str]", {"a": "b"}, [{"c": ""}], {}),
+        ("int", 4, "(>= 0)", [0, 7], {-1: "be at least 0"}),
+        ("int", 4, "shadow models (>= 2)", [2], {1: "be at least 2", -4: "be at least 2"}),
+        ("int", 4, "in pairs (one of each) (> 0, <= 9)", [1, 9], {0: "be above 0", 10: "be at most 9"}),
+        ("float", 0.3, "share (0 to 1)", [0, 1], {-1: "be from 0 to 1", 1.1: "be from 0 to 1", math.nan: "be finite"}),
+        ("float", 0.3, "(< 0.5)", [-9], {0.5: "be below 0.5", -math.inf: "be finite"}),
+        ("int", 4, "", [0, -3], {10**400: "be finite"}),
+        ("float", 0.3, "what is (not declared), or (like 2 to 3)", [0, -2.5], {math.inf: "be finite"}),
+        ("int | None", None, "(>= 1)", [None, 1], {0: "be at least 1"}),
+        ("list[int]", [8, 20], "(not empty, >= 1)", [[1]], {(): "not be empty", (8, 0): f"{ONLY} at least 1"}),
+        ("list[float]", [0.0, 0.1], "(>= 0)", [[], [0.0]], {(-1.0,): f"{ONLY} at least 0", (math.nan,): "be finite"}),
+        ("list[str]", ["a"], "(not empty)", [["b"]], {(): "not be empty"}),
+        ("str", "a", "(not empty)", ["b"], {"": "not be empty"}),
+        ("list[str]", ["a"], "names", [[], ["b"]], {}),
     ],
-)
-def test_a_value_out_of_range_is_named_with_what_is_valid(name, kind, default, good, bad):
-    parameter = notebooks.Parameter(name, kind, default, "")
+)  # fmt: skip
+def test_a_value_out_of_the_declared_range_is_named_with_what_is_valid(kind, default, comment, good, bad):
+    parameter = notebooks.Parameter("n", kind, default, comment)
     for value in good:
         assert notebooks.convert(parameter, value, "01_one") == value
     for value, wanted in bad.items():
         given = list(value) if isinstance(value, tuple) else value
-        with pytest.raises(ValueError, match=re.escape(f"01_one: {name} must be {wanted} (default {default!r}), got")):
+        message = f"01_one: n must {wanted} (default {default!r}), got {given!r}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             notebooks.convert(parameter, given, "01_one")
 
 
-def test_an_empty_mapping_is_named(make_notebook, tmp_path):
-    path = make_notebook(tmp_path, parameters="where: dict[str, str] = {'a': 'b'}")
-    with pytest.raises(ValueError, match="90_tiny: where must be a mapping of at least one item"):
-        run.plan([str(path)], [("where", "{}")])
-
-
-@pytest.mark.parametrize("stem", notebooks.find_notebooks(run.NOTEBOOKS))
-def test_every_default_of_the_notebooks_is_in_range(stem):
-    (job,) = run.plan([stem])
-    for parameter in notebooks.read_parameters(job.notebook, stem).values():
-        assert notebooks._out_of_range(parameter, parameter.default) is None
+def test_an_empty_mapping_is_named_and_numbers_in_one_are_checked(make_notebook, tmp_path):
+    path = make_notebook(tmp_path, parameters="where: dict[str, int] = {'a': 2}  # (not empty, >= 1)")
+    for value, wanted in {"{}": "not be empty", "{a: 0}": "hold only numbers at least 1"}.items():
+        with pytest.raises(ValueError, match=f"90_tiny: where must {wanted} "):
+            run.plan([str(path)], [("where", value)])
 
 
 def test_floats_may_be_written_with_an_exponent(library):
@@ -386,6 +385,9 @@ def test_floats_may_be_written_with_an_exponent(library):
         ("n: int = 3.5", "is not of the declared type"),
         ("n: complex = 3", "type `complex` is not supported"),
         ("n: int =", "invalid syntax"),
+        ("n: int = 0  # points (>= 1)", "the value of `n: int = 0` must be at least 1"),
+        ("n: int = 1  # points (=> 1)", "cannot read the range (=> 1): write (>= 1), "),
+        ("n: int = 1  # points (>= one)", "cannot read the range (>= one)"),
     ],
 )
 def test_bad_parameter_cells_are_errors(make_notebook, tmp_path, source, message):
@@ -443,6 +445,18 @@ def test_notebooks_sweep_through_the_runner():
     assert run.sweep is sweeps.sweep
 
 
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("from qmis_utils import run", ["nbformat", "papermill", "torch", "rfc3987_syntax"]),
+        ("from qmis_utils import run; run.main(['--list'])", ["papermill", "torch"]),
+    ],
+)
+def test_what_runs_no_notebook_loads_nothing_for_it(command, absent):
+    shown = f"import sys; {command}; print([name for name in {absent} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", shown], text=True).splitlines()[-1] == "[]"
+
+
 def test_help_says_where_figures_go(capsys):
     with pytest.raises(SystemExit):
         run.main(["--help"])
@@ -468,10 +482,10 @@ def test_provenance_reaches_the_kernel(library, monkeypatch):
 def test_the_cache_is_the_callers_or_build_or_where_that_cannot_be_written_a_passing_one(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.delenv("QMIS_CACHE", raising=False)
-    with kernel.cache_directory(tmp_path / "build" / "cache") as usual:
+    with sweeps.cache_directory(tmp_path / "build" / "cache") as usual:
         assert usual == tmp_path / "build" / "cache"
     assert capsys.readouterr().out == ""
-    with kernel.cache_directory(tmp_path / "file" / "cache") as passing:
+    with sweeps.cache_directory(tmp_path / "file" / "cache") as passing:
         (passing / "result").touch()
     assert not passing.exists()
     (line,) = capsys.readouterr().out.splitlines()
@@ -479,7 +493,7 @@ def test_the_cache_is_the_callers_or_build_or_where_that_cannot_be_written_a_pas
     assert "set QMIS_CACHE" in line
     monkeypatch.setenv("QMIS_CACHE", "mine")
     monkeypatch.chdir(tmp_path)
-    with kernel.cache_directory(tmp_path / "file" / "cache") as given:
+    with sweeps.cache_directory(tmp_path / "file" / "cache") as given:
         assert given == tmp_path / "mine"
 
 

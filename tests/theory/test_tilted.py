@@ -31,6 +31,24 @@ def test_monte_carlo_reaches_runners_up_that_can_only_tie():
     assert result.low <= exact <= result.high
 
 
+def test_effective_samples_of_a_tie_are_the_draws_that_leave_the_home_codeword():
+    """Two codewords tied for the minimum need no tilt: all weights are one, and each wins half of an odd n."""
+    result = tilted.codebook_insecurity_mc(np.eye(2), [0.5, 0.5], 7, np.random.default_rng(0), 20_000)
+    assert result.effective_samples == pytest.approx(10_000, abs=300)
+    assert result.effective_samples == round(result.effective_samples)
+
+
+@pytest.mark.parametrize(("K", "samples", "error"), [(40, 200, 0.03), (200, 500, 0.04)])
+def test_many_runners_up_and_few_draws_bias_neither_the_value_nor_the_interval(K, samples, error):
+    """An attack judged on the draws that taught it is too strong, on others too weak; the value lies between."""
+    losses, probs, rng = np.random.default_rng(3).random((K, 5)), np.full(5, 0.2), np.random.default_rng(0)
+    exact = security.finite_support_insecurity(losses, probs, 20)
+    results = [tilted.codebook_insecurity_mc(losses, probs, 20, rng, samples) for _ in range(100)]
+    assert np.mean([result.value for result in results]) == pytest.approx(exact, rel=error)
+    assert np.mean([result.low <= exact for result in results]) > 0.95
+    assert np.mean([result.high >= exact for result in results]) > 0.95
+
+
 def test_too_few_samples_are_refused():
     with pytest.raises(ValueError, match="samples must"):
         tilted.codebook_insecurity_mc(np.eye(2), [0.5, 0.5], 3, np.random.default_rng(0), 5)

@@ -1,0 +1,371 @@
+"""What an audit makes of planted evidence and of hand-made tables: ranks, advice, intervals, and what it distrusts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qmis_utils import attacks, indicators
+from qmis_utils.audit import measure
+from qmis_utils.audit.report import CAUTIONS, WARNINGS, Facts, advise, distrust, flag
+
+MODELS, N, OUT, WEIGHTS = 16, 60, 200, 300
+SHARES = {  # quantizer -> what survives in outputs on the pool, on held-out inputs, and in the weights
+    "fp32": (1, 1, 1),
+    "open": (0.9, 0.2, 0.8),
+    "middle": (0.6, 0.5, 0.2),
+    "private": (0.2, 0.9, 0.5),
+}
+LEAK = 1.5  # standard deviations by which a member's signal is higher
+
+
+def kept(full, share, rng):
+    return share * full + np.sqrt(1 - share**2) * rng.normal(size=full.shape)
+
+
+def planted(shares=SHARES, models=MODELS, seed=0, useless=()):
+    """Return evidence of models that were never trained: a third of the records are members, labels are all 1."""
+    rng = np.random.default_rng(seed)
+    members = rng.random((models, N)) < 1 / 3
+    parts = [LEAK * members + rng.normal(size=(models, N)), rng.normal(size=(models, OUT))]
+    weights = rng.normal(size=(models, WEIGHTS))
+    evidence = {}
+    for name, (pool, held, of_weights) in shares.items():
+        inside, outside = (kept(part, share, rng) for part, share in zip(parts, (pool, held), strict=True))
+        outside = outside + (-3 if name in useless else 3)
+        evidence[name] = attacks.Evidence(
+            members, attacks.signal_loss(inside, "binary"), inside, y=np.ones(N), outputs=inside,
+            losses_out=attacks.signal_loss(outside, "binary"), signals_out=outside, y_out=np.ones(OUT),
+            outputs_out=outside, weights=kept(weights, of_weights, rng), quantizer=name,
+        )  # fmt: skip
+    return evidence
+
+
+FACTS = Facts(
+    models=16, members=100, trained=50, heldout=200, attacked=1.0, guess=0.5, task="binary", quantized="90 of 100",
+    left="", in_unit=False, tolerance=0.25, copies=0, repeated=0,
+)  # fmt: skip
+ROW = {
+    "utility": 0.75, "utility_low": 0.7, "utility_high": 0.8, "rank": 1, "rank_low": 1, "rank_high": 1,
+    "rank_weights": 1, "rank_weights_low": 1, "rank_weights_high": 1, "rho_pool": 0.6, "rho_pool_low": 0.5,
+    "rho_pool_high": 0.7, "rho_w": 0.6, "rho_w_low": 0.5, "rho_w_high": 0.7, "r": 0.2, "r_low": 0.1, "r_high": 0.3,
+    "n_r": 4.0, "auc": 0.7, "auc_low": 0.65, "auc_high": 0.75, "null": 0.5, "null_low": 0.45, "null_high": 0.55,
+}  # fmt: skip
+ATTACKED = [name for name in ROW if name.startswith(("auc", "null"))]
+
+
+def table(**columns):
+    """Return the table of four releases of which nothing is to be distrusted; ``columns`` gives values by name."""
+    frame = pd.DataFrame(ROW, pd.Index(SHARES, name="quantizer"))
+    for column, values in columns.items():
+        frame[column] = pd.Series(values).reindex(frame.index).fillna(frame[column])
+    return frame
+
+
+def cell(found, name, column):
+    return found.loc[name, [column, f"{column}_low", f"{column}_high"]].tolist()
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return planted()
+
+
+@pytest.fixture(scope="module")
+def found(evidence):
+    return measure.tabulate(evidence, draws=30, seed=2)
+
+
+# ------------------------------------------------------------------------------------------------- ranks and numbers
+
+
+def test_outputs_are_ranked_by_what_survives_on_the_pool_and_weights_by_what_survives_in_them(found):
+    assert found["rank"].to_dict() == {"private": 1, "middle": 2, "open": 3, "fp32": 4}
+    assert found.rank_weights.to_dict() == {"middle": 1, "private": 2, "open": 3, "fp32": 4}
+    for column, place in (("rho_pool", 0), ("rho", 1), ("rho_w", 2)):
+        assert found[column].to_dict() == pytest.approx({n: s[place] for n, s in SHARES.items()}, abs=0.07)
+    assert (found.rank_low == found.rank_high).all()
+
+
+def test_ranks_of_rules_that_draws_do_not_tell_apart_overlap():
+    ranks = measure.tabulate(planted({"fp32": (1, 1, 1), "a": (0.5, 1, 1), "b": (0.5, 1, 1)}), draws=60)
+    assert [ranks.rank_low["a"], ranks.rank_high["a"]] == [ranks.rank_low["b"], ranks.rank_high["b"]] == [1, 2]
+    assert ranks.loc["fp32", ["rank_low", "rank", "rank_high"]].tolist() == [3, 3, 3]
+
+
+def test_one_model_is_ranked_by_how_far_its_outputs_move():
+    several = planted()
+    books = {name: {} if name == "fp32" else {"neighbourhood": e.losses_out[:5]} for name, e in several.items()}
+    one = {name: replace(e.take([0]), members=None, codebooks=books[name]) for name, e in several.items()}
+    found = measure.tabulate(one, draws=20)
+    moved = {n: indicators.function_error(e.outputs_out, one["fp32"].outputs_out, 20) for n, e in one.items()}
+    for name, error in moved.items():
+        assert cell(found, name, "function_error") == pytest.approx([*error])
+    assert found["rank"].to_dict() == {"open": 1, "middle": 2, "private": 3, "fp32": 4}
+    least = indicators.estimate_rate(one["open"].codebooks["neighbourhood"], "min").value
+    assert found.n_r["open"] == pytest.approx(N * least)  # one model trained on all members
+    assert np.isnan(found.n_r["fp32"])
+    half = 1.96 * np.sqrt((N + OUT + 1) / (12 * N * OUT))
+    assert cell(found, "open", "null") == [0.5, 0.5 - half, 0.5 + half]
+
+
+def test_r_is_larger_where_more_private_and_n_r_counts_the_records_that_a_model_trained_on(evidence, found):
+    trained = round(evidence["fp32"].members.sum(axis=1).mean())
+    assert trained < N // 2 - 5
+    unknown = measure.tabulate({name: replace(e, members=None) for name, e in evidence.items()}, draws=20)
+    for name, e in evidence.items():
+        r, least = (indicators.estimate_rate(e.losses_out, how, draws=30, seed=2) for how in ("all_pairs", "min"))
+        assert cell(found, name, "r") == pytest.approx([*r])
+        assert found.n_r[name] == pytest.approx(trained * least.value)
+        assert unknown.n_r[name] == pytest.approx(N // 2 * least.value)
+    assert "auc" not in unknown
+
+
+def targets(seen, metric=attacks.auc):
+    return metric(attacks.lira(seen.signals, seen.members, "online_fixed"), seen.members)
+
+
+def test_intervals_of_the_attack_are_sqrt_3_times_those_of_independent_targets(evidence, found):
+    for column, metric in (("auc", attacks.auc), ("advantage", attacks.advantage)):
+        for name, e in evidence.items():
+            values = targets(e.records(attacks.enough_shadows(e.members)), metric)
+            _, low, high = attacks.bootstrap_interval(0, attacks.bootstrap(values, np.random.default_rng(2), 30))
+            ends = [values.mean() + 3**0.5 * (end - values.mean()) for end in (low, high)]
+            assert cell(found, name, column) == pytest.approx([values.mean(), *ends], abs=1e-12)
+
+
+def test_predictions_take_the_ends_of_rho_and_of_the_attack(evidence, found):
+    usable = attacks.enough_shadows(evidence["fp32"].members)
+    full, spread = evidence["fp32"].records(usable), evidence["fp32"].signals_out.var(axis=0).mean()
+    for name in SHARES:
+        ends = cell(found, name, "rho")
+        signals = [indicators.simulated_signals(full.signals, s, spread, np.random.default_rng(2)) for s in ends]
+        value, low, high = (targets(replace(full, signals=s)) for s in signals)
+        low, high = (
+            v.mean()
+            + 3**0.5 * (np.quantile(attacks.bootstrap(v, np.random.default_rng(2), 30), [0.025, 0.975]) - v.mean())
+            for v in (low, high)
+        )
+        assert cell(found, name, "auc_simulated") == pytest.approx([value.mean(), low[0], high[1]], abs=1e-12)
+        law = indicators.survival_law(ends[0], found.auc["fp32"])
+        assert found.auc_law[name] == pytest.approx(law)
+        assert found.auc_law_low[name] < law < found.auc_law_high[name]
+
+
+def test_an_attack_that_finds_nothing_is_said_not_to_beat_its_null(evidence):
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=(MODELS, N))
+    silent = replace(evidence["open"], outputs=noise, signals=noise, losses=attacks.signal_loss(noise, "binary"))
+    rows = measure.tabulate({"fp32": evidence["fp32"], "silent": silent}, draws=20).T
+    said = {name: "does not beat its null" in flag(row, FACTS) for name, row in rows.items()}
+    assert said == {"fp32": False, "silent": True}
+
+
+def test_null_is_the_mean_and_range_over_memberships_dealt_to_other_models(monkeypatch):
+    monkeypatch.setattr(measure, "NULLS", 3)
+    seen = {name: e for name, e in planted().items() if name in ("fp32", "open")}
+    found = measure.tabulate(seen, draws=20)
+    for name, e in seen.items():
+        usable = e.records(attacks.enough_shadows(e.members))
+        dealt = [usable.relabel(np.roll(usable.members, shift, axis=0)) for shift in (1, 2, 3)]
+        chance = [targets(null).mean() for null in dealt]
+        assert cell(found, name, "null") == pytest.approx([*attacks.bootstrap_interval(np.mean(chance), chance)])
+
+
+def test_the_attack_follows_the_number_of_models_and_needs_shadows_for_half_of_the_members():
+    halves = np.arange(64)[:, None] % 2 == np.arange(8) % 2
+    assert measure.attack_for(None)[0] is None
+    assert measure.attack_for(halves)[0] == "lira"
+    assert measure.attack_for(halves[:63])[0] == "lira_fixed"
+    assert measure.attack_for(halves[:5])[0] is None  # two models without a record, or two with it
+    always = halves.copy()
+    always[:, :4] = True
+    attack, usable = measure.attack_for(always)
+    assert (attack, usable.tolist()) == ("lira", [False] * 4 + [True] * 4)
+    always[:, :5] = True
+    assert measure.attack_for(always)[0] is None
+
+
+def test_bootstraps_read_so_many_numbers_of_a_model_and_no_more(monkeypatch):
+    rng, most = np.random.default_rng(0), 60
+    monkeypatch.setattr(measure, "MOST", most)
+    seen = {
+        name: attacks.Evidence(
+            None, rng.random((4, 90)), task="multiclass", y=np.zeros(90), outputs=rng.normal(size=(4, 90, 3)),
+            losses_out=rng.random((4, 70)), y_out=np.arange(70) % 3, outputs_out=rng.normal(size=(4, 70, 3)),
+            weights=rng.normal(size=(4, 100)),
+        )
+        for name in ("fp32", "q")
+    }  # fmt: skip
+    found = measure.tabulate(seen, draws=20)
+
+    def thin(size, count):
+        return np.linspace(0, size - 1, count).astype(int)
+
+    pool, held, weights = (
+        [e[:, thin(e.shape[1], count)] for e in (getattr(seen[name], part) for name in ("q", "fp32"))]
+        for part, count in (("outputs", most // 3), ("outputs_out", most // 3), ("weights", most))
+    )
+    expected = {
+        "rho_pool": indicators.survival_rho(*pool, "rho_shape", 20),
+        "rho": indicators.survival_rho(*held, draws=20),
+        "rho_w": indicators.survival_rho(*weights, draws=20),
+        "r": indicators.estimate_rate(seen["q"].losses_out[:, thin(70, most)], draws=20),
+    }
+    for column, estimate in expected.items():
+        assert cell(found, "q", column) == pytest.approx([*estimate])
+    guess = seen["q"].outputs_out.argmax(axis=-1) == seen["q"].y_out
+    assert found.utility["q"] == pytest.approx(guess.mean())  # utility takes all records
+
+
+def test_utility_of_a_regression_is_r_squared_with_its_interval_over_records():
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=400)
+    outputs = y + 0.5 * rng.normal(size=(3, 400))
+    seen = attacks.Evidence(None, rng.random((3, 9)), task="regression", y=np.zeros(9), outputs=rng.random((3, 9)),
+                            losses_out=np.square(outputs - y), y_out=y, outputs_out=outputs,
+                            weights=rng.random((3, 9)))  # fmt: skip
+    row = measure.tabulate({"fp32": seen}, draws=200).iloc[0]
+    assert row.utility == pytest.approx(1 - np.square(outputs - y).mean() / y.var())
+    assert row.utility_low < row.utility < row.utility_high
+    assert 0.03 < row.utility_high - row.utility_low < 0.15
+
+
+# -------------------------------------------------------------------------------------------------------------- advice
+
+
+def test_planted_evidence_is_advised_on_by_name():
+    shares = SHARES | {"broken": (0.05, 0.05, 0.05)}
+    found = measure.tabulate(planted(shares, useless=["broken"]), draws=30).sort_values("rank")
+    outputs, weights, choice, attack = advise(found, replace(FACTS, tolerance=0.05))
+    assert outputs.startswith("For an attacker who sees outputs: broken is ranked most private (rho_pool ")
+    assert weights.startswith("For an attacker who reads the quantized weights: broken is ranked most private (rho_w ")
+    assert "the most private: private (outputs seen) and middle (weights read). " in choice
+    assert "under broken. " in attack
+    assert not any("open" in line for line in (outputs, weights, choice, attack))
+
+
+RANKS = {"rank": {"private": 1, "middle": 2, "open": 3, "fp32": 4},
+         "rank_weights": {"middle": 1, "private": 2, "open": 3, "fp32": 4}}  # fmt: skip
+ENDS = {f"{rank}{end}": places for rank, places in RANKS.items() for end in ("", "_low", "_high")}
+
+
+def test_advice_names_the_most_private_for_each_attacker_and_never_the_least():
+    outputs, weights, choice, _ = advise(table(**ENDS).sort_values("rank"), FACTS)
+    assert outputs == ("For an attacker who sees outputs: private is ranked most private (rho_pool 0.60 [0.50, 0.70]).")
+    assert weights == (
+        "For an attacker who reads the quantized weights: middle is ranked most private (rho_w 0.60 [0.50, 0.70]). "
+        "They are 90 of 100 numbers; the others are released as trained."
+    )
+    assert choice.startswith(
+        "Of the quantizers that lose at most 0.25 of utility (point estimates), the most private: "
+        "private (outputs seen) and middle (weights read)."
+    )
+
+
+def test_advice_keeps_to_the_utility_that_one_may_lose():
+    at_the_bound = table(**ENDS, utility={"private": 0.5, "middle": 0.5})
+    assert "private (outputs seen) and middle (weights read)" in advise(at_the_bound, FACTS)[2]
+    below = table(**ENDS, utility={"private": 0.49})
+    assert "the most private: middle (outputs seen) and middle (weights read)" in advise(below, FACTS)[2]
+    none = table(**ENDS, utility={"private": 0.49, "middle": 0.4, "open": 0.3})
+    assert advise(none, FACTS)[2] == "No quantizer keeps utility within 0.25 of full precision."
+
+
+def test_advice_lists_those_whose_ranks_overlap_with_the_first():
+    ranks = ENDS | {"rank_high": RANKS["rank"] | {"private": 2}, "rank_low": RANKS["rank"] | {"open": 2, "fp32": 3}}
+    assert "[0.50, 0.70]); not told apart from it: open, middle." in advise(table(**ranks), FACTS)[0]
+
+
+def test_advice_without_an_attack_says_how_to_get_one():
+    lines = advise(table(**ENDS).drop(columns=ATTACKED), FACTS)
+    assert lines[-1].startswith("For more, pass in place of the model a function")
+    assert not any("The attack finds" in line for line in lines)
+
+
+def test_nothing_is_advised_where_full_precision_is_not_above_a_constant_guess():
+    lines = advise(table(**ENDS, utility_low={"fp32": 0.5}), FACTS)
+    assert len(lines) == 1
+    assert "Nothing is recommended" in lines[0]
+    assert len(advise(table(**ENDS, utility_low={"fp32": 0.51}), FACTS)) == 4
+
+
+# --------------------------------------------------------------------------------------------------- what to distrust
+
+QUIET = {"same models"}  # whenever an attack was run
+WARNED = {  # rule -> columns and facts under which it speaks, and nearest ones under which it does not
+    "one model": (({}, {"models": 1}), ({}, {"models": 8})),
+    "few models": (({}, {"models": 7}), ({}, {"models": 8})),
+    "few models, two": (({}, {"models": 2}), ({}, {"models": 16})),
+    "small n r": (({"n_r": {"open": 3.0}}, {}), ({"n_r": {"open": 3.01, "fp32": 1}}, {})),
+    "little to lose": (({"auc_low": {"fp32": 0.55}}, {}), ({"auc_low": {"fp32": 0.551, "open": 0.5}}, {})),
+    "little to lose, null below a coin": (
+        ({"auc_low": {"fp32": 0.5}, "null_high": {"fp32": 0.4}}, {}),
+        ({"auc_low": {"fp32": 0.51}, "null_high": {"fp32": 0.4}}, {}),
+    ),
+    "law of regression": (({}, {"task": "regression"}), ({}, {"task": "multiclass"})),
+    "probabilities": (({}, {"in_unit": True}), ({}, {"in_unit": True, "task": "multiclass"})),
+    "left as trained": (({}, {"left": "head (3 x 2)"}), ({}, {"left": ""})),
+    "copies held out": (({}, {"copies": 1}), ({}, {"copies": 0})),
+    "repeated members": (({}, {"repeated": 1}), ({}, {"repeated": 0})),
+}
+
+
+def speaking(rules, seen, facts):
+    return {name for name, rule in rules.items() if rule.applies(seen, facts)}
+
+
+@pytest.mark.parametrize("case", WARNED)
+def test_each_warning_is_given_exactly_when_it_should_be(case):
+    (columns, facts), (near, near_facts) = WARNED[case]
+    assert speaking(WARNINGS, table(**columns), replace(FACTS, **facts)) == QUIET | {case.split(",")[0]}
+    assert speaking(WARNINGS, table(**near), replace(FACTS, **near_facts)) == QUIET
+
+
+def test_without_an_attack_nothing_is_said_about_one():
+    alone = table().drop(columns=ATTACKED)
+    assert speaking(WARNINGS, alone, replace(FACTS, task="regression")) == set()
+    assert speaking(CAUTIONS, alone.loc["open"], FACTS) == set()
+    assert {case.split(",")[0] for case in WARNED} | QUIET == WARNINGS.keys()
+
+
+def test_warnings_count_what_they_warn_of():
+    warnings = distrust(table(n_r={"open": 1, "private": 2}), replace(FACTS, models=5, copies=3, left="head (3 x 2)"))
+    assert warnings == [
+        "5 models: a bootstrap over so few is too narrow; take 16.",
+        "n r <= 3 for 2 of 3 quantizers: theory does not ask r to rank them, and on networks it did not (notebook "
+        "02b).",
+        "Correlations and attack use the same models: their agreement here is no independent check.",
+        "Released as trained, and not covered by rho_w: head (3 x 2).",
+        "3 held-out records are copies of members: they hide leaks.",
+    ]
+
+
+CAUTIONED = {
+    "perhaps broken": ({"utility_low": 0.5}, {"utility_low": 0.51}),
+    "small n r": ({"n_r": 3.0}, {"n_r": np.nan}),
+    "noise floor": ({"r_low": 0.0}, {"r_low": 1e-9}),
+    "noise floor, by value": ({"r": 1 / 400}, {"r": 1.01 / 400}),
+    "null not beaten": ({"auc_low": 0.55}, {"auc_low": 0.551}),
+    "weights tell more": ({"rho_pool_high": 0.49, "rho_pool_low": 0.4}, {"rho_pool_high": 0.5, "rho_pool_low": 0.4}),
+    "uncertain": ({"rho_pool_low": 0.49}, {"rho_pool_low": 0.51}),
+}
+
+
+@pytest.mark.parametrize("case", CAUTIONED)
+def test_each_caution_is_given_exactly_when_it_should_be(case):
+    wrong, right = (ROW | changes for changes in CAUTIONED[case])
+    assert speaking(CAUTIONS, wrong, FACTS) == {case.split(",")[0]}
+    assert speaking(CAUTIONS, right, FACTS) == set()
+    assert flag(right, FACTS) == ""
+    assert flag(wrong, FACTS) == CAUTIONS[case.split(",")[0]].text(wrong, FACTS) != ""
+
+
+def test_facts_are_said_in_words():
+    said = replace(FACTS, attacked=0.984).shown()
+    assert said["attack"] == "LiRA on 98% of the members"
+    assert said["noise floor of r"] == 1 / 400
+    assert said["records a model trained on"] == 50
+    assert replace(FACTS, attacked=0.0).shown()["attack"] == "none"
+    assert len(said) == 14
