@@ -365,8 +365,9 @@ def assess(game: Game, releases: Mapping[str, Callable], attacked: Iterable[str]
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)  # doctest: +SKIP
-    >>> assess(game, quantized("fp32", "sign") | {"noise": add_noise}, ["lira"], ["rho_pool"])  # doctest: +SKIP
+    A quantizer beside a defence, a function from an Ensemble to an Ensemble::
+
+        assess(game, quantized("fp32", "sign") | {"noise": add_noise}, ["lira"], ["rho_pool"])
     """
     attacked, wanted = list(attacked), NUMBERS if numbers is None else _known(numbers, NUMBERS, "number")
     books = {book for book in CODEBOOKS for name in wanted if f"{book} codebook" in NUMBERS[name].needs}

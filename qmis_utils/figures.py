@@ -112,21 +112,29 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
     A run by `qmis_utils.run` says where to write; without it, in JupyterLab say, files go to ``build/figures``, so that
     committed figures change only by a recorded run.
 
-    Args:
-        fig: the matplotlib figure.
-        stem: file name without suffix, the notebook's number first: ``"02_ranking"`` or ``"02b_depth"``.
-        data: DataFrame of the plotted numbers, a row per mark; its index is not written.
-        alt: what the figure shows, in words, for a reader who does not see it.
-        rtol, atol: a new CSV value agrees with the committed one if ``|new - old| <= atol + rtol * |old|``; a number,
-            or a dict column -> number with ``"*"`` for the other columns (absent means the default).
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+    stem : str
+        File name without suffix, the notebook's number first: ``"02_ranking"`` or ``"02b_depth"``.
+    data : DataFrame
+        The plotted numbers, a row per mark; its index is not written.
+    alt : str
+        What the figure shows, in words, for a reader who does not see it.
+    rtol, atol : float or dict
+        A new CSV value agrees with the committed one if ``|new - old| <= atol + rtol * |old|``; a number, or a dict
+        column -> number with ``"*"`` for the other columns (absent means the default).
 
-    Raises:
-        ValueError: for a stem, frame, alt text or tolerance that cannot be used, or a picture above 150 kB.
+    Raises
+    ------
+    ValueError
+        For a stem, frame, alt text or tolerance that cannot be used, or a picture above 150 kB.
 
-    Example:
-        >>> save_figure(
-        ...     fig, "01_three_laws", data=frame, alt="Three decay laws of insecurity against n.", rtol=1e-4
-        ... )  # doctest: +SKIP
+    Examples
+    --------
+    In a notebook::
+
+        save_figure(fig, "01_three_laws", data=frame, alt="Three decay laws of insecurity against n.", rtol=1e-4)
     """
     with extra("companion"):  # here, so that an audit draws without it
         from IPython.display import display

@@ -8,7 +8,7 @@ settings.register_profile("qmis", deadline=None)  # the machine may be busy: tim
 settings.load_profile("qmis")
 
 PARAMETERS = """\
-n: int = 3  # points (>= 1)
+n: int = 3  # points (at least 1)
 scale: float = 1.0  # height
 label: str | None = None
 tables: list[str] = []  # csv: and a path"""

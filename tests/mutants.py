@@ -129,6 +129,302 @@ MUTANTS = [
     Mutant(
         "indicators/laws.py", "np.sqrt(variance * (1 / rho**2 - 1))", "np.sqrt(variance * (1 / rho - 1))", INDICATORS
     ),
+    # the audit: ranks, intervals, advice, warnings
+    Mutant(
+        "audit/modules.py",
+        "shares = [-(-MOST * w.numel() // total) for w in weights]",
+        "shares = [MOST for w in weights]",
+        "tests/audit/test_audit.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        '{"rank": "rho_pool", "rank_weights": "rho_w"}',
+        '{"rank": "rho", "rank_weights": "rho_w"}',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant("audit/measure.py", "attacks.MUTUAL**0.5 * (samples", "1 * (samples", "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/measure.py",
+        "return n // 2 if evidence.members is None",
+        "return n if evidence.members is None",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        "else round(evidence.members.sum(axis=1).mean())",
+        "else n",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/report.py",
+        "best = table[rank].idxmin()",
+        "best = table[rank].idxmax()",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant("audit/report.py", "{able[rank].idxmin()}", "{able[rank].idxmax()}", "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/report.py",
+        'row["auc_low"] <= row["null_high"]',
+        'row["auc_low"] > row["null_high"]',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        '{"rank": "rho_pool", "rank_weights": "rho_w"}',
+        '{"rank": "rho_pool", "rank_weights": "rho_pool"}',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        "simulated(rho.low).low, simulated(rho.high).high",
+        "simulated(rho.value).low, simulated(rho.value).high",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/report.py",
+        'table.utility["fp32"] - lose',
+        'table.utility["fp32"] + lose',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant("audit/report.py", "1 < facts.models < FEW", "1 < facts.models <= FEW", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/measure.py", "len(members) >= STRONG", "len(members) > STRONG", "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/measure.py", "*(-e if column in LARGER_IS_PRIVATE else e)", "*e", "tests/audit/test_audit_planted.py"
+    ),
+    Mutant("audit/measure.py", '"r ensemble min"', '"r ensemble median"', "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/measure.py",
+        "most = max(MOST // values[0, 0].size, 2)",
+        "most = max(MOST, 2)",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        "usable.mean() < LEAST_ATTACKED",
+        "usable.mean() <= LEAST_ATTACKED",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        "evidence.records(places(evidence.outputs))",
+        "evidence",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/report.py",
+        'max(table.null_high["fp32"], 0.5)',
+        'table.null_high["fp32"]',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/report.py",
+        'row["rho_pool_high"] < row["rho_w_low"]',
+        'row["rho_pool"] < row["rho_w"]',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/report.py",
+        "full.utility_low <= facts.guess",
+        "full.utility <= facts.guess",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/report.py",
+        'table[f"{rank}_low"][name] <= reach',
+        'table[f"{rank}_low"][name] < reach',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        "np.roll(seen.members, shift, axis=0)",
+        "np.roll(seen.members, shift, axis=1)",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/measure.py",
+        "min(len(seen.members), NULLS + 1)",
+        "min(len(seen.members), NULLS)",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant("audit/measure.py", "aucs[0].draws[known]", "aucs[-1].draws[known]", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/modules.py", "indicators.adjacent(levels[group], old, rng)", "old", "tests/audit/test_audit.py"),
+    Mutant(
+        "assess.py",
+        'SIMULATED = {"lira": "online", "lira_fixed": "online_fixed"}',
+        'SIMULATED = {"lira": "online", "lira_fixed": "online"}',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "attacks/evidence.py",
+        "or (k in OF_RECORDS and a.shape[1] != n)]",
+        'or (k != "losses_out" and a.shape[1] != n)]',
+        "tests/audit/test_audit_planted.py",
+    ),
+    # theory and quantizers
+    Mutant(
+        "theory/rates.py",
+        "total = (abs(x).sum(0) + abs(x.sum(0))) @ law / 2",
+        "total = abs(x).sum(0) @ law",
+        "tests/theory/test_rates.py",
+    ),
+    Mutant(
+        "theory/rates.py",
+        "total = (abs(x).sum(0) + abs(x.sum(0))) @ law / 2",
+        "total = abs(x).sum(0) @ law / 2",
+        "tests/theory/test_rates.py",
+    ),
+    Mutant(
+        "theory/rates.py",
+        "return -n * rate + a**2 / 2 + special.log_ndtr(-a)",
+        "return -n * rate - a**2 / 2 + special.log_ndtr(-a)",
+        "tests/theory/test_rates.py",
+    ),
+    Mutant(
+        "theory/rates.py", "start = residue - span * (residue > 0)", "start = residue", "tests/theory/test_rates.py"
+    ),
+    Mutant("theory/security.py", "last = last[last < n]", "last = last[last <= n]", "tests/theory/test_security.py"),
+    Mutant(
+        "theory/security.py",
+        "reach = math.sqrt(near**2 + 90) / scale",
+        "reach = math.sqrt(near**2 + 20) / scale",
+        "tests/theory/test_security.py",
+    ),
+    Mutant(
+        "theory/security.py",
+        "complement = home & (log_interval(lo, hi) > math.log(0.5))",
+        "complement = home & False",
+        "tests/theory/test_security.py",
+    ),
+    Mutant(
+        "theory/information.py",
+        "- scale * (deviation * probs).sum(-1) ** 2",
+        "- (deviation * probs).sum(-1) ** 2",
+        "tests/theory/test_information.py",
+    ),
+    Mutant(
+        "theory/information.py",
+        "home = log_law.argmax()",
+        "home = log_law.argmin()",
+        "tests/theory/test_information.py",
+    ),
+    Mutant(
+        "theory/tilted.py",
+        "low, high = max(honest.mean() - error, 0.0)",
+        "low, high = max(fitted.mean() - error, 0.0)",
+        "tests/theory/test_tilted.py",
+    ),
+    Mutant(
+        "theory/numerics.py",
+        "if scale == 0 or gap @ probs <= 1e-14 * scale:",
+        "if scale == 0 or gap @ probs <= 0:",
+        "tests/theory/test_rates.py",
+    ),
+    Mutant(
+        "quantizers/rules.py",
+        "keep = magnitude > threshold",
+        "keep = magnitude >= threshold",
+        "tests/quantizers/test_rules.py",
+    ),
+    Mutant(
+        "quantizers/rules.py",
+        'np.searchsorted(row, (levels[1:] + levels[:-1]) / 2, side="right")',
+        'np.searchsorted(row, (levels[1:] + levels[:-1]) / 2, side="left")',
+        "tests/quantizers/test_rules.py",
+    ),
+    Mutant(
+        "quantizers/rules.py",
+        "np.float32(0.7) * np.abs(w)",
+        "np.float32(0.75) * np.abs(w)",
+        "tests/quantizers/test_rules.py",
+    ),
+    Mutant("quantizers/data_aware.py", "x[i % len(x)]", "x[0]", "tests/quantizers/test_data_aware.py"),
+    Mutant(
+        "quantizers/data_aware.py",
+        "damping * diagonal.mean(dim=1, keepdim=True)",
+        "damping * diagonal.mean()",
+        "tests/quantizers/test_data_aware.py",
+    ),
+    # attacks and ensembles: leaks of a target's own membership, ties, intervals, verdicts
+    Mutant(
+        "attacks/weights.py",
+        "best = ridge_penalty(weights[others], members[others], penalties)",
+        "best = ridge_penalty(weights, members, penalties)",
+        "tests/attacks/test_weights.py",
+    ),
+    Mutant(
+        "attacks/weights.py",
+        "best = ridge_penalty(shadows[others], members[others], penalties)",
+        "best = ridge_penalty(shadows, members, penalties)",
+        "tests/attacks/test_weights.py",
+    ),
+    Mutant("attacks/weights.py", "outgoing=sweep > 0", "outgoing=False", "tests/attacks/test_weights.py"),
+    Mutant("attacks/scores.py", "return ndtr((target", "return ndtr(abs(target", "tests/attacks/test_judging.py"),
+    Mutant(
+        "attacks/scores.py",
+        "return squares / np.maximum(count - 1, 1)",
+        "return squares / np.maximum(count, 1)",
+        "tests/attacks/test_judging.py",
+    ),
+    Mutant(
+        "attacks/scores.py",
+        "(~members).sum(axis=0).min()) < 3:",
+        "(~members).sum(axis=0).min()) < 2:",
+        "tests/attacks/test_judging.py",
+    ),
+    Mutant("attacks/scores.py", 'x / gamma, side="right"', 'x / gamma, side="left"', "tests/attacks/test_judging.py"),
+    Mutant(
+        "attacks/judging.py",
+        "shift = rng.integers(1, len(members))",
+        "shift = rng.integers(0, len(members))",
+        "tests/attacks/test_judging.py",
+    ),
+    Mutant(
+        "attacks/judging.py",
+        "np.minimum(inside, len(members) - inside) >= least",
+        "np.minimum(inside, len(members) - inside) > least",
+        "tests/attacks/test_judging.py",
+    ),
+    Mutant("attacks/judging.py", "if fpr * n_out < 10:", "if fpr * n_out < 1:", "tests/attacks/test_judging.py"),
+    Mutant(
+        "attacks/judging.py",
+        "word = REPRODUCED if low > bar else CONTRADICTED if high < bar else NOT_SETTLED",
+        "word = REPRODUCED if estimate > bar else CONTRADICTED if estimate < bar else NOT_SETTLED",
+        "tests/attacks/test_judging.py",
+    ),
+    Mutant(
+        "attacks/judging.py", "    if not settled:\n        word = NOT_SETTLED\n", "", "tests/attacks/test_judging.py"
+    ),
+    Mutant(
+        "attacks/judging.py",
+        "(MUTUAL if mutual else 1) / len(values)",
+        "1 / len(values)",
+        "tests/attacks/test_judging.py",
+    ),
+    Mutant(
+        "attacks/boundary.py",
+        "return x + high * (beyond - x)",
+        "return x + low * (beyond - x)",
+        "tests/attacks/test_boundary.py",
+    ),
+    Mutant(
+        "attacks/learned.py",
+        "np.concatenate([along, e.losses[..., None]], axis=-1)",
+        "along",
+        "tests/attacks/test_learned.py",
+    ),
+    Mutant("attacks/catalogue.py", "scale = 2 * max(", "scale = max(", "tests/attacks/test_catalogue.py"),
+    Mutant(
+        "ensemble.py",
+        "rng = np.random.default_rng([seed, model])",
+        "rng = np.random.default_rng([seed, 0])",
+        "tests/ensemble/test_ensemble.py",
+    ),
+    Mutant(
+        "ensemble.py",
+        "quantizers.quantize(w, name, granularity).values",
+        "quantizers.quantize(w, name).values",
+        "tests/ensemble/test_ensemble.py",
+    ),
 ]
 
 EXPLAINED: dict[str, str] = {}  # the new text of a survivor -> why no test notices it

@@ -51,12 +51,12 @@ from qmis_utils.theory import security
 figures.use_style()
 
 # %% tags=["parameters"]
-seed: int = 0  # of the simulated attack (>= 0)
-n: int = 10  # training-set size (>= 1)
+seed: int = 0  # of the simulated attack (at least 0)
+n: int = 10  # training-set size (at least 1)
 mean: float = 0.3  # true mean of the data
 step: float = 1.0  # grid on which the quantized mean is released
 z: float = 2.3  # the record whose membership is in question, in the first two panels
-trials: int = 40_000  # simulated attacks per grid step (>= 1)
+trials: int = 40_000  # simulated attacks per grid step (at least 1)
 
 # %% [markdown]
 # ## One number, ten people

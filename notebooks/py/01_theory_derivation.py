@@ -66,11 +66,11 @@ figures.use_style()
 # The parameters set how much we simulate and how finely we draw. No statement depends on them.
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of every random draw below (>= 0)
-n_simulations: int = 200_000  # data sets on which the attack of section 1 is played (>= 1)
-n_problems: int = 40  # random learning problems for the verdicts (>= 1)
-largest_n: int = 800  # training-set size up to which random problems are enumerated (>= 1)
-resolution: int = 48  # points per axis of the phase diagram (>= 1)
+seed: int = 0  # seed of every random draw below (at least 0)
+n_simulations: int = 200_000  # data sets on which the attack of section 1 is played (at least 1)
+n_problems: int = 40  # random learning problems for the verdicts (at least 1)
+largest_n: int = 800  # training-set size up to which random problems are enumerated (at least 1)
+resolution: int = 48  # points per axis of the phase diagram (at least 1)
 
 # %% [markdown]
 # ## 1 · Definition, and the attack that attains it
@@ -977,25 +977,25 @@ exercises.check("01.5", above)
 #
 # | equation | section | test |
 # |---|---|---|
-# | (1.1) | 1 | `tests/test_theory.py::test_statement_01_likelihood_ratio_attack_is_optimal` |
-# | (1.2) | 1 | `tests/test_security.py::test_bernoulli_matches_the_general_engine` |
-# | statement 2 | 2 | `tests/test_theory.py::test_statement_02_post_processing_cannot_hurt` |
-# | statement 2, calibration | 2 | `tests/test_theory.py::test_statement_02_calibration_can_hurt` |
-# | (3.1) | 3 | `tests/test_security.py::test_bounds_hold_for_every_exact_engine` |
-# | (4.1) | 4 | `tests/test_security.py::test_full_precision_follows_the_square_root_law` |
-# | (4.1), its condition | 4 | `tests/test_theory.py::test_statement_04_needs_a_local_limit` |
-# | (4.1), difference of the laws | 4 | `tests/test_theory.py::test_statement_04_needs_the_difference_of_the_laws` |
-# | (4.2) | 4 | `tests/test_security.py::test_full_precision_matches_quadrature_over_the_sample` |
-# | (5.1) | 5 | `tests/test_theory.py::test_statement_05_squeeze_holds_on_random_problems` |
-# | statement 5 | 5 | `tests/test_theory.py::test_statement_05_exponential_rate` |
-# | (6.1) | 6 | `tests/test_rates.py::test_sharp_insecurity_tends_to_exact_with_competing_runners_up` |
-# | (6.1) on a lattice | 6 | `tests/test_rates.py::test_sharp_insecurity_is_lattice_correct` |
-# | (6.2) | 6 | `tests/test_theory.py::test_statement_06_tilted_form_is_uniform_up_to_ties` |
-# | (6.3) | 6 | `tests/test_theory.py::test_statement_06_gaussian_grid_constant` |
-# | (6.4) | 6 | `tests/test_security.py::test_gaussian_mean_matches_high_precision_quadrature` |
-# | (7.1) | 7 | `tests/test_theory.py::test_statement_07_ties_follow_the_square_root_law` |
-# | (8.1) | 8 | `tests/test_theory.py::test_statement_08_size_adaptive_rate` |
-# | (8.1), its condition | 8 | `tests/test_theory.py::test_statement_08_needs_rates_above_log_n` |
-# | (9.1) | 9 | `tests/test_theory.py::test_statement_09_rate_is_half_the_squared_distance_to_the_edge` |
-# | (10.1) | 10 | `tests/test_theory.py::test_statement_10_rounding_multiplies_by_exp_minus_n_r` |
-# | (11.1) | 11 | `tests/test_theory.py::test_statement_11_dithered_rounding_against_noise` |
+# | (1.1) | 1 | `tests/theory/test_theory.py::test_statement_01_likelihood_ratio_attack_is_optimal` |
+# | (1.2) | 1 | `tests/theory/test_security.py::test_bernoulli_matches_the_general_engine` |
+# | statement 2 | 2 | `tests/theory/test_theory.py::test_statement_02_post_processing_cannot_hurt` |
+# | statement 2, calibration | 2 | `tests/theory/test_theory.py::test_statement_02_calibration_can_hurt` |
+# | (3.1) | 3 | `tests/theory/test_security.py::test_bounds_hold_for_every_exact_engine` |
+# | (4.1) | 4 | `tests/theory/test_security.py::test_full_precision_follows_the_square_root_law` |
+# | (4.1), its condition | 4 | `tests/theory/test_theory.py::test_statement_04_needs_a_local_limit` |
+# | (4.1), difference of the laws | 4 | `tests/theory/test_theory.py::test_statement_04_needs_the_difference_of_the_laws` |
+# | (4.2) | 4 | `tests/theory/test_security.py::test_full_precision_matches_quadrature_over_the_sample` |
+# | (5.1) | 5 | `tests/theory/test_theory.py::test_statement_05_squeeze_holds_on_random_problems` |
+# | statement 5 | 5 | `tests/theory/test_theory.py::test_statement_05_exponential_rate` |
+# | (6.1) | 6 | `tests/theory/test_rates.py::test_sharp_insecurity_tends_to_exact_with_competing_runners_up` |
+# | (6.1) on a lattice | 6 | `tests/theory/test_rates.py::test_sharp_insecurity_is_lattice_correct` |
+# | (6.2) | 6 | `tests/theory/test_theory.py::test_statement_06_tilted_form_is_uniform_up_to_ties` |
+# | (6.3) | 6 | `tests/theory/test_theory.py::test_statement_06_gaussian_grid_constant` |
+# | (6.4) | 6 | `tests/theory/test_security.py::test_gaussian_mean_matches_high_precision_quadrature` |
+# | (7.1) | 7 | `tests/theory/test_theory.py::test_statement_07_ties_follow_the_square_root_law` |
+# | (8.1) | 8 | `tests/theory/test_theory.py::test_statement_08_size_adaptive_rate` |
+# | (8.1), its condition | 8 | `tests/theory/test_theory.py::test_statement_08_needs_rates_above_log_n` |
+# | (9.1) | 9 | `tests/theory/test_theory.py::test_statement_09_rate_is_half_the_squared_distance_to_the_edge` |
+# | (10.1) | 10 | `tests/theory/test_theory.py::test_statement_10_rounding_multiplies_by_exp_minus_n_r` |
+# | (11.1) | 11 | `tests/theory/test_theory.py::test_statement_11_dithered_rounding_against_noise` |

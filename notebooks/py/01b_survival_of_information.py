@@ -58,12 +58,12 @@ figures.use_style()
 # values.
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of every random draw below (>= 0)
-n_problems: int = 240  # random learning problems of the ladder (>= 1)
-sizes: list[int] = [8, 20, 40]  # training-set sizes at which each is solved exactly (not empty, >= 1)
-dim: int = 400  # coordinates d of the survival experiment (>= 1)
-n_draws: int = 20_000  # releases simulated with the sample, and as many without (>= 1)
-n_bootstrap: int = 1000  # resamples behind each interval (>= 1)
+seed: int = 0  # seed of every random draw below (at least 0)
+n_problems: int = 240  # random learning problems of the ladder (at least 1)
+sizes: list[int] = [8, 20, 40]  # training-set sizes at which each is solved exactly (not empty, at least 1)
+dim: int = 400  # coordinates d of the survival experiment (at least 1)
+n_draws: int = 20_000  # releases simulated with the sample, and as many without (at least 1)
+n_bootstrap: int = 1000  # resamples behind each interval (at least 1)
 
 # %% [markdown]
 # ## 1 · The ladder, first rung: the mean on a grid
@@ -822,16 +822,16 @@ exercises.check("01b.5", (gap, law))
 #
 # | equation | section | test |
 # |---|---|---|
-# | ladder, edge rate | 3 | `tests/test_theory.py::test_ladder_edge_rate_of_a_rounded_mean` |
-# | ladder, r against I | 3 | `tests/test_theory.py::test_ladder_r_misorders_what_cramer_orders` |
-# | (12.1) | 4 | `tests/test_survival.py::test_surviving_information_matches_high_precision_and_its_limits` |
-# | (12.2) | 4 | `tests/test_theory.py::test_statement_12_gaussian_limit_of_the_best_attack` |
-# | (12.3) | 4 | `tests/test_survival.py::test_survival_correlation_is_at_most_the_surviving_information` |
-# | (12.3), simulated | 4 | `tests/test_theory.py::test_statement_12_linear_attack_keeps_rho` |
-# | (12.4) | 4 | `tests/test_theory.py::test_statement_12_berry_esseen_bound_holds` |
-# | (12.5) | 4 | `tests/test_theory.py::test_statement_12_survival_law_is_a_lower_bound_on_average` |
-# | (13.1), (13.2) | 5 | `tests/test_theory.py::test_statement_13_both_regimes` |
-# | (13.3) | 5 | `tests/test_theory.py::test_statement_13_closed_form` |
-# | (13.3), unequal coordinates | 5 | `tests/test_theory.py::test_statement_13_unequal_coordinates_need_a_split` |
-# | (14.1) | 6 | `tests/test_theory.py::test_statement_14_mean_information` |
-# | (14.1), its condition | 6 | `tests/test_theory.py::test_statement_14_needs_more_weights_than_the_width` |
+# | ladder, edge rate | 3 | `tests/theory/test_theory.py::test_ladder_edge_rate_of_a_rounded_mean` |
+# | ladder, r against I | 3 | `tests/theory/test_theory.py::test_ladder_r_misorders_what_cramer_orders` |
+# | (12.1) | 4 | `tests/theory/test_information.py::test_surviving_information_matches_high_precision_and_its_limits` |
+# | (12.2) | 4 | `tests/theory/test_theory.py::test_statement_12_gaussian_limit_of_the_best_attack` |
+# | (12.3) | 4 | `tests/theory/test_information.py::test_survival_correlation_is_at_most_the_surviving_information` |
+# | (12.3), simulated | 4 | `tests/theory/test_theory.py::test_statement_12_linear_attack_keeps_rho` |
+# | (12.4) | 4 | `tests/theory/test_theory.py::test_statement_12_berry_esseen_bound_holds` |
+# | (12.5) | 4 | `tests/theory/test_theory.py::test_statement_12_survival_law_is_a_lower_bound_on_average` |
+# | (13.1), (13.2) | 5 | `tests/theory/test_theory.py::test_statement_13_both_regimes` |
+# | (13.3) | 5 | `tests/theory/test_theory.py::test_statement_13_closed_form` |
+# | (13.3), unequal coordinates | 5 | `tests/theory/test_theory.py::test_statement_13_unequal_coordinates_need_a_split` |
+# | (14.1) | 6 | `tests/theory/test_theory.py::test_statement_14_mean_information` |
+# | (14.1), its condition | 6 | `tests/theory/test_theory.py::test_statement_14_needs_more_weights_than_the_width` |

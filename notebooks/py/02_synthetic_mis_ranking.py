@@ -61,18 +61,18 @@ pd.set_option("display.max_colwidth", None)
 # whole study on fresh pools, because one pool is one draw of the data.
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of the main pool; the repeats use seed + 1, seed + 2, ... (>= 0)
-dim: int = 128  # input dimension d (>= 1)
-k_modes: int = 8  # number of Gaussians; the label is the mode's parity (>= 1)
-separations: list[float] = [4.0, 8.0, 12.0, 16.0, 20.0]  # spread of the mode means tried on the pilot pool (not empty, > 0)
-n_pool: int = 256  # records in the pool; members are a random half (>= 1)
-n_heldout: int = 4000  # fresh records for utility and for the indicators (>= 1)
-width: int = 32  # hidden units (>= 1)
-steps: int = 200  # full-batch Adam steps (>= 1)
-n_models: int = 512  # attack models of the main pool (>= 1)
-n_indicator: int = 16  # models the indicators may use (>= 1)
-n_repeats: int = 6  # further pools per difficulty (>= 1)
-n_repeat_models: int = 128  # attack models of each further pool (>= 1)
+seed: int = 0  # seed of the main pool; the repeats use seed + 1, seed + 2, ... (at least 0)
+dim: int = 128  # input dimension d (at least 1)
+k_modes: int = 8  # number of Gaussians; the label is the mode's parity (at least 1)
+separations: list[float] = [4.0, 8.0, 12.0, 16.0, 20.0]  # of mode means, tried on the pilot pool (not empty, above 0)
+n_pool: int = 256  # records in the pool; members are a random half (at least 1)
+n_heldout: int = 4000  # fresh records for utility and for the indicators (at least 1)
+width: int = 32  # hidden units (at least 1)
+steps: int = 200  # full-batch Adam steps (at least 1)
+n_models: int = 512  # attack models of the main pool (at least 1)
+n_indicator: int = 16  # models the indicators may use (at least 1)
+n_repeats: int = 6  # further pools per difficulty (at least 1)
+n_repeat_models: int = 128  # attack models of each further pool (at least 1)
 
 # %% [markdown]
 # ## 1 · The data: Gaussians that a network memorises

@@ -57,16 +57,16 @@ figures.use_style()
 
 # %% tags=["parameters"]
 settings_file: str = "settings/02b_settings.yaml"  # one mapping per setting, fixed before results are read
-n_draws: int = 100  # bootstrap draws of each estimate (>= 1)
+n_draws: int = 100  # bootstrap draws of each estimate (at least 1)
 least_resolved: float = 0.5  # share of pairs that a setting must resolve to count
-n_seeds: int = 2  # further runs of every judging setting, with other seeds (>= 1)
-curve_settings: int = 2  # settings of the budget curves (>= 1)
-most_models: int = 64  # largest number of models on the budget curve (>= 1)
-most_heldout: int = 20000  # largest number of held-out records on the budget curve (>= 1)
-matched_steps: list[int] = [1, 2, 4, 8, 12, 20, 50, 200]  # training lengths of the matched-utility view (not empty, >= 1)
-matched_models: int = 128  # attack models of each training length (>= 1)
-matched_settings: list[str] = ["label_noise", "overlap", "many_records_low_dim"]  # binary settings of that view (not empty)
-n_bootstrap: int = 2000  # draws over settings for means and verdicts (>= 1)
+n_seeds: int = 2  # further runs of every judging setting, with other seeds (at least 1)
+curve_settings: int = 2  # settings of the budget curves (at least 1)
+most_models: int = 64  # largest number of models on the budget curve (at least 1)
+most_heldout: int = 20000  # largest number of held-out records on the budget curve (at least 1)
+matched_steps: list[int] = [1, 2, 4, 8, 12, 20, 50, 200]  # lengths of the matched-utility view (not empty, at least 1)
+matched_models: int = 128  # attack models of each training length (at least 1)
+matched_settings: list[str] = ["label_noise", "overlap", "many_records_low_dim"]  # binary ones of that view (not empty)
+n_bootstrap: int = 2000  # draws over settings for means and verdicts (at least 1)
 
 # %% [markdown]
 # ## 1 · The settings

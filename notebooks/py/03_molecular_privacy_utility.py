@@ -66,21 +66,21 @@ pd.set_option("display.max_colwidth", None)  # claims are shown whole
 # its path, and name its two columns; two distinct labels make it a classification, more make it a regression.
 
 # %% tags=["parameters"]
-tasks: list[str] = ["BBB_Martins", "AMES", "ESOL", "FreeSolv", "BACE"]  # in molecules.TASKS, or "csv:" and a path (not empty)
+tasks: list[str] = ["BBB_Martins", "AMES", "ESOL", "FreeSolv", "BACE"]  # TASKS, or "csv:" and a path (not empty)
 representations: list[str] = ["ecfp4", "rdkit2d", "chemnet", "minimol"]  # names in embeddings.EMBEDDERS (not empty)
 smiles_column: str = "smiles"  # column of the SMILES; only for csv: tables
 label_column: str = "y"  # column of the label; only for csv: tables
 task_kind: str | None = None  # "binary" or "regression" overrides the rule for csv: tables
-max_molecules: int = 3000  # larger tables are sampled down (>= 1)
+max_molecules: int = 3000  # larger tables are sampled down (at least 1)
 test_fraction: float = 0.2  # share of molecules held out by scaffold
-seed: int = 0  # seed of the sample, the split and all that follows (>= 0)
-widths: list[int] = [8, 16, 32]  # hidden units of the head that the validation rule may choose from (not empty, >= 1)
-steps: int = 100  # full-batch Adam steps (>= 1)
+seed: int = 0  # seed of the sample, the split and all that follows (at least 0)
+widths: list[int] = [8, 16, 32]  # hidden units that validation may choose from (not empty, at least 1)
+steps: int = 100  # full-batch Adam steps (at least 1)
 decays: list[float] = [0.0, 0.01, 0.1, 0.3]  # weight decays that the validation rule may choose from (not empty)
-n_models: int = 128  # attacked heads of a setting, over all groups; about 25 a group let every record be attacked (>= 1)
-n_groups: int = 5  # groups: each has its own initialisation and its own halves (>= 2)
-n_indicator: int = 16  # further heads of each group, for the indicators alone (>= 1)
-n_draws: int = 40  # bootstrap draws of each group (>= 1)
+n_models: int = 128  # attacked heads of a setting; about 25 a group let every record be attacked (at least 1)
+n_groups: int = 5  # groups: each has its own initialisation and its own halves (at least 2)
+n_indicator: int = 16  # further heads of each group, for the indicators alone (at least 1)
+n_draws: int = 40  # bootstrap draws of each group (at least 1)
 cluster: str | None = None  # address of a Dask scheduler, "tcp://host:8786", to spread the sweep over
 
 # %%
@@ -350,7 +350,8 @@ print(f"{n_heads} heads; a molecule is in {members.sum(axis=0).min()} to {member
 
 # %%
 width, decay = chosen[key]
-trained = molecular.train(first, np.vstack([members, spare_members]), decay, molecular.initialisation(seed, 0), width, steps)
+start = molecular.initialisation(seed, 0)
+trained = molecular.train(first, np.vstack([members, spare_members]), decay, start, width, steps)
 models, spare = trained[:n_heads], trained[n_heads:]
 print(f"{', '.join(key)}: {len(models)} heads of {models.vectors().shape[1]:,} weights each")
 
@@ -1044,7 +1045,8 @@ def exposure_table(task):
 
 
 exposed = pd.concat([exposure_table(task) for task in origin], ignore_index=True)
-exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99]).unstack().map(molecular.record_advantage).round(2)
+quantiles = exposed.groupby("task", sort=False).exposure.quantile([0.1, 0.5, 0.9, 0.99])
+quantiles.unstack().map(molecular.record_advantage).round(2)
 
 # %% [markdown]
 # These are quantiles of the advantage over molecules, in full precision: compare the median molecule with the last hundredth,
@@ -1068,7 +1070,8 @@ def as_given(frame):
     return pd.DataFrame({"task": frame.attrs["name"], "row": frame.row, "label": label, "smiles": frame.smiles})
 
 
-everyone = exposed.assign(advantage=molecular.record_advantage(exposed.judged)).drop(columns=["picked", "zeros", "exposure"])
+everyone = exposed.assign(advantage=molecular.record_advantage(exposed.judged))
+everyone = everyone.drop(columns=["picked", "zeros", "exposure"])
 everyone = everyone.sort_values(["task", "advantage"], ascending=[True, False])
 listed = everyone if any(task.startswith("csv:") for task in tasks) else cast
 listed = pd.concat([as_given(frame) for frame in frames.values()]).merge(listed, on=["task", "smiles"], how="right")

@@ -60,14 +60,14 @@ pd.set_option("display.max_colwidth", None)
 _ = torch.set_num_threads(1)  # small layers wait for each other; and results then do not depend on the number
 
 # %% tags=["parameters"]
-seed: int = 0  # seed of data, trainings and audits (>= 0)
-width: int = 2250  # hidden units of the large network: three layers make ten million weights (>= 1)
-n_records: int = 512  # its training records (>= 1)
-n_large: int = 4  # large networks that the audit may train (>= 1)
-n_sequences: int = 200  # training records of the transformer (>= 1)
-n_shadows: int = 32  # transformers that the audit may train (>= 1)
-n_repeats: int = 2  # further runs of all audits, with other seeds (>= 1)
-steps: int = 40  # training steps of a transformer (>= 1)
+seed: int = 0  # seed of data, trainings and audits (at least 0)
+width: int = 2250  # hidden units of the large network: three layers make ten million weights (at least 1)
+n_records: int = 512  # its training records (at least 1)
+n_large: int = 4  # large networks that the audit may train (at least 1)
+n_sequences: int = 200  # training records of the transformer (at least 1)
+n_shadows: int = 32  # transformers that the audit may train (at least 1)
+n_repeats: int = 2  # further runs of all audits, with other seeds (at least 1)
+steps: int = 40  # training steps of a transformer (at least 1)
 names: list[str] = [
     "uniform_8",
     "uniform_4",

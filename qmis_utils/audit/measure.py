@@ -368,7 +368,9 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
     Examples
     --------
     >>> loss = nn.BCEWithLogitsLoss(reduction="none")
-    >>> audit(train, loss, (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")  # doctest: +SKIP
+    With a function that trains one model::
+
+        audit(train, loss, (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")
     """
     check_options({
         "loss": loss, "task": task, "n_shadows": n_shadows, "embeddings": embeddings, "granularity": granularity,

@@ -120,8 +120,10 @@ def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings:
 
     Examples
     --------
-    >>> with quantized(model, "sign"):  # doctest: +SKIP
-    ...     outputs = model(x)
+    What a quantized model says::
+
+        with quantized(model, "sign"):
+            outputs = model(x)
     """
     weights = find_weights(model, skip, embeddings) if name != "fp32" else {}
     with tempfile.TemporaryDirectory(prefix="qmis-audit-") as folder:

@@ -78,6 +78,9 @@ def kendall_resolved(values: ArrayLike, signs: np.ndarray) -> np.ndarray:
 
 def kendall_b(values: ArrayLike, reference: ArrayLike) -> float:
     """Return Kendall's tau-b between a number (Q,) and the reference (Q,), ties allowed, NaN left out."""
+    known = ~(np.isnan(np.asarray(values, float)) | np.isnan(np.asarray(reference, float)))
+    if known.sum() < 2:
+        return np.nan
     return float(kendalltau(values, reference, nan_policy="omit").statistic)
 
 

@@ -1,7 +1,7 @@
 """The paper's rate r, estimated from the losses of a few quantized models on held-out samples, no membership.
 
- Intervals come from a bootstrap over models and
-samples; equal seeds pair the draws of two quantizers, so that differences and rank correlations keep their interval.
+Intervals come from a bootstrap over models and samples; equal seeds pair the draws of two quantizers, so that
+differences and rank correlations keep their interval.
 """
 
 import numpy as np

@@ -18,12 +18,12 @@ with extra("companion"):
 
 NAMED_TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
 _NUMBER = r"([-+]?\d+(?:\.\d+)?)"
-RANGES = {  # form in a comment -> what is valid, in words, and the test of a number
-    rf">= {_NUMBER}": ("at least {}", lambda value, low: value >= low),
-    rf"> {_NUMBER}": ("above {}", lambda value, low: value > low),
-    rf"<= {_NUMBER}": ("at most {}", lambda value, high: value <= high),
-    rf"< {_NUMBER}": ("below {}", lambda value, high: value < high),
-    rf"{_NUMBER} to {_NUMBER}": ("from {} to {}", lambda value, low, high: low <= value <= high),
+RANGES = {  # form in a comment -> the test of a number; words, since papermill takes "=" for another assignment
+    rf"at least {_NUMBER}": lambda value, low: value >= low,
+    rf"above {_NUMBER}": lambda value, low: value > low,
+    rf"at most {_NUMBER}": lambda value, high: value <= high,
+    rf"below {_NUMBER}": lambda value, high: value < high,
+    rf"from {_NUMBER} to {_NUMBER}": lambda value, low, high: low <= value <= high,
 }
 RUN_TIME = re.compile(r"\*\*Run time\*\* \(2 cores\): full ([\d.]+) (s|min), quick ([\d.]+) (s|min)\.")
 
@@ -102,15 +102,16 @@ def read_parameters(notebook, stem):
 
     Notes
     -----
-    A comment may declare in brackets what is valid: ``(>= 8)``, ``(> 0)``, ``(<= 5)``, ``(< 1)``, ``(0 to 1)`` with
-    both ends; of a list or mapping this is said of each number in it. ``(not empty)`` is for lists, mappings and texts,
-    and ``(not empty, > 0)`` asks for both. Undeclared, a value must be of its type, and numbers finite.
+    A comment may declare in brackets what is valid: ``(at least 8)``, ``(above 0)``, ``(at most 5)``, ``(below 1)``,
+    ``(from 0 to 1)``, with both ends; of a list or mapping this is said of each number in it. ``(not empty)`` is for
+    lists, mappings and texts,
+    and ``(not empty, above 0)`` asks for both. Undeclared, a value must be of its type, and numbers finite.
 
     Examples
     --------
     A line of such a cell::
 
-        n_models: int = 128  # shadow models (>= 8)
+        n_models: int = 128  # shadow models (at least 8)
     """
     cells = [cell for cell in notebook.cells if has_tag(cell, "parameters")]
     if not cells:
@@ -166,11 +167,14 @@ def _limit(text):
     """Return the limit that a part of a comment declares, or None where it is prose."""
     if text == "not empty":
         return text
-    for form, (words, holds) in RANGES.items():
+    for form, holds in RANGES.items():
         if match := re.fullmatch(form, text):
-            return words.format(*match.groups()), holds, [float(bound) for bound in match.groups()]
+            return text, holds, [float(bound) for bound in match.groups()]
     if text[:1] in ("<", ">", "="):
-        raise ValueError(f"cannot read the range ({text}): write (>= 1), (> 0), (<= 5), (< 1), (0 to 1) or (not empty)")
+        raise ValueError(
+            f"cannot read the range ({text}): write (at least 1), (above 0), (at most 5), (below 1), (from 0 to 1) or "
+            "(not empty)"
+        )
     return None
 
 

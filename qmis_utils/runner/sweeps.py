@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cloudpickle
@@ -39,8 +39,15 @@ def cache_key(own):
     digest = hashlib.sha256()
     for path in science():
         digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
-    digest.update(" ".join(map(version, COMPUTE)).encode() + entries_text(own).encode())
+    digest.update(" ".join(map(_version, COMPUTE)).encode() + entries_text(own).encode())
     return digest.hexdigest()[:16]
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:  # an extra that is not installed computes nothing
+        return ""
 
 
 def sweep(function, points, cluster=None):
@@ -74,7 +81,9 @@ def sweep(function, points, cluster=None):
 
     Examples
     --------
-    >>> sweep(security_at, [{"n": n, "step": 0.5} for n in (10, 100, 1000)])  # doctest: +SKIP
+    A function of the notebook at three points::
+
+        sweep(security_at, [{"n": n, "step": 0.5} for n in (10, 100, 1000)])
     """
     own, points = own_entries(), list(points)
     folder = Path(os.environ.get("QMIS_CACHE", SWEEPS)) / cache_key(own)

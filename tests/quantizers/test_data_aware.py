@@ -38,6 +38,11 @@ def test_white_inputs_give_the_nearest_rounding(rule, bits):
         assert np.array_equal(q.values, nearest.values)
 
 
+def test_gptq_on_a_layer_whose_inputs_are_all_silent_rounds_to_nearest():
+    w, _ = layer()
+    assert np.array_equal(quantize_gptq(w, 3, np.zeros((5, 10))).codes, quantize(w, "uniform_mse_3").codes)
+
+
 @CALIBRATED
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("bits", [2, 3, 4])
@@ -53,6 +58,7 @@ def test_calibration_lowers_the_error_of_the_outputs(rule, own, bits):
 @CALIBRATED
 def test_codes_times_scale_are_the_values_and_models_do_not_mix(rule):
     w, inputs = layer(own=True)
+    inputs[2] = 100 * inputs[2, :, ::-1]  # of another size, and large where the other models' are small
     w[1] = 0  # a dead layer
     q = rule(torch.from_numpy(w), 3, inputs)
     assert isinstance(q.values, torch.Tensor)

@@ -279,7 +279,7 @@ def test_list_shows_notebooks_times_and_parameters(library, capsys):
     assert run.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "01_one  (full 3 min, quick 15 s)"
-    assert lines[1] == "  n: int = 3  # points (>= 1)"
+    assert lines[1] == "  n: int = 3  # points (at least 1)"
     assert "  label: str | None = None" in lines
     assert lines[-1] == "  depth: int = 2  # layers"
 
@@ -337,16 +337,16 @@ def test_declared_types_are_enforced(kind, good, bad):
 @pytest.mark.parametrize(
     ("kind", "default", "comment", "good", "bad"),
     [
-        ("int", 4, "(>= 0)", [0, 7], {-1: "be at least 0"}),
-        ("int", 4, "shadow models (>= 2)", [2], {1: "be at least 2", -4: "be at least 2"}),
-        ("int", 4, "in pairs (one of each) (> 0, <= 9)", [1, 9], {0: "be above 0", 10: "be at most 9"}),
-        ("float", 0.3, "share (0 to 1)", [0, 1], {-1: "be from 0 to 1", 1.1: "be from 0 to 1", math.nan: "be finite"}),
-        ("float", 0.3, "(< 0.5)", [-9], {0.5: "be below 0.5", -math.inf: "be finite"}),
+        ("int", 4, "(at least 0)", [0, 7], {-1: "be at least 0"}),
+        ("int", 4, "shadow models (at least 2)", [2], {1: "be at least 2", -4: "be at least 2"}),
+        ("int", 4, "in pairs (one of each) (above 0, at most 9)", [1, 9], {0: "be above 0", 10: "be at most 9"}),
+        ("float", 0.3, "share (from 0 to 1)", [0, 1], {-1: "be from 0 to 1", 1.1: "be from 0 to 1"}),
+        ("float", 0.3, "(below 0.5)", [-9], {0.5: "be below 0.5", -math.inf: "be finite"}),
         ("int", 4, "", [0, -3], {10**400: "be finite"}),
         ("float", 0.3, "what is (not declared), or (like 2 to 3)", [0, -2.5], {math.inf: "be finite"}),
-        ("int | None", None, "(>= 1)", [None, 1], {0: "be at least 1"}),
-        ("list[int]", [8, 20], "(not empty, >= 1)", [[1]], {(): "not be empty", (8, 0): f"{ONLY} at least 1"}),
-        ("list[float]", [0.0, 0.1], "(>= 0)", [[], [0.0]], {(-1.0,): f"{ONLY} at least 0", (math.nan,): "be finite"}),
+        ("int | None", None, "(at least 1)", [None, 1], {0: "be at least 1"}),
+        ("list[int]", [8, 20], "(not empty, at least 1)", [[1]], {(): "not be empty", (8, 0): f"{ONLY} at least 1"}),
+        ("list[float]", [0.0], "(at least 0)", [[], [0.5]], {(-1.0,): f"{ONLY} at least 0", (math.nan,): "be finite"}),
         ("list[str]", ["a"], "(not empty)", [["b"]], {(): "not be empty"}),
         ("str", "a", "(not empty)", ["b"], {"": "not be empty"}),
         ("list[str]", ["a"], "names", [[], ["b"]], {}),
@@ -364,7 +364,7 @@ def test_a_value_out_of_the_declared_range_is_named_with_what_is_valid(kind, def
 
 
 def test_an_empty_mapping_is_named_and_numbers_in_one_are_checked(make_notebook, tmp_path):
-    path = make_notebook(tmp_path, parameters="where: dict[str, int] = {'a': 2}  # (not empty, >= 1)")
+    path = make_notebook(tmp_path, parameters="where: dict[str, int] = {'a': 2}  # (not empty, at least 1)")
     for value, wanted in {"{}": "not be empty", "{a: 0}": "hold only numbers at least 1"}.items():
         with pytest.raises(ValueError, match=f"90_tiny: where must {wanted} "):
             run.plan([str(path)], [("where", value)])
@@ -385,8 +385,8 @@ def test_floats_may_be_written_with_an_exponent(library):
         ("n: int = 3.5", "is not of the declared type"),
         ("n: complex = 3", "type `complex` is not supported"),
         ("n: int =", "invalid syntax"),
-        ("n: int = 0  # points (>= 1)", "the value of `n: int = 0` must be at least 1"),
-        ("n: int = 1  # points (=> 1)", "cannot read the range (=> 1): write (>= 1), "),
+        ("n: int = 0  # points (at least 1)", "the value of `n: int = 0` must be at least 1"),
+        ("n: int = 1  # points (=> 1)", "cannot read the range (=> 1): write (at least 1), "),
         ("n: int = 1  # points (>= one)", "cannot read the range (>= one)"),
     ],
 )

@@ -197,10 +197,10 @@ def test_sharp_insecurity_of_a_tie():
 
 
 def test_sharp_insecurity_of_a_tie_up_to_rounding():
-    """0.75 * 0.1 - 0.25 * 0.3 is 1.4e-17 in floating point: a tie, with E|D| = 0.15 and variance 0.03."""
-    gap, probs = np.array([0.1, -0.3]), np.array([0.75, 0.25])
+    """The mean of this gap, 0, is 1.4e-17 in floating point; E|D| = 7.2 / 14 and the variance is 4.08 / 14."""
+    gap, probs = np.array([0.7, -0.6, 0.3]), np.array([3, 6, 5]) / 14
     assert 0 < gap @ probs < 1e-16
-    closed = 0.15 / math.sqrt(0.03 * 2 * math.pi * 400)
+    closed = 7.2 / 14 / math.sqrt(4.08 / 14 * 2 * math.pi * 400)
     assert rates.sharp_insecurity([0 * gap, gap], probs, 400) == pytest.approx(closed)
 
 
