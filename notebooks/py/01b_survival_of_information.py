@@ -444,8 +444,8 @@ for step in (0.3, 0.6, 1, 1.5, 2, 3, 4, 6, 8):
     means = step * rng.uniform(-0.5, 0.5, dim)
     edges, k, ratio, probs = cells(step, means, shift)
     codes = [np.digitize(noise[i] + (means + i * shift), edges[1:-1]) for i in (0, 1)]
-    information = information.surviving_information(edges, means, 1.0)
-    rows.append((step, "likelihood ratio", math.sqrt(information @ shift**2), simulated_auc(ratio, codes[1], codes[0])))
+    surviving = information.surviving_information(edges, means, 1.0)
+    rows.append((step, "likelihood ratio", math.sqrt(surviving @ shift**2), simulated_auc(ratio, codes[1], codes[0])))
     for rule, values in level_rules(step, means, edges, k, probs).items():
         scores, distance = linear_scores(values, probs, edges, means, shift)
         rows.append((step, rule, distance, simulated_auc(scores, codes[1], codes[0])))

@@ -14,18 +14,27 @@ def clean(table: pd.DataFrame, smiles_column: str, label_column: str, kind: str 
     otherwise be a member and a non-member at once: in classification it stays unless its labels disagree, in regression
     its labels are averaged.
 
-    Args:
-        table: The raw table, one record a row.
-        smiles_column: Column of the SMILES.
-        label_column: Column of the label.
-        kind: As in `load_task`.
+    Parameters
+    ----------
+    table : DataFrame
+        The raw table, one record a row.
+    smiles_column : str
+        Column of the SMILES.
+    label_column : str
+        Column of the label.
+    kind : str, optional
+        As in `load_task`.
 
-    Returns:
+    Returns
+    -------
+    DataFrame
         The frame that `load_task` describes. `attrs["report"]` counts rows read, dropped and left; it lists the dropped
         rows as a spreadsheet numbers them (the header is row 1).
 
-    Raises:
-        ValueError: A column is missing, no row is usable, or the labels define no task.
+    Raises
+    ------
+    ValueError
+        A column is missing, no row is usable, or the labels define no task.
     """
     for role, column in {"smiles_column": smiles_column, "label_column": label_column}.items():
         if column not in table.columns:

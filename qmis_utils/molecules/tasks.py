@@ -47,27 +47,38 @@ def load_task(
 ) -> pd.DataFrame:
     """Load a table of molecules, clean it and report the cleaning.
 
-    Args:
-        name: A name in `TASKS`, such as "ESOL", "MoleculeACE:CHEMBL204_Ki" or "tdc:Caco2_Wang" (which needs the
-            internet once), or "csv:<path>" for the reader's own table.
-        smiles_column: Column of the SMILES; only for "csv:", a registered task knows its own.
-        label_column: Column of the label; only for "csv:".
-        kind: Only for "csv:"; "binary", "regression", or None: two distinct labels mean "binary".
+    Parameters
+    ----------
+    name : str
+        A name in `TASKS`, such as "ESOL", "MoleculeACE:CHEMBL204_Ki" or "tdc:Caco2_Wang" (which needs the
+        internet once), or "csv:<path>" for the reader's own table.
+    smiles_column : str
+        Column of the SMILES; only for "csv:", a registered task knows its own.
+    label_column : str
+        Column of the label; only for "csv:".
+    kind : str, optional
+        Only for "csv:"; "binary", "regression", or None: two distinct labels mean "binary".
 
-    Returns:
+    Returns
+    -------
+    DataFrame
         A frame with one row a molecule: `smiles` (canonical, largest fragment), `y` (0 or 1, or a float) and `row`, the
         first row of the table that holds it, as a spreadsheet numbers rows (the header is row 1). Its `attrs` hold
         `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two labels that
         became 0 and 1).
 
-    Raises:
-        ValueError: Unknown task, unreadable table, missing column, or labels that define no task.
-        downloads.DownloadError: The table is not cached and cannot be fetched, or does not match its hash.
+    Raises
+    ------
+    ValueError
+        Unknown task, unreadable table, missing column, or labels that define no task.
+    downloads.DownloadError
+        The table is not cached and cannot be fetched, or does not match its hash.
 
-    Example:
-        >>> frame = load_task("BBB_Martins")
-        >>> frame.attrs["report"]["rows_left"]
-        1909
+    Examples
+    --------
+    >>> frame = load_task("BBB_Martins")
+    >>> frame.attrs["report"]["rows_left"]
+    1909
     """
     given = name
     if name.startswith("csv:"):
@@ -152,12 +163,32 @@ def _tdc_problem(content: bytes) -> str | None:
     return None if len(lines) > 1 else "it has a header and no rows"
 
 
-def load_table(task, smiles_column="smiles", label_column="y", task_kind=None, max_molecules=3000, seed=0):
-    """Load a table, clean it and sample it down.
+def load_table(
+    task: str,
+    smiles_column: str = "smiles",
+    label_column: str = "y",
+    task_kind: str | None = None,
+    max_molecules: int = 3000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Load a table, clean it and sample it down; read once a process, and again when a ``csv:`` file has changed.
 
-    Parameters: as ``molecules.load_task``; ``max_molecules`` is the largest number of molecules kept, ``seed`` the one
-    of the sample. Returns the frame of ``molecules.load_task``, at most ``max_molecules`` rows, its ``attrs`` with it.
-    A table is read once a process, and again when a ``csv:`` file has changed. Raises as ``molecules.load_task``.
+    Parameters
+    ----------
+    task, smiles_column, label_column, task_kind
+        As ``load_task``.
+    max_molecules, seed : int
+        The largest number of molecules kept, and the seed of the sample.
+
+    Returns
+    -------
+    DataFrame
+        That of ``load_task``, at most ``max_molecules`` rows, its ``attrs`` with it.
+
+    Raises
+    ------
+    ValueError, downloads.DownloadError
+        As ``load_task``.
     """
     path = Path(task.removeprefix("csv:"))
     stamp = hashlib.sha256(path.read_bytes()).hexdigest() if task.startswith("csv:") and path.is_file() else ""

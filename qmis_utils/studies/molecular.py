@@ -95,9 +95,25 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
 def draw_members(n_heads, n_pool, rng, tries=1000):
     """Draw independent random halves, again until every record has at least four IN and four OUT heads.
 
-    Parameters: ``n_heads`` heads of a group, ``n_pool`` records, ``rng`` a generator, ``tries`` draws at most. Returns
-    a (n_heads, n_pool) boolean array. Raises ValueError, naming n_models, where so few heads can hardly reach that.
+    Parameters
+    ----------
+    n_heads, n_pool : int
+        Heads of a group, and records of the pool.
+    rng : numpy.random.Generator
+    tries : int
+        Draws at most.
 
+    Returns
+    -------
+    bool array (n_heads, n_pool)
+
+    Raises
+    ------
+    ValueError
+        Naming n_models, where so few heads can hardly reach that.
+
+    Notes
+    -----
     A group is attacked leave-one-out, so three of each are left to describe a record. The condition treats all heads
     alike, and members as non-members; with 25 heads it rules out one record in 6,000, whose fewer models would say
     little. No score reads how often a record was in, and the permuted null is drawn from the same counts.
@@ -232,9 +248,17 @@ def record_advantage(exposure):
 def relative_gain(quantized, full, members):
     """Return how much more a quantizer keeps of what membership changes than of all differences between heads.
 
-    Parameters: outputs (M, N) of the same heads, quantized and in full precision, and their ``members``. Two slopes are
-    compared, each quantized on full precision: that of the gaps between a record's mean output IN and OUT, and that of
-    all deviations from the mean over heads. The survival laws assume that they agree, a ratio of 1.
+    Parameters
+    ----------
+    quantized, full : array (M, N)
+        Outputs of the same heads.
+    members : bool array (M, N)
+
+    Returns
+    -------
+    float
+        The ratio of two slopes, each of quantized on full precision: that of the gaps between a record's mean output
+        IN and OUT, and that of all deviations from the mean over heads. The survival laws assume a ratio of 1.
     """
 
     def slope(q, f):
