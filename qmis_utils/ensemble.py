@@ -96,7 +96,7 @@ class Ensemble:
         float32 array (M, m), or (M, m, C) for several classes
             Logits; predictions for regression.
         """
-        x = torch.as_tensor(np.asarray(x, dtype=np.float32), device=self.device)
+        x = torch.tensor(np.asarray(x, dtype=np.float32), device=self.device)  # a copy: a sweep's arrays are read-only
         out = [_forward(x, self[i : i + chunk])[-1] for i in range(0, len(self), chunk)]
         z = torch.cat(out).cpu().numpy()
         return z.transpose(0, 2, 1) if self.task == "multiclass" else z[:, 0]
@@ -138,7 +138,7 @@ def record_gradients(models: Ensemble, x: ArrayLike, y: ArrayLike) -> np.ndarray
         In the order of ``Ensemble.vectors``.
     """
     mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
-    x, y = (torch.as_tensor(np.asarray(a, np.float32), device=mean.device) for a in (x, y))
+    x, y = (torch.tensor(np.asarray(a, np.float32), device=mean.device) for a in (x, y))
     activations = _forward(x[None], mean)
     per_layer: list[torch.Tensor] = []
     delta = _loss_gradient(activations.pop(), y[None, None], models.task)

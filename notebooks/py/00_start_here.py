@@ -131,7 +131,7 @@ def simulate(width, rng):
     released = width * np.rint(np.where(member, theta_in, theta) / width)
     without, given = probabilities(released, width, records)
     hits = int(((given > without) == member).sum())
-    return [2 * p - 1 for p in (hits / trials, *attacks.clopper_pearson(hits, trials))]
+    return [2 * p - 1 for p in attacks.clopper_pearson(hits, trials)]
 
 
 # %%

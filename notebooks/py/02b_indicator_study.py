@@ -413,7 +413,7 @@ def tau_panel(ax, threat, names, edge):
     rows = shown_rows[(shown_rows.threat == threat) & shown_rows.estimator.isin(names)]
     mean, hard = (rows[rows.setting == k].set_index("estimator").reindex(names) for k in ("mean", "hard_pairs"))
     colors = [COLOR[kinds[name]] for name in names]
-    ax.vlines(dots.tau, at_row - 0.3, at_row + 0.3, color="0.7", lw=1, zorder=1)
+    ax.vlines(dots.tau, at_row - 0.3, at_row + 0.3, color="0.7", lw=1, zorder=1, rasterized=True)
     for kind, part in mean.groupby(kinds):
         figures.forest(ax, part, "tau", names=names, color=COLOR[kind], width=1.8, size=4)
     for marker, part in (("D", hard.tau.where(hard.tau >= edge)), ("<", (0 * hard.tau + edge).where(hard.tau < edge))):
@@ -1149,7 +1149,7 @@ for threat in recommended:
 # - **Survival correlations rank quantizers as LiRA and the regression on weights do.** Against an attacker who sees outputs
 #   the choosing half recommends `rho_pool`, of outputs on the training pool's inputs without what a model's own offset and
 #   gain explain; against one who sees weights, `rho_w`. On settings that no choice had seen, both rank nearly all resolved
-#   pairs as the attack does: mean $\tau$ 0.972 with LiRA, 0.979 with the regression. So it is with offline LiRA, with the
+#   pairs as the attack does: mean $\tau$ 0.972 with LiRA, 0.98 with the regression. So it is with offline LiRA, with the
 #   strongest black-box attack per quantizer, and with the regression combined with LiRA. LiRA itself is the strongest
 #   black-box attack in 79 % of all cases, on `ternary_90` in half of the settings.
 # - **They do not rank quantizers as RMIA does, and nothing here does.** `rho_pool` has a mean $\tau$ of 0.21 with RMIA, from 0.98
@@ -1212,7 +1212,7 @@ if as_written:
     assert by_rmia.tau.mean().round(2) == 0.21
     assert ((by_rmia.tau > 0.97).sum(), (by_rmia.tau < -0.3).sum()) == (2, 4)
     assert judge["black"]["mean"]["rho_pool"].round(3) == 0.972
-    assert judge["white"]["mean"]["rho_w"].round(3) == 0.979
+    assert judge["white"]["mean"]["rho_w"].round(2) == 0.98  # one pair of one setting depends on the processor
     assert 0.785 < (won == "lira").to_numpy().mean() < 0.795
     assert (won == "lira").ternary_90.mean() == 0.5
     assert (wider["mean"].unstack().diff(axis=1).iloc[:, 1] > -0.005).all()

@@ -1439,7 +1439,7 @@ answer(f"the worst five records exceed the average ({close_up}, advantage)", {k:
 print("judged on the models that chose them: " + ", ".join(f"{k} {v[1]:.2f}" for k, v in worst.items()))
 for key, (_, _, one) in worst.items():
     right, n = int((one > 0).sum()), len(one)
-    low, high = (2 * bound - 1 for bound in attacks.clopper_pearson(right, n))
+    _, low, high = (2 * bound - 1 for bound in attacks.clopper_pearson(right, n))
     print(
         f"{key}, worst record alone: advantage {one.mean():.2f} [{low:.2f}, {high:.2f}], {right} of {n} guesses right"
     )
@@ -1497,9 +1497,9 @@ stability = {key: found_by_seed(key, close_up) for key in ("hard", "FreeSolv")}
 
 # %%
 for key, ((_, low, _), found) in stability.items():
-    share, _, _, overlap, chance = attacks.stability(found)
+    share, overlap, chance = attacks.stability(found)
     print(f"{key}: exposed beyond doubt {np.mean(low > 0):.0%}; overlap {overlap:.2f}, by chance {chance:.2f}; "
-          f"found by all seeds {np.sum(share == 1)} of {len(share)}, by any {np.sum(share > 0)}")  # fmt: skip
+          f"found by all seeds {np.sum(share.value == 1)} of {len(low)}, by any {np.sum(share.value > 0)}")  # fmt: skip
 
 # %% [markdown]
 # Records in the order of their exposure, with intervals that hold for all records at once; the colour says how many
@@ -1754,7 +1754,8 @@ if as_written:
     assert told.low.min() > 0.5
     assert (pays[pays.models <= 16].low > 0).all()
     assert (pays[(pays.models >= 48) & (pays.setting == "hard")].high < 0).all()
-    assert all(attacks.stability(found)[3] > 4 * attacks.stability(found)[4] for _, found in stability.values())
+    overlaps = [attacks.stability(found)[1:] for _, found in stability.values()]
+    assert all(overlap > 4 * chance for overlap, chance in overlaps)
     assert ((wrongs.low > 0) | (wrongs.high < 0)).all()
 
 # %% [markdown]
@@ -1854,7 +1855,7 @@ exercises.check("04.3", answer)
 
 # %% tags=["solution"]
 trials = np.arange(1, 2000)
-upper = np.array([attacks.clopper_pearson(0, int(n))[1] for n in trials])
+upper = np.array([attacks.clopper_pearson(0, int(n)).high for n in trials])
 exercises.check("04.3", trials[upper < 0.01].min())
 
 # %% [markdown]

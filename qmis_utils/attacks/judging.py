@@ -133,8 +133,8 @@ def resampled_tpr(scores: ArrayLike, members: ArrayLike, fpr: ArrayLike, counts:
     return np.array(curves)
 
 
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the exact binomial interval (low, high) of a success probability (Clopper and Pearson 1934).
+def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
+    """Return a share with the exact binomial interval of its probability (Clopper and Pearson 1934).
 
     Raises
     ------
@@ -143,13 +143,13 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
 
     Examples
     --------
-    >>> low, high = clopper_pearson(0, 100)
-    >>> print(f"{low:.3f} to {high:.3f}")
-    0.000 to 0.036
+    >>> f"{clopper_pearson(0, 100):.3f}"
+    '0.000 [0.000, 0.036]'
     """
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"need 0 <= successes <= trials and trials >= 1; got {successes} of {trials}")
-    return tuple(binomtest(int(successes), int(trials)).proportion_ci(level, method="exact"))
+    exact = binomtest(int(successes), int(trials)).proportion_ci(level, method="exact")
+    return Interval(successes / trials, exact.low, exact.high)
 
 
 def bootstrap(per_target: ArrayLike, rng: np.random.Generator, draws: int = 1000) -> np.ndarray:
@@ -470,8 +470,8 @@ def advantage_exact(
     n_nonmembers: int,
     level: float = 0.95,
     comparisons: int = 1,
-) -> tuple[float, float, float]:
-    """Return TPR - FPR and its interval (value, low, high) from independent trials at a threshold fixed beforehand.
+) -> Interval:
+    """Return TPR - FPR and its interval from independent trials at a threshold fixed beforehand.
 
     Such trials are single canaries, one record of each of many independent targets.
 
@@ -489,12 +489,9 @@ def advantage_exact(
     Clopper-Pearson for both rates, each at half the error.
     """
     level = 1 - (1 - level) / (2 * comparisons)
-    (tpr_low, tpr_high), (fpr_low, fpr_high) = (
-        clopper_pearson(true_positives, n_members, level),
-        clopper_pearson(false_positives, n_nonmembers, level),
-    )
-    value = true_positives / n_members - false_positives / n_nonmembers
-    return value, tpr_low - fpr_high, tpr_high - fpr_low
+    tpr = clopper_pearson(true_positives, n_members, level)
+    fpr = clopper_pearson(false_positives, n_nonmembers, level)
+    return Interval(tpr.value - fpr.value, tpr.low - fpr.high, tpr.high - fpr.low)
 
 
 def epsilon_lower_bound(
@@ -527,16 +524,14 @@ def epsilon_lower_bound(
     -----
     Jagielski et al. (2020), arXiv 2006.07709; Nasr et al. (2021), arXiv 2101.04535.
     """
-    tpr = clopper_pearson(true_positives, n_members, level)[0]
-    fpr = clopper_pearson(false_positives, n_nonmembers, level)[1]
+    tpr = clopper_pearson(true_positives, n_members, level).low
+    fpr = clopper_pearson(false_positives, n_nonmembers, level).high
     ratios = ((tpr - delta) / fpr, (1 - fpr - delta) / (1 - tpr))
     return float(np.log(max(1.0, *ratios)))
 
 
-def exposure(
-    signals: np.ndarray, members: np.ndarray, level: float = 0.95, comparisons: int = 1
-) -> tuple[np.ndarray, ...]:
-    """Return how far each record's signal moves when a model trains on it, d'^2 in nats: (value, low, high), each (N,).
+def exposure(signals: np.ndarray, members: np.ndarray, level: float = 0.95, comparisons: int = 1) -> Interval:
+    """Return how far each record's signal moves when a model trains on it, d'^2 in nats, of (N,) records.
 
     d' is the distance of the mean IN from the mean OUT over the standard deviation within both; for normal signals
     d'^2 is the mean log-likelihood ratio IN minus that OUT.
@@ -571,11 +566,12 @@ def exposure(
     d_prime = abs(means[0] - means[1]) / np.sqrt(within)
     error = np.sqrt((variances / counts).sum(axis=0) / within + d_prime**2 * squares.sum(axis=0) / (8 * within**2))
     degrees = variances.sum(axis=0) ** 2 / squares.sum(axis=0)
-    return tuple(np.square(np.maximum(bound, 0)) for bound in _student(d_prime, error, degrees, level, comparisons))
+    ends = _student(d_prime, error, degrees, level, comparisons)
+    return Interval(*(np.square(np.maximum(bound, 0)) for bound in ends))
 
 
-def stability(found: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
-    """Say which records are found every time: (share, low, high), each (N,), then (overlap, chance), over S seeds.
+def stability(found: np.ndarray, level: float = 0.95) -> tuple[Interval, float, float]:
+    """Say which records are found every time, over S seeds: their shares, then the overlap and its chance value.
 
     Parameters
     ----------
@@ -586,13 +582,14 @@ def stability(found: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.nd
 
     Returns
     -------
-    share, low, high : array (N,)
+    share : Interval
+        Of (N,) records.
     overlap, chance : float
         The mean Jaccard index of two seeds' finds, and its value if each found as many at random.
     """
     n_seeds, n = found.shape
-    low, high = np.transpose([clopper_pearson(k, n_seeds, level) for k in found.sum(axis=0)])
+    shares = np.transpose([[*clopper_pearson(k, n_seeds, level)] for k in found.sum(axis=0)])
     sizes, pairs = found.sum(axis=1).astype(float), np.triu_indices(n_seeds, 1)
     both, total = found.astype(float) @ found.T, sizes[:, None] + sizes
     overlap, chance = ((b / np.maximum(total - b, 1))[pairs].mean() for b in (both, np.outer(sizes, sizes) / n))
-    return found.mean(axis=0), low, high, overlap, chance
+    return Interval(*shares), overlap, chance

@@ -294,6 +294,6 @@ def extreme_agreement(results: Sequence[Result], numbers: Iterable[str], attack:
             hits["least private"].append(signs[np.nanargmax(guess), truth.argmax()] == 0)
         rows[name] = {"settings": len(results)}
         for key, values in hits.items():
-            low, high = attacks.clopper_pearson(sum(values), len(values))
-            rows[name] |= {key: np.mean(values), f"{key} low": low, f"{key} high": high}
+            share = attacks.clopper_pearson(sum(values), len(values))
+            rows[name] |= {key: share.value, f"{key} low": share.low, f"{key} high": share.high}
     return pd.DataFrame(rows).T

@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -353,3 +354,22 @@ def test_of_two_first_makes_at_once_one_makes_the_environment(checkout):
     os.utime(checkout / "requirements.txt", (2**31, 2**31))
     assert make(checkout, "env", f"PYTHON={python}").returncode == 0
     assert len((checkout / "made").read_text().splitlines()) == 2
+
+
+def public_definitions():
+    """Yield (file and name, node) of every public function, class and method of the package."""
+    for path in sorted((ROOT / "qmis_utils").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                yield f"{path.relative_to(ROOT)}: {node.name}", node
+
+
+def test_public_docstrings_are_numpydoc_and_begin_with_one_sentence():
+    for name, node in public_definitions():
+        text = ast.get_docstring(node)
+        assert text, f"{name} has no docstring"
+        assert text.split("\n\n")[0].rstrip().endswith((".", "::", ":")), f"{name}: the first sentence has no end"
+        assert not re.search(r"^(Args|Returns|Raises|Yields|Example):$|^Parameters: ", text, re.MULTILINE), name
+        sections = re.findall(r"^(\w+)\n-+$", text, re.MULTILINE)
+        order = ["Parameters", "Returns", "Yields", "Raises", "Warnings", "Notes", "Examples"]
+        assert sections == [section for section in order if section in sections], f"{name}: sections {sections}"

@@ -68,6 +68,9 @@ def test_equal_codewords_are_one_and_leak_nothing():
         assert indicators.estimate_rate(losses, aggregation).value == np.inf
     with_copy = np.vstack([losses[:1], losses[:1], planted_losses([1.0], m=100, seed=1)])
     assert np.isfinite(indicators.estimate_rate(with_copy, "min").value)
+    apart = indicators.estimate_rate(with_copy[1:], "min").value
+    rounded = with_copy + 1e-14 * np.random.default_rng(2).normal(size=with_copy.shape)  # the copy but for rounding
+    assert indicators.estimate_rate(rounded, "min").value == pytest.approx(apart, rel=1e-6)
 
 
 def correlated(rho, models=16, inputs=3000, seed=0):
