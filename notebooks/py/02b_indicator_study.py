@@ -1175,7 +1175,7 @@ for threat in recommended:
 #   one run nothing that holds over settings. Ten times as many held-out records help it, not enough. The
 #   regime $n\,r > 3$ is reached by so few quantizers of networks that whether $r$ ranks there stays open.
 # - **`ternary_90` is the most private of the paper's set from outputs, not from weights.** From outputs it is in 15 of 18
-#   settings (in `regression` by a hair), and in seven of these it is broken: it keeps less than half of the accuracy above guessing. With weight decay or
+#   settings (in `regression` by a hair), and in ten of these it is broken: it keeps less than half of the accuracy above guessing. With weight decay or
 #   in the wide regression `uniform_2` leaks less. From weights `uniform_2` leaks less in two of five settings, and the claim
 #   is open.
 # - **"Sign is less private than 33 % zeros" is contradicted**, from outputs on average and from weights in all five settings.
@@ -1238,7 +1238,7 @@ if as_written:
     pool_law = quality.loc[("lira", "simulation rho_pool")]
     assert pool_law["median miss"] < 0.01 < pool_law.high
     neighbour = of_r.filter(like="neighbourhood", axis=0)
-    assert neighbour["mean"].max() == neighbour["mean"]["r neighbourhood all_pairs"] < 0.3
+    assert neighbour["mean"].max() == neighbour["mean"]["r neighbourhood all_pairs"] < 0.4
     assert neighbour.low["r neighbourhood all_pairs"] > 0
     assert (of_r.filter(like="trajectory", axis=0).low < 0).all()
     assert extremes["least private"]["rho_pool"] == extremes["least private"]["function error"] == 6 / 9
@@ -1252,7 +1252,7 @@ if as_written:
 if as_written:
     assert word.filter(like="most private").tolist() == ["reproduced", "not at this scale"]
     assert (word.filter(like="sign less private") == "contradicted").all()
-    assert (len(private), (private.kept < 0.5).sum()) == (15, 7)
+    assert (len(private), (private.kept < 0.5).sum()) == (15, 10)
     assert least_of.tolist().count("uniform_2") == (white_margin <= 0).sum() == 2
     assert (sign_over < 0).all()
     least = {s.name: min(paper, key=lambda i, a=a: a[i]) for s, a in zip(settings, auc_of, strict=True)}

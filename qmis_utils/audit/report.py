@@ -58,7 +58,7 @@ MORE = (
 )
 ONE_MODEL = (
     "One model: what membership moves cannot be seen. The function error ranks quantizers less well than the survival "
-    "correlations do, and r of codewords next to one model ranked them hardly at all (notebook 02b). If members and "
+    "correlations do, and r of codewords next to one model ranked them far less well (notebook 02b). If members and "
     "held-out records were collected differently, the loss threshold measures that difference."
 )
 USELESS = (
