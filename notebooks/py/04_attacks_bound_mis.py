@@ -1765,7 +1765,8 @@ if as_written:
 # %%
 if as_written:
     sparse = network_rows[network_rows.quantizer == "ternary_90"].set_index(["setting", "attack"])
-    on_outputs = sparse.drop(["weight_regression", "combined", "influence"], level="attack").groupby("setting").advantage.max()
+    by_outputs = sparse.drop(["weight_regression", "combined", "influence"], level="attack")
+    on_outputs = by_outputs.groupby("setting").advantage.max()
     white = sparse.xs("weight_regression", level="attack")
     assert strongest[strongest.quantizer == "ternary_90"].attack.isin(["weight_regression", "combined"]).all()
     assert (on_outputs / white.advantage).round(1).between(0.4, 0.8).all()
