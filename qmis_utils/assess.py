@@ -404,9 +404,16 @@ def assess_seen(shown: Iterable[tuple[str, Evidence, Evidence]], attacked: Itera
     Returns
     -------
     Assessment
+
+    Raises
+    ------
+    ValueError
+        As ``assess``; for no release, a law of a number that is not estimated, another ``null_of``.
     """
     attacked, measures = _known(attacked, attacks.ATTACKS, "attack"), measures or {}
     wanted = [] if numbers is None else _known(numbers, NUMBERS, "number")
+    _known(laws, NUMBERS if numbers is None else wanted, "law's number")
+    _known([null_of], ("first", "all"), "null_of")
     rng = rng or np.random.default_rng([seed, 3])
     rows: list[tuple[str, dict]] = []
     for name, seen, spare in shown:
@@ -425,6 +432,8 @@ def assess_seen(shown: Iterable[tuple[str, Evidence, Evidence]], attacked: Itera
         if null_of == "all" or not rows:
             row["null"] = {a: attacks.auc(attacks.ATTACKS[a].run(seen.relabel(null)), null) for a in attacked}
         rows.append((name, row))
+    if not rows:
+        raise ValueError("releases: none is given, and the first is what the others are compared with")
     names, found = zip(*rows, strict=True)
     columns = {part: {key: [row[part][key] for row in found if key in row[part]] for key in found[0][part]}
                for part in found[0]}  # fmt: skip

@@ -192,6 +192,9 @@ def one_spare(game):
         (lambda g: assess.assess(g, RELEASES, ["lira"], ["rhow"]), "unknown number 'rhow'; valid: rho, "),
         (lambda g: assess.assess(g, RELEASES, (), ["r trajectory min"]), "min' needs trajectory codebook"),
         (lambda g: assess.assess(one_spare(g), RELEASES, (), ["rho"]), "'rho' needs 2 models"),
+        (lambda g: assess.assess(g, {}, (), ["rho"]), "releases: none is given"),
+        (lambda g: assess.assess(g, RELEASES, (), ["rho"], laws=["rho_w"]), "unknown law's number 'rho_w'; valid: rho"),
+        (lambda g: assess.assess(g, RELEASES, (), ["rho"], null_of="every"), "unknown null_of 'every'; valid: first"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named(game, call, message):
