@@ -36,11 +36,20 @@ class Release:
         Ensemble -> Ensemble, model by model, so that it may be applied to any of them.
     quantizer, granularity : str or None, {"tensor", "row"}
         The rule behind it, if it is one, and what shares a scale: what bits and code entropy are read off.
+
+    Raises
+    ------
+    ValueError
+        For a quantizer that is not in ``quantizers.QUANTIZERS``.
     """
 
     change: Callable[[Ensemble], Ensemble]
     quantizer: str | None = None
     granularity: str = "tensor"
+
+    def __post_init__(self):
+        if self.quantizer is not None:
+            _known([self.quantizer], quantizers.QUANTIZERS, "quantizer")
 
     def __call__(self, models: Ensemble) -> Ensemble:
         return self.change(models)
@@ -81,8 +90,8 @@ class Game:
     Raises
     ------
     ValueError
-        For shapes that disagree, or a spare model that is an attacked one: a number that reads attacked models
-        would be judged by what it was made from.
+        For shapes that disagree, labels that two classes cannot have, or a spare model, one of ``path`` too, that is an
+        exact copy of an attacked one: a number that reads attacked models would be judged by what it was made from.
     """
 
     x: np.ndarray
@@ -102,26 +111,45 @@ class Game:
         ):
             if members.shape != (len(models), len(self.x)):
                 raise ValueError(f"{name} must be {(len(models), len(self.x))}, models by records; got {members.shape}")
+            if members.dtype != bool:
+                raise ValueError(f"{name} must hold True and False; got {members.dtype}")
+        for name, x, y in (("y", self.x, self.y), ("y_out", self.x_out, self.y_out)):
+            if np.shape(y) != (len(x),):
+                raise ValueError(f"{name} must hold a label a record, {(len(x),)}; got {np.shape(y)}")
+            if self.models.task == "binary" and not np.isin(y, (0, 1)).all():
+                raise ValueError(f"{name} must hold 0 and 1 for two classes; got {np.unique(y)[:5]}")
         attacked = {row.tobytes() for row in self.models.vectors()}
-        if both := [place for place, row in enumerate(self.spare.vectors()) if row.tobytes() in attacked]:
-            raise ValueError(f"spare models must not be attacked models; these are: {both[:5]}")
+        for name, models in {"spare": self.spare, **({"path": self.path} if self.path else {})}.items():
+            if both := [place for place, row in enumerate(models.vectors()) if row.tobytes() in attacked]:
+                raise ValueError(f"{name} models must not be attacked models; these are: {both[:5]}")
 
     def seen(self, release: Callable) -> Evidence:
         """Return what is seen of the attacked models under a release."""
-        return attacks.observe(release(self.models), self.x, self.y, self.members, self.x_out, self.y_out)
+        return attacks.observe(release(_copy(self.models)), self.x, self.y, self.members, self.x_out, self.y_out)
 
     def spare_seen(self, release: Callable, seed: int = 0, codebooks: Iterable[str] = CODEBOOKS) -> Evidence:
         """Return what the numbers see of the spare models under a release, with the codebooks asked for."""
-        released, how = release(self.spare), {"granularity": getattr(release, "granularity", "tensor")}
-        books = {"trajectory": release(self.path)} if self.path and "trajectory" in codebooks else {}
-        changed = any((a != b).any() for a, b in zip(released.weights, self.spare.weights, strict=True))
-        if changed and "neighbourhood" in codebooks:  # as trained there are no levels to move to
+        released, how = release(_copy(self.spare)), {"granularity": getattr(release, "granularity", "tensor")}
+        books = {"trajectory": release(_copy(self.path))} if self.path and "trajectory" in codebooks else {}
+        if "neighbourhood" in codebooks and not _alike(released, self.spare):  # as trained there are no levels
             books["neighbourhood"] = indicators.neighbours(
-                released[:1], len(released), np.random.default_rng([seed, 4]), how["granularity"]
+                released[:1], max(len(released), 2), np.random.default_rng([seed, 4]), how["granularity"]
             )
         losses = {name: _losses(book, self.x_out, self.y_out) for name, book in books.items()}
         return attacks.observe(released, self.x, self.y, self.spare_members, self.x_out, self.y_out, codebooks=losses,
                                quantizer=getattr(release, "quantizer", None), **how)  # fmt: skip
+
+
+def _copy(models):
+    """Return the models in tensors of their own: a release may write into what it is given."""
+    tensors = (tuple(t.clone() for t in group) for group in (models.weights, models.biases))
+    return Ensemble(*tensors, models.task)
+
+
+def _alike(released, models):
+    """Tell whether a release has left the models as they were."""
+    pairs = zip((*released.weights, *released.biases), (*models.weights, *models.biases), strict=False)
+    return all(a.shape == b.shape and bool((a.cpu() == b.cpu()).all()) for a, b in pairs)
 
 
 def _losses(models, x, y):
@@ -184,9 +212,10 @@ class Number:
 
     def lacks(self, seen: Evidence) -> str:
         """Return what the evidence lacks for this number, in words; an empty string if nothing."""
-        held = {**vars(seen), **{f"{name} codebook": book for name, book in seen.codebooks.items()}}
-        models = [f"{self.least} models"] if len(seen.losses) < self.least else []
-        return ", ".join([name for name in self.needs if held.get(name) is None] + models)
+        held = {f"{name} codebook": book for name, book in seen.codebooks.items()}
+        held["released_weights"] = seen.weights if seen.weights is not None else seen.models
+        missing = [name for name in self.needs if held.get(name, getattr(seen, name, None)) is None]
+        return ", ".join(missing + [f"{self.least} models"] * (len(seen.losses) < self.least))
 
 
 def _survival(variant, field_name):
@@ -277,6 +306,7 @@ def _few_shadows(seen, full):
 
 
 _rival = partial(Number, kind="rival")
+_least = {"ensemble": 2, "trajectory": 1, "neighbourhood": 1}  # models below which it has no gaps
 _read_off = {"ensemble": None, "trajectory": 1, "neighbourhood": 1}  # source of codewords -> models to train
 _book = {"ensemble": ("losses_out",), "trajectory": ("trajectory codebook",),
          "neighbourhood": ("neighbourhood codebook",)}  # fmt: skip
@@ -286,16 +316,19 @@ NUMBERS: dict[str, Number] = {
     "rho_pc1": Number(_survival("rho_pc1", "outputs_out"), needs=("outputs_out",), least=4),
     "rho_shape": Number(_survival("rho_shape", "outputs_out"), needs=("outputs_out",), least=2),
     "rho_pool": Number(_survival("rho_shape", "outputs"), needs=("outputs",), least=2),
-    "rho_w": Number(_survival("rho", "released_weights"), least=2, reads="weights"),
+    "rho_w": Number(_survival("rho", "released_weights"), needs=("released_weights",), least=2, reads="weights"),
     "sqrt_J": Number(_sqrt_j, needs=("models",), least=2, reads="weights"),
-    **{f"r {source} {how}": Number(_rate(source, how), models=_read_off[source], needs=_book[source])
+    **{f"r {source} {how}": Number(_rate(source, how), models=_read_off[source], needs=_book[source],
+              least=_least[source])
        for source in _book for how in indicators.AGGREGATIONS},
-    **{f"r {source} {how} cramer": Number(_cramer(source, how), models=_read_off[source], needs=_book[source])
+    **{f"r {source} {how} cramer": Number(_cramer(source, how), models=_read_off[source], needs=_book[source],
+              least=_least[source])
        for source in _book for how in ("min", "median")},
     "function error": _rival(_function_error, needs=("outputs_out",)),
-    "weight error": _rival(_mean_of(_weight_error)),
+    "weight error": _rival(_mean_of(_weight_error), needs=("released_weights",)),
     "code entropy": _rival(_mean_of(_code_entropy), needs=("models",)),
-    "sparsity": _rival(_mean_of(lambda seen, full: -np.mean(seen.released_weights == 0, axis=1))),
+    "sparsity": _rival(_mean_of(lambda seen, full: -np.mean(seen.released_weights == 0, axis=1)),
+                       needs=("released_weights",)),
     "bits": _rival(_mean_of(_bits), models=0),
     "train loss": _rival(_mean_of(lambda seen, full: -_train_loss(seen, full)), needs=("members",)),
     "test loss": _rival(_mean_of(lambda seen, full: -_test_loss(seen, full)), needs=("losses_out",)),
@@ -303,8 +336,8 @@ NUMBERS: dict[str, Number] = {
                             needs=("outputs_out", "y_out")),
     "generalisation gap": _rival(_mean_of(lambda seen, full: _test_loss(seen, full) - _train_loss(seen, full)),
                                  needs=("members", "losses_out")),
-    "one reference": Number(_mean_of(_one_reference), "attack", needs=("members",)),
-    "lira 16": Number(_mean_of(_few_shadows), "attack", needs=("members",)),
+    "one reference": Number(_mean_of(_one_reference), "attack", needs=("members",), least=2),
+    "lira 16": Number(_mean_of(_few_shadows), "attack", needs=("members",), least=2),
 }  # fmt: skip
 BUILT_IN = dict(NUMBERS)  # what a reader adds is told by it, and travels with a sweep
 
@@ -345,7 +378,8 @@ def assess(game: Game, releases: Mapping[str, Callable], attacked: Iterable[str]
     ----------
     game : Game
     releases : dict of function Ensemble -> Ensemble
-        The first is the reference, as trained; ``quantized`` makes those of quantizers.
+        The first is the reference and leaves the models as trained, such as "fp32" of ``quantized``, which makes the
+        releases of quantizers.
     attacked : names of ``attacks.ATTACKS``
     numbers : names of ``NUMBERS``, optional
         All that the game allows if not given.
@@ -361,7 +395,8 @@ def assess(game: Game, releases: Mapping[str, Callable], attacked: Iterable[str]
     Raises
     ------
     ValueError
-        For a name that is in no catalogue, or an attack or number that lacks what it reads.
+        For a name that is in no catalogue, an attack or number that lacks what it reads, a first release that changes
+        the models.
 
     Examples
     --------
@@ -369,7 +404,10 @@ def assess(game: Game, releases: Mapping[str, Callable], attacked: Iterable[str]
 
         assess(game, quantized("fp32", "sign") | {"noise": add_noise}, ["lira"], ["rho_pool"])
     """
-    attacked, wanted = list(attacked), NUMBERS if numbers is None else _known(numbers, NUMBERS, "number")
+    attacked, numbers = list(attacked), None if numbers is None else _known(numbers, NUMBERS, "number")
+    wanted, reference = NUMBERS if numbers is None else numbers, next(iter(releases.values()), None)
+    if reference is not None and not _alike(reference(_copy(game.spare)), game.spare):
+        raise ValueError(f"releases: the first, {next(iter(releases))!r}, must leave the models as trained")
     books = {book for book in CODEBOOKS for name in wanted if f"{book} codebook" in NUMBERS[name].needs}
     attacking = attacked or how.get("measures")
     shown = ((name, game.seen(release) if attacking else None, game.spare_seen(release, seed, books))
@@ -460,16 +498,18 @@ def _possible(number, spare):
 def _estimated(name, spare, full, draws, seed):
     """Estimate one number; NaN for codewords next to a release that has none, full precision."""
     lack = NUMBERS[name].lacks(spare)
-    if lack == "neighbourhood codebook":
+    if lack == "neighbourhood codebook" and (spare is full or np.array_equal(spare.outputs, full.outputs)):
         return Interval(np.nan, np.nan, np.nan, np.full(draws, np.nan))
     if lack:
         raise ValueError(f"the number {name!r} needs {lack}, which is not in the evidence")
     estimate = NUMBERS[name].estimate(spare, full, draws, seed)
-    short = draws - len(estimate.draws)
-    if short > 0:  # Cramer's rate has fewer
-        padded = np.append(estimate.draws, np.full(short, np.nan))
-        return Interval(*estimate, padded, estimate.noise_floor)
-    return estimate
+    if not isinstance(estimate, Interval):
+        raise ValueError(f"the number {name!r} must return an Interval; got {type(estimate).__name__}")
+    known = np.empty(0) if estimate.draws is None else np.asarray(estimate.draws)
+    if len(known) > draws:
+        raise ValueError(f"the number {name!r} returned {len(known)} draws where {draws} were asked for")
+    padded = np.append(known, np.full(draws - len(known), np.nan))  # Cramer's rate has fewer
+    return Interval(*estimate, padded, estimate.noise_floor)
 
 
 def _predict(values, auc, reference, full, seed):

@@ -197,10 +197,14 @@ def _training_size(evidence):
 
 
 def _thinned(evidence):
-    """Return the evidence with at most MOST numbers a model in each array that a bootstrap reads, evenly spaced."""
+    """Return the evidence with at most MOST numbers a model in each array that a bootstrap reads, evenly spaced.
+
+    One model has the function error alone, whose bootstrap holds a number a record: it keeps more classes of each.
+    """
+    budget = MOST if len(evidence.losses) > 1 else 1000 * MOST
 
     def places(values):
-        most = max(MOST // values[0, 0].size, 2)
+        most = min(max(budget // values[0, 0].size, 2), MOST)
         return np.linspace(0, values.shape[1] - 1, min(values.shape[1], most)).astype(int)
 
     apart = {name: getattr(evidence, name) for name in ("outputs_out", "losses_out", "weights")}

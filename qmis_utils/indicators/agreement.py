@@ -60,7 +60,8 @@ def kendall_resolved(values: ArrayLike, signs: np.ndarray) -> np.ndarray:
     Returns
     -------
     float or array (R,)
-        (concordant - discordant) / resolved; a tie of the number counts as neither. NaN when no pair is resolved.
+        (concordant - discordant) / resolved; a tie of the number counts as neither. NaN when no pair is resolved, or
+        where the number says nothing of any quantizer.
 
     Examples
     --------
@@ -73,7 +74,9 @@ def kendall_resolved(values: ArrayLike, signs: np.ndarray) -> np.ndarray:
         predicted = np.nan_to_num(np.sign(values[..., upper[0]] - values[..., upper[1]]))
     truth = signs[upper]
     resolved = np.abs(truth).sum()
-    return (predicted * truth).sum(axis=-1) / resolved if resolved else np.nan * predicted.sum(axis=-1)
+    unknown = np.isnan(values).all(axis=-1)  # such a draw ranks nothing: it is no draw of ties
+    tau = (predicted * truth).sum(axis=-1) / resolved if resolved else np.nan * predicted.sum(axis=-1)
+    return np.where(unknown, np.nan, tau)[()]
 
 
 def kendall_b(values: ArrayLike, reference: ArrayLike) -> float:

@@ -17,11 +17,12 @@ REGISTRIES = {  # module -> its registry; each module keeps what it came with as
 
 
 def own_entries():
-    """Return what a reader has added or replaced, module -> name -> entry; a module not in use is not loaded for it."""
+    """Return what a reader has added, replaced or removed (None), module -> name -> entry, of the modules in use."""
     found = {}
     for module in REGISTRIES.keys() & sys.modules.keys():
         built_in = sys.modules[module].BUILT_IN
         own = {name: entry for name, entry in _registry(module).items() if built_in.get(name) is not entry}
+        own |= dict.fromkeys(built_in.keys() - _registry(module).keys())
         if own:
             found[module] = own
     return found
@@ -44,6 +45,7 @@ def call_with(pickled, function, **arguments):
     entries = _unpickled(pickled)
     for module in entries.keys() | (REGISTRIES.keys() & sys.modules.keys()):
         wanted = import_module(module).BUILT_IN | entries.get(module, {})
+        wanted = {name: entry for name, entry in wanted.items() if entry is not None}
         registry = _registry(module)
         registry.update(wanted)
         for name in registry.keys() - wanted.keys():  # of an earlier sweep in this process

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Iterator
+from pathlib import Path
 
 import joblib
 
@@ -42,8 +43,11 @@ def code_text(value):
 
 def _text(value, seen):
     match value:
-        case types.ModuleType():
-            return value.__name__
+        case types.ModuleType():  # a reader's own by what stands in its file; what that imports is not followed
+            file = getattr(value, "__file__", None)
+            if value.__name__.partition(".")[0] == OURS or file is None or _is_package_file(file):
+                return value.__name__
+            return f"{value.__name__} {joblib.hash(Path(file).read_bytes())}"
         case types.CodeType():
             return _all([getattr(value, part) for part in CODE], seen)
         case list() | tuple() if type(value) in (list, tuple):
@@ -110,7 +114,11 @@ def _is_installed(thing):
     if module is None or thing.__module__ == "__main__" or _is_ours(thing):
         return False
     file = getattr(module, "__file__", None)
-    return file is None or "-packages" in file or file.startswith(sysconfig.get_path("stdlib"))
+    return file is None or _is_package_file(file)
+
+
+def _is_package_file(file):
+    return "-packages" in file or file.startswith(sysconfig.get_path("stdlib"))
 
 
 def _pickled(value, how):

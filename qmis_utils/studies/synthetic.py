@@ -152,6 +152,7 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100, attacked=(*BLACK_BO
         With the measure ``utility`` (Q,).
     """
     attacked = [a for a in attacked if setting.white_box or attacks.ATTACKS[a].access != "weights"]
+    numbers = None if numbers is None else list(numbers)
     wanted = NUMBERS if numbers is None else numbers
     game = prepare(setting, path=any("trajectory codebook" in NUMBERS[name].needs for name in wanted))
     return assess(game, quantized(*names, granularity=setting.granularity), attacked, numbers, seed=setting.seed,

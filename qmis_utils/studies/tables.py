@@ -120,7 +120,8 @@ def tau_table(results: Iterable[Result]) -> pd.DataFrame:
         setting = result.setting
         for attack, signs in result.signs.items():
             reference = result.auc[attack].mean(axis=0)
-            threat = "black" if attack in (*BLACK_BOX, "strongest") else "white"
+            of_weights = attack != "strongest" and attacks.ATTACKS[attack].access == "weights"
+            threat = "white" if of_weights else "black"
             for name, value in result.value.items():
                 tau = float(indicators.kendall_resolved(value, signs))
                 draws = indicators.kendall_resolved(result.draws[name], signs)

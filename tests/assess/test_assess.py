@@ -150,6 +150,99 @@ def test_spare_models_that_are_attacked_are_refused(game):
         replace(game, spare=both)
 
 
+def test_late_iterates_that_are_attacked_are_refused(game):
+    with pytest.raises(ValueError, match=r"path models must not be attacked models; these are: \[0, 1\]"):
+        replace(game, path=game.models[:2])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda g: {"y": g.y[:5]}, r"y must hold a label a record, \(120,\); got \(5,\)"),
+        (lambda g: {"y_out": g.y_out[:1]}, r"y_out must hold a label a record, \(400,\); got \(1,\)"),
+        (lambda g: {"y": g.y[:, None]}, r"y must hold a label a record, .*; got \(120, 1\)"),
+        (lambda g: {"y_out": 1 - 2 * g.y_out}, "y_out must hold 0 and 1 for two classes; got \\[-1\\]"),
+        (lambda g: {"members": g.members * 0.5}, "members must hold True and False; got float64"),
+    ],
+)  # fmt: skip
+def test_labels_and_memberships_that_do_not_fit_are_named(game, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(game, **change(game))
+
+
+def test_a_release_that_writes_into_what_it_is_given_harms_no_other(game, found):
+    def in_place(models):
+        models.weights[0].zero_()
+        return models
+
+    few = ["rho", "weight error"]
+    again = assess.assess(
+        game, {"as trained": RELEASES["as trained"], "zero": in_place} | RELEASES, ["lira"], few, draws=20
+    )
+    assert np.array_equal(again.value("rho")[2:], found.value("rho")[1:])
+    assert np.array_equal(again.auc["lira"][:, 2:], found.auc["lira"][:, 1:])
+
+
+def test_the_first_release_must_leave_the_models_as_trained(game):
+    with pytest.raises(ValueError, match="releases: the first, 'slight', must leave the models as trained"):
+        assess.assess(game, {name: noisy(spread) for name, spread in NOISE.items()}, (), ["rho"])
+
+
+def test_a_release_may_change_shapes(game):
+    def narrow(models):
+        return replace(models, weights=(models.weights[0].repeat(1, 2, 1), torch.full((len(models), 1, 2), 0.5)),
+                       biases=(torch.full((len(models), 2), 9.0), torch.full((len(models), 1), -9.0)))  # fmt: skip
+
+    found = assess.assess(game, {"as trained": RELEASES["as trained"], "two layers": narrow}, (), ["rho"], draws=2)
+    assert found.value("rho")[1] == pytest.approx(1, abs=1e-6)  # the same function, but for rounding
+
+
+def test_names_may_be_given_one_after_the_other(game):
+    found = assess.assess(game, RELEASES, iter(["loss"]), iter(["rho", "sparsity"]), draws=2)
+    assert (list(found.auc), list(found.numbers)) == (["loss"], ["rho", "sparsity"])
+
+
+def test_one_spare_model_gives_what_one_model_can(game):
+    numbers = assess.assess(one_spare(game), RELEASES, (), draws=2).numbers
+    assert {"function error", "weight error", "r neighbourhood min"} <= set(numbers)
+    assert not {"rho", "rho_w", "r ensemble min", "one reference", "lira 16"} & set(numbers)
+
+
+def test_arrays_alone_give_what_arrays_can(game):
+    losses, outputs = np.random.default_rng(0).random((2, 4, 30))
+    seen = attacks.Evidence(None, losses, losses_out=losses, outputs=outputs, outputs_out=outputs)
+    found = assess.assess_seen([("as trained", None, seen), ("again", None, seen)], draws=2)
+    assert {"rho", "rho_pool", "r ensemble min", "test loss"} <= set(found.numbers)
+    assert not {"rho_w", "sqrt_J", "sparsity", "train loss", "bits", "code entropy"} - {"bits"} & set(found.numbers)
+    moved = replace(seen, outputs=2 * outputs)
+    with pytest.raises(ValueError, match="'r neighbourhood min' needs neighbourhood codebook"):
+        assess.assess_seen([("as trained", None, seen), ("moved", None, moved)], (), ["r neighbourhood min"])
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [(0.5, "'mine' must return an Interval; got float"),
+     (Interval(1, 1, 1, np.zeros(9)), "'mine' returned 9 draws where 3 were asked for")],
+)  # fmt: skip
+def test_a_reader_s_number_that_returns_something_else_is_named(game, monkeypatch, result, message):
+    monkeypatch.setitem(NUMBERS, "mine", Number(lambda seen, full, draws, seed: result))
+    with pytest.raises(ValueError, match=message):
+        assess.assess(game, RELEASES, (), ["mine"], draws=3)
+
+
+def test_a_number_without_draws_has_none_that_are_known(game, monkeypatch):
+    monkeypatch.setitem(NUMBERS, "mine", Number(lambda seen, full, draws, seed: Interval(1.0, 1.0, 1.0)))
+    assert np.isnan(assess.assess(game, RELEASES, (), ["mine"], draws=3).draws("mine")).all()
+
+
+def test_fewer_draws_are_filled_with_unknown_ones_that_rank_nothing(game):
+    few = replace(game, spare=game.spare[:4], spare_members=game.spare_members[:4])
+    found = assess.assess(few, RELEASES, (), ["r ensemble min cramer"], draws=10)
+    assert np.isnan(found.draws("r ensemble min cramer")[4:]).all()
+    signs = np.sign(np.subtract.outer([3.0, 2, 1], [3.0, 2, 1]))
+    assert np.isnan(indicators.kendall_resolved(found.draws("r ensemble min cramer"), signs)[4:]).all()
+
+
 @pytest.mark.parametrize("name", ["members", "spare_members"])
 def test_memberships_of_another_shape_are_named(game, name):
     with pytest.raises(ValueError, match=f"{name} must be .* models by records; got"):
@@ -264,3 +357,5 @@ def test_a_release_says_which_rule_made_it():
     rule = quantized("sign", granularity="row")["sign"]
     assert (rule.quantizer, rule.granularity) == ("sign", "row")
     assert Release(lambda models: models).quantizer is None
+    with pytest.raises(ValueError, match="unknown quantizer 'gptq_4'; valid: fp32, "):
+        Release(lambda models: models, "gptq_4")

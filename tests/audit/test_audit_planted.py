@@ -369,3 +369,17 @@ def test_facts_are_said_in_words():
     assert said["records a model trained on"] == 50
     assert replace(FACTS, attacked=0.0).shown()["attack"] == "none"
     assert len(said) == 14
+
+
+def test_the_function_error_of_one_model_reads_every_record_however_many_classes():
+    rng = np.random.default_rng(0)
+    full = rng.normal(size=(1, 60, 500))
+    moved = full + rng.normal(size=full.shape) * np.linspace(0, 2, 60)[:, None]  # some records move more than others
+    kept = [measure._thinned(one(outputs)) for outputs in (full, moved)]
+    assert [seen.outputs_out.shape for seen in kept] == [(1, 60, 500)] * 2
+    assert measure._thinned(one(np.repeat(full, 2, axis=0))).outputs_out.shape == (2, 40, 500)
+
+
+def one(outputs):
+    losses = outputs[..., 0]
+    return attacks.Evidence(None, losses, losses_out=losses, outputs=outputs, outputs_out=outputs, weights=losses)

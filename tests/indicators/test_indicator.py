@@ -213,6 +213,8 @@ def test_resolved_pairs_and_tau():
     assert indicators.kendall_resolved([-3, -3, -1, -4], signs) == -1
     assert indicators.kendall_resolved([0, 0, 0, 0], signs) == 0
     assert np.isnan(indicators.kendall_resolved([1, 2, 3, 4], np.zeros((4, 4))))
+    draws = np.array([[4, 3, 2, 1.0], [np.nan] * 4, [np.nan, 3, 2, 1]])
+    assert np.isnan(indicators.kendall_resolved(draws, signs)).tolist() == [False, True, False]
     full = np.sign(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
     assert indicators.kendall_resolved([1, 3, 2, 4], full) == pytest.approx(
         kendalltau([1, 3, 2, 4], range(4)).statistic

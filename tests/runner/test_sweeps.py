@@ -199,6 +199,15 @@ def test_nothing_own_leaves_the_key_alone(own):
     assert sweeps.cache_key(registries.own_entries()) == before
 
 
+def test_a_removed_rule_is_another_key_and_stays_away_from_the_workers(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("QMIS_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    del own["sign"]
+    assert sweeps.cache_key(registries.own_entries()) != sweeps.cache_key({})
+    with pytest.raises(ValueError, match="unknown quantizer 'sign'"):
+        values("sign", range(8))
+
+
 @pytest.mark.parametrize("module", registries.REGISTRIES)
 def test_a_registry_keeps_what_it_came_with(module):
     loaded = import_module(module)

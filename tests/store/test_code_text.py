@@ -1,6 +1,7 @@
 """The text of code: another for all that a function computes with, the same wherever it stands and in every process."""
 
 import functools
+import importlib
 import os
 import subprocess
 import sys
@@ -86,6 +87,21 @@ def test_what_is_installed_is_told_by_its_name():
     assert code_text(functools.wraps) == "functools.wraps"
     assert code_text(code_text) == "qmis_utils.store.code_text.code_text"
     assert code_text([np, int]) == "(numpy, builtins.int)"
+
+
+def test_a_module_of_the_readers_own_is_told_by_what_stands_in_its_file(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = []
+    for factor in (1, 2):
+        (tmp_path / "of_mine.py").write_text(f"def scale(w): return {factor} * w")
+        sys.modules.pop("of_mine", None)
+        importlib.invalidate_caches()
+        names = {}
+        exec("import of_mine\ndef rule(w): return of_mine.scale(w)", names)
+        texts.append(code_text(names["rule"]))
+    assert texts[0] != texts[1]
+    assert "of_mine" in texts[0]
+    sys.modules.pop("of_mine", None)
 
 
 def test_what_no_other_process_can_have_is_an_error_that_names_it(tmp_path):

@@ -96,6 +96,7 @@ def test_tau_is_one_for_the_planted_order_and_minus_one_for_its_reverse():
     assert (table.resolved == 1).all()
     assert (table.low == table.tau).all()  # draws are all alike
     assert set(table.threat) == {"black"}
+    assert set(tables.tau_table([planted("only", attack="difficulty")]).threat) == {"black"}
     white = tables.tau_table([planted("only", attack="weight_regression")])
     assert set(white.query("attack == 'weight_regression'").threat) == {"white"}
 
