@@ -41,8 +41,8 @@ MUTANTS = [
     ),
     Mutant(
         "assess.py",
-        "        released, how = release(self.spare), {",
-        "        released, how = release(self.models), {",
+        "        released, how = release(_copy(self.spare)), {",
+        "        released, how = release(_copy(self.models)), {",
         ENGINE,
     ),
     Mutant(
@@ -194,8 +194,8 @@ MUTANTS = [
     Mutant("audit/measure.py", '"r ensemble min"', '"r ensemble median"', "tests/audit/test_audit_planted.py"),
     Mutant(
         "audit/measure.py",
-        "most = max(MOST // values[0, 0].size, 2)",
-        "most = max(MOST, 2)",
+        "most = min(max(budget // values[0, 0].size, 2), MOST)",
+        "most = min(max(budget, 2), MOST)",
         "tests/audit/test_audit_planted.py",
     ),
     Mutant(
