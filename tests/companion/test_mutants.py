@@ -1,4 +1,4 @@
-"""The list of mutants stays true: each changes a line that stands in the package once, and names tests that are there."""
+"""The list of mutants stays true: each changes what stands in the package once, and names tests that are there."""
 
 import importlib.util
 
