@@ -106,7 +106,7 @@ def legend_above(fig, shown, **look):
     fig.legend(once.values(), once.keys(), loc="outside upper center", **look)
 
 
-def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
+def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0, derived=()):
     """Write a figure as PNG, SVG and CSV with its manifest entry, show it with its alt text, and close it.
 
     A run by `qmis_utils.run` says where to write; without it, in JupyterLab say, files go to ``build/figures``, so that
@@ -124,11 +124,14 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
     rtol, atol : float or dict
         A new CSV value agrees with the committed one if ``|new - old| <= atol + rtol * |old|``; a number, or a dict
         column -> number with ``"*"`` for the other columns (absent means the default).
+    derived : sequence of str
+        Columns of words that follow from the numbers beside them, such as a verdict, and that a check does not compare:
+        within the tolerance of a number a word may change at its bar.
 
     Raises
     ------
     ValueError
-        For a stem, frame, alt text or tolerance that cannot be used, or a picture above 150 kB.
+        For a stem, frame, alt text, tolerance or derived column that cannot be used, or a picture above 150 kB.
 
     Examples
     --------
@@ -141,6 +144,8 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
     run = json.loads(os.environ.get("QMIS_RUN", "{}"))
     _check_arguments(stem, data, alt, run.get("notebook"))
     tolerances = {"rtol": _tolerance("rtol", rtol, 1e-6, data), "atol": _tolerance("atol", atol, 0.0, data)}
+    if unknown := sorted(set(derived) - set(data.columns)):
+        raise ValueError(f"derived: no column {', '.join(unknown)}; columns are {', '.join(data.columns)}")
     files = _render(fig, stem, data, alt)
     entry = {
         "notebook": run.get("notebook"),
@@ -149,6 +154,7 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0):
         "threads": run.get("threads"),
         "alt": alt,
         **tolerances,
+        **({"derived": list(derived)} if derived else {}),
         "csv_sha256": hashlib.sha256(files[".csv"]).hexdigest(),
     }
     directory = Path(run.get("figures", BUILD / "figures"))

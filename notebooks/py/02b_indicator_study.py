@@ -1066,7 +1066,7 @@ ax.tick_params(axis="y", labelsize=6.5)
 ax.set(xlim=(-0.55, 1.02), xlabel="estimate, with the bar of the verdict (|)")
 figures.legend_above(fig, ax, ncols=3)
 figures.save_figure(
-    fig, "02b_verdicts", data=verdicts, atol=0.05,
+    fig, "02b_verdicts", data=verdicts, atol=0.05, derived=["verdict"],
     alt=f"Estimates and intervals of {len(verdicts)} claims, each with its bar and verdict.",
 )  # fmt: skip
 

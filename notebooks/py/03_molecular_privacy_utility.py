@@ -1282,7 +1282,8 @@ ax.set_xlabel("difference of AUC, share of utility, or correlation; a tick marks
 ax.grid(axis="y")
 figures.legend_above(fig, ax, ncols=3)
 figures.save_figure(
-    fig, "03_verdicts", data=verdicts[["claim", "estimate", "low", "high", "bar"]].round(4), atol=0.1,
+    fig, "03_verdicts", data=verdicts[["claim", "verdict", "estimate", "low", "high", "bar"]].round(4), atol=0.1,
+    derived=["verdict"],
     alt="Forest plot of the claims with their intervals and verdicts, as listed in the table above.",
 )  # fmt: skip
 

@@ -45,6 +45,9 @@ def test_writes_four_things_with_one_stem(folder):
     assert entry["notebook"] == "02_ranking"
     assert (entry["code_sha256"], entry["parameters"], entry["threads"]) == ("abc", {"n": 3}, 2)
     assert (entry["rtol"], entry["atol"]) == ({"*": 1e-6, "auc": 1e-3}, {"*": 1e-9})
+    assert "derived" not in entry
+    save(derived=["name"])
+    assert figure_files.read_manifest(folder)["02_auc"]["derived"] == ["name"]
 
 
 def test_two_savings_are_byte_identical(folder):
@@ -104,6 +107,7 @@ def test_without_a_run_nothing_committed_is_touched(tmp_path, monkeypatch):
         ({"alt": "  "}, "say in words"),
         ({"rtol": {"speed": 1}}, "rtol: no column speed; columns are name, n, auc"),
         ({"atol": -1}, "finite number >= 0"),
+        ({"derived": ["verdict"]}, "derived: no column verdict; columns are name, n, auc"),
         ({"rtol": float("nan")}, "finite number >= 0"),
         ({"data": pd.DataFrame({"x": np.random.default_rng(0).random(900_000)})}, r"02_auc.csv has \d+ kB, the limit"),
     ],

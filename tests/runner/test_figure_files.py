@@ -30,6 +30,16 @@ def test_tolerance_is_met_exactly_when_the_difference_is_within_it(tmp_path_fact
     assert bool(differences) == (factor > 1)
 
 
+def test_words_that_follow_from_numbers_are_not_compared(tmp_path):
+    write(tmp_path / "old", FRAME)
+    write(tmp_path / "new", FRAME.assign(name=["sign", "TWN", "b158"]))
+    manifest = figure_files.read_manifest(tmp_path / "old")
+    assert len(figure_files.compare_figures(tmp_path / "new", tmp_path / "old", {"02_ranking"})) == 1
+    manifest["02_auc"]["derived"] = ["name"]
+    figure_files.write_manifest(tmp_path / "old", manifest)
+    assert figure_files.compare_figures(tmp_path / "new", tmp_path / "old", {"02_ranking"}) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
