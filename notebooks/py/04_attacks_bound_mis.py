@@ -1705,8 +1705,8 @@ figures.save_figure(
 # - More machinery is not more leakage: on overfitted networks in full precision the plain loss found more than difficulty
 #   calibration and RMIA did, in both classification settings where it finds much.
 # - On networks no family wins everywhere. On all but `ternary_90` LiRA gives the largest number or one not told apart from it,
-#   save where an attacker adds the regression on weights to it (`combined`): ahead by 0.04 for `uniform_3` and `sign` in the
-#   easy setting, by 0.08 for `sign` on FreeSolv. On `ternary_90` the strongest attack in all four settings reads the weights,
+#   save where an attacker adds the regression on weights to it (`combined`): ahead by 0.03 to 0.04 for `uniform_3` (barely resolved) and
+#   `sign` in the easy setting, by 0.08 for `sign` on FreeSolv. On `ternary_90` the strongest attack in all four settings reads the weights,
 #   and the best attack on outputs finds between two and four fifths of what the regression on weights does.
 # - `ternary_90` is the palest column and the least useful model: accuracy falls from 0.83 to 0.52 in the hard setting, $R^2$ from
 #   0.84 to 0.26 on FreeSolv. Full precision stopped early, at no less utility, gives away more in every setting (weights on
@@ -1775,9 +1775,11 @@ if as_written:
     assert useful.ternary_90["hard"] < 0.55
     clear = beyond[beyond.low > 0].set_index(["setting", "quantizer"]).index
     by_both = {("easy", "uniform_3"), ("easy", "sign"), ("FreeSolv", "sign")}
-    assert set(clear) == by_both | {(key, "ternary_90") for key in settings}
+    sparse_ones = {(key, "ternary_90") for key in settings}
+    assert sparse_ones | by_both - {("easy", "uniform_3")} <= set(clear) <= sparse_ones | by_both
     ahead_by = beyond.set_index(["setting", "quantizer"]).ahead
-    assert [round(ahead_by[cell], 2) for cell in sorted(by_both)] == [0.08, 0.04, 0.04]
+    assert 0.07 < ahead_by["FreeSolv", "sign"] < 0.09
+    assert 0.025 < min(ahead_by["easy", "uniform_3"], ahead_by["easy", "sign"]) < 0.045
 
 # %% [markdown]
 # And what labels and further draws said:
