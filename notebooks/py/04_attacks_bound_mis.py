@@ -1705,9 +1705,10 @@ figures.save_figure(
 # - More machinery is not more leakage: on overfitted networks in full precision the plain loss found more than difficulty
 #   calibration and RMIA did, in both classification settings where it finds much.
 # - On networks no family wins everywhere. On all but `ternary_90` LiRA gives the largest number or one not told apart from it,
-#   save where an attacker adds the regression on weights to it (`combined`): ahead by 0.03 to 0.04 for `uniform_3` (barely resolved) and
-#   `sign` in the easy setting, by 0.08 for `sign` on FreeSolv. On `ternary_90` the strongest attack in all four settings reads the weights,
-#   and the best attack on outputs finds between two and four fifths of what the regression on weights does.
+#   save where an attacker adds the regression on weights to it (`combined`): ahead by 0.03 to 0.04 for `uniform_3` (barely
+#   resolved) and `sign` in the easy setting, by 0.08 for `sign` on FreeSolv. On `ternary_90` the strongest attack in all four
+#   settings reads the weights, and the best attack on outputs finds between two and four fifths of what the regression on
+#   weights does.
 # - `ternary_90` is the palest column and the least useful model: accuracy falls from 0.83 to 0.52 in the hard setting, $R^2$ from
 #   0.84 to 0.26 on FreeSolv. Full precision stopped early, at no less utility, gives away more in every setting (weights on
 #   FreeSolv: not resolved).
