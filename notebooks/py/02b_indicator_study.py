@@ -38,7 +38,7 @@
 #
 # **Prerequisites.** `02_synthetic_mis_ranking`, and statement 12 in `01b_survival_of_information`.
 #
-# **Run time** (2 cores): full 10 min, quick 20 s.
+# **Run time** (2 cores): full 7 min, quick 20 s.
 
 # %%
 from dataclasses import replace

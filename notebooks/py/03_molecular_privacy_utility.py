@@ -39,7 +39,7 @@
 #
 # **Prerequisites.** `00_start_here` for the words, `02_synthetic_mis_ranking` for LiRA, $r$ and the survival correlation.
 #
-# **Run time** (2 cores): full 12 min, quick 20 s.
+# **Run time** (2 cores): full 8 min, quick 20 s.
 
 # %%
 import io
