@@ -371,9 +371,9 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
 
     Examples
     --------
-    >>> loss = nn.BCEWithLogitsLoss(reduction="none")
-    With a function that trains one model::
+    With a function ``train`` that trains one model, and a loss that is not averaged over records::
 
+        loss = nn.BCEWithLogitsLoss(reduction="none")
         audit(train, loss, (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")
     """
     check_options({
