@@ -417,10 +417,11 @@ figures.save_figure(
 #
 # `layers` says for each quantizer and tensor what was done to it: shape, relative error $\lVert Q(w) - w\rVert / \lVert
 # w\rVert$ (`error`), code entropy in bits per weight, and the share of zeros. What is *not* in this table was released as
-# trained, and no number above speaks of it.
+# trained, and no number above speaks of it. Here are the rows of the quantizer that the table ranks most private.
 
 # %%
-report.layers[report.layers.quantizer == names[-1]].drop(columns=["quantizer", "norm"]).round(3)
+most_private = report.table.index[0]  # rows are ranked
+report.layers[report.layers.quantizer == most_private].drop(columns=["quantizer", "norm"]).round(3)
 
 # %% [markdown]
 # The error over all tensors at once. The attention's input projection is one tensor with one scale.
