@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from qmis_utils import quantizers
+from qmis_utils.records import TASKS
 
-TASKS = ("binary", "multiclass", "regression")
 OPTIMIZERS = ("adam", "sgd")
 # inputs of the models trained together, and how many at most: about a core's cache, or what keeps a GPU busy
 CHUNK_BYTES, CHUNK_MODELS = {"cpu": 2**21, "cuda": 2**29}, {"cpu": 32, "cuda": 2**12}
