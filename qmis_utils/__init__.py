@@ -39,9 +39,11 @@ PUBLIC = {  # room -> module -> names
     },
     "assess": {},
     "molecules": {
-        "tasks": "TASKS BUNDLED Task load_task load_table",
+        "tasks": "TASKS BUNDLED Task load_task load_table table_names",
+        "tables": "read_table",
         "cleaning": "clean",
-        "splits": "scaffolds scaffold_split",
+        "parents": "Parent parent",
+        "splits": "scaffolds scaffold_split split split_column",
         "embeddings": "EMBEDDERS Embedder embedder embed standardise",
     },
     "studies": {"synthetic": "", "tables": "", "molecular": ""},

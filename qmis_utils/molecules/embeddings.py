@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from rdkit import Chem, __version__, rdBase
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 
@@ -37,14 +36,16 @@ class Embedder:
     version: str | None  # part of the cache key; None: never cached
     mixed_units: bool  # True where columns have different units, as descriptors do and counts do not
     pretraining: str  # what it was trained on, and what that means for membership
+    unfit: Callable[[str], str | None] = lambda text: None  # why it would misread a SMILES or never end
 
 
 EMBEDDERS: dict[str, Embedder] = {}
 
 
 def embedder(
-    name: str, version: str | None = None, mixed_units: bool = False, pretraining: str = "Not stated."
-) -> Callable:
+    name: str, version: str | None = None, mixed_units: bool = False, pretraining: str = "Not stated.",
+    unfit: Callable[[str], str | None] = lambda text: None,
+) -> Callable:  # fmt: skip
     """Register a function as the representation `name`.
 
     Parameters
@@ -58,6 +59,9 @@ def embedder(
         Whether the columns have different units, so that `standardise` must scale each by itself.
     pretraining : str
         What the representation was trained on, and what that means for membership.
+    unfit : callable, optional
+        From a SMILES to the reason why a molecule is left out of the representation ("is longer than it reads"), or
+        None.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def embedder(
     """
 
     def register(function: Callable) -> Callable:
-        EMBEDDERS[name] = Embedder(function, version, mixed_units, pretraining)
+        EMBEDDERS[name] = Embedder(function, version, mixed_units, pretraining, unfit)
         return function
 
     return register
@@ -83,8 +87,8 @@ def embedder(
 def embed(smiles: Sequence[str], name: str) -> np.ndarray:
     """Embed molecules with a registered representation, from the cache where these very molecules were embedded before.
 
-    A molecule that fails (RDKit cannot parse it, or the embedder raises on it alone) never loses the batch: its row is
-    NaN, and a warning names the positions.
+    A molecule that is left out (it does not fit the representation, RDKit cannot parse it, or the embedder raises on it
+    alone) never loses the batch: its row is NaN, and a warning names the positions, for each reason.
 
     Parameters
     ----------
@@ -116,25 +120,46 @@ def embed(smiles: Sequence[str], name: str) -> np.ndarray:
     if chosen.version is not None and path.exists():
         features = np.load(path)
     else:
-        features = _compute(chosen.function, smiles, name)
+        features = _compute(chosen, smiles, name)
         if chosen.version is not None:
             with opened_atomic(path) as file:
                 np.save(file, features)
-    failed = np.flatnonzero(np.isnan(features).all(axis=1))
-    if failed.size:
-        warnings.warn(
-            f"{name} failed on {failed.size} of {len(smiles)} molecules: {failed[:10].tolist()}", stacklevel=2
-        )
+    for reason, positions in left_out(smiles, name, features).items():
+        count = f"{len(positions)} of {len(smiles)} molecules"
+        warnings.warn(f"{name} leaves out {count}, each {reason}: {positions[:10]}", stacklevel=2)
     return features
 
 
-def _compute(function: Callable, smiles: list[str], name: str) -> np.ndarray:
+def left_out(smiles: Sequence[str], name: str, features: np.ndarray) -> dict[str, list[int]]:
+    """Return which molecules a representation left out, and why.
+
+    Parameters
+    ----------
+    smiles : sequence of str
+        n SMILES.
+    name : str
+        A name in `EMBEDDERS`.
+    features : array (n, d)
+        Of `embed`.
+
+    Returns
+    -------
+    dict of list of int
+        Reason, in words that follow "each", -> positions.
+    """
+    reasons: dict[str, list[int]] = defaultdict(list)
+    for position in np.flatnonzero(np.isnan(features).all(axis=1)).tolist():
+        reasons[EMBEDDERS[name].unfit(smiles[position]) or "one that it cannot embed"].append(position)
+    return dict(reasons)
+
+
+def _compute(chosen: Embedder, smiles: list[str], name: str) -> np.ndarray:
     features = None
     with rdBase.BlockLogs():
-        valid = [i for i, text in enumerate(smiles) if Chem.MolFromSmiles(text) is not None]
+        valid = [i for i, text in enumerate(smiles) if Chem.MolFromSmiles(text) is not None and not chosen.unfit(text)]
         for start in range(0, len(valid), CHUNK):
             positions = valid[start : start + CHUNK]
-            for i, row in zip(positions, _embed_chunk(function, [smiles[i] for i in positions]), strict=True):
+            for i, row in zip(positions, _embed_chunk(chosen.function, [smiles[i] for i in positions]), strict=True):
                 if row is not None:
                     if features is None:
                         features = np.full((len(smiles), len(row)), np.nan, dtype=np.float32)
@@ -197,10 +222,28 @@ def ecfp4(smiles: list[str]) -> np.ndarray:
     return np.stack([generator.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text)) for text in smiles])
 
 
+MOST_ATOMS = {"rdkit2d": 250, "minimol": 500}  # beyond, a molecule takes about a second, and soon minutes
+
+
+def _too_large(name: str) -> Callable[[str], str | None]:
+    """Return what says why a molecule is too large for a representation."""
+    most = MOST_ATOMS[name]
+
+    def unfit(text):  # no molecule has more atoms than letters: most need not be parsed
+        mol = Chem.MolFromSmiles(text) if len(text) > most else None
+        return f"of more than {most} heavy atoms" if mol and mol.GetNumHeavyAtoms() > most else None
+
+    return unfit
+
+
+_DESCRIPTORS = {name: function for name, function in Descriptors.descList if name != "Ipc"}
+
+
 @embedder(
     "rdkit2d",
-    version=f"1-rdkit{__version__}",
+    version=f"2-rdkit{__version__}",
     mixed_units=True,
+    unfit=_too_large("rdkit2d"),
     pretraining="Nothing: descriptors are computed by rule. A few, such as Crippen's logP, hold constants that were "
     "fitted once to public molecules.",
 )
@@ -209,17 +252,39 @@ def rdkit2d(smiles: list[str]) -> np.ndarray:
 
     `Ipc` is left out: it reaches 1e17 on drug-sized molecules, and its per-atom form `AvgIpc` stays.
     """
-    rows = [Descriptors.CalcMolDescriptors(Chem.MolFromSmiles(text)) for text in smiles]
-    table = pd.DataFrame(rows).drop(columns="Ipc").to_numpy(float)
+    table = np.array([[_descriptor(f, mol) for f in _DESCRIPTORS.values()] for mol in map(Chem.MolFromSmiles, smiles)])
     return np.where(np.isfinite(table), table, 0.0)
+
+
+def _descriptor(function: Callable[[Chem.Mol], float], mol: Chem.Mol) -> float:
+    try:
+        return float(function(mol))
+    except (ValueError, ZeroDivisionError, OverflowError, RuntimeError):  # not defined for this molecule
+        return np.nan
 
 
 # ---------------------------------------------------------------------------------------------------------- ChemNet
 
 
+CHEMNET_LENGTH = 350  # symbols, the end among them
+
+
+def _cut_by_chemnet(text: str) -> str | None:
+    """Say why ChemNet would read only a part of a SMILES: it takes a dot as the end, and stops at its length."""
+    if "." in text:
+        return "of several fragments, of which it reads one"
+    if len(text) < CHEMNET_LENGTH:  # a symbol has one or two letters
+        return None
+    from fcd_torch.utils import get_one_hot
+
+    symbols = int(get_one_hot(text).any(axis=1).sum())
+    return f"longer than the {CHEMNET_LENGTH - 1} symbols that it reads" if symbols > CHEMNET_LENGTH else None
+
+
 @embedder(
     "chemnet",
-    version="1-fcd_torch1.0.7",
+    version="2-fcd_torch1.0.7",
+    unfit=_cut_by_chemnet,
     pretraining="SMILES of public molecules and their measured bioactivities (Preuer et al., 2018); the release does "
     "not list them. It may have seen a task's molecules, members and non-members alike.",
 )
@@ -228,9 +293,7 @@ def chemnet(smiles: list[str]) -> np.ndarray:
     import torch  # only this representation needs torch and the weights
     from fcd_torch.utils import get_one_hot
 
-    # ChemNet takes "." as the end of the text, so only one fragment of a salt is read: make that the longest.
-    texts = [max(text.split("."), key=len) for text in smiles]
-    batch = np.stack([get_one_hot(text, 350) for text in texts]) / 35  # the input scale that ChemNet was trained with
+    batch = np.stack([get_one_hot(text, CHEMNET_LENGTH) for text in smiles]) / 35  # the scale that it was trained with
     with torch.inference_mode():
         return _chemnet_model()(torch.tensor(batch, dtype=torch.float32).transpose(1, 2)).numpy()
 
@@ -250,7 +313,8 @@ def _chemnet_model():
 
 @embedder(
     "minimol",
-    version=f"1-minimol_onnx0.1.1-rdkit{__version__}",
+    version=f"2-minimol_onnx0.1.1-rdkit{__version__}",
+    unfit=_too_large("minimol"),
     pretraining="Graphium's LargeMix (Beaini et al., 2024): about 6 million molecules with quantum properties, 1,328 "
     "PubChem assays and gene expression (Kläser et al., 2024). TDC's test molecules are not left out in the published "
     "configuration. It may have seen a task's molecules, members and non-members alike, so its utility may flatter.",

@@ -6,7 +6,7 @@ sources: `data/README.md`.
 """
 
 import hashlib
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from qmis_utils.molecules.cleaning import clean
+from qmis_utils.molecules.tables import read_table
 from qmis_utils.store import downloads
 from qmis_utils.store.paths import DATA, ROOT
 
@@ -42,30 +43,33 @@ TASKS: dict[str, Task] = {str(name): Task(**row) for name, row in _REGISTRY.to_d
 BUNDLED = [name for name, task in TASKS.items() if task.bundled]
 
 
-def load_task(
-    name: str, smiles_column: str = "smiles", label_column: str = "y", kind: str | None = None
-) -> pd.DataFrame:
+def load_task(name: str, smiles_column: str = "smiles", label_column: str = "y", kind: str | None = None,
+              decimal: str = ".", split_column: str | None = None) -> pd.DataFrame:  # fmt: skip
     """Load a table of molecules, clean it and report the cleaning.
 
     Parameters
     ----------
     name : str
         A name in `TASKS`, such as "ESOL", "MoleculeACE:CHEMBL204_Ki" or "tdc:Caco2_Wang" (which needs the
-        internet once), or "csv:<path>" for the reader's own table.
+        internet once), or "csv:<path>" for the reader's own table, in any form that `read_table` reads.
     smiles_column : str
         Column of the SMILES; only for "csv:", a registered task knows its own.
     label_column : str
         Column of the label; only for "csv:".
     kind : str, optional
         Only for "csv:"; "binary", "regression", or None: two distinct labels mean "binary".
+    decimal : {".", ","}
+        Only for "csv:"; how the table writes decimals.
+    split_column : str, optional
+        A column to split by, kept as `split`.
 
     Returns
     -------
     DataFrame
-        A frame with one row a molecule: `smiles` (canonical, largest fragment), `y` (0 or 1, or a float) and `row`, the
-        first row of the table that holds it, as a spreadsheet numbers rows (the header is row 1). Its `attrs` hold
-        `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two labels that
-        became 0 and 1).
+        A frame with one row a molecule: `smiles` (canonical, of the parent structure), `y` (0 or 1, or a float) and
+        `row`, the first row of the table that holds it, as a spreadsheet numbers rows (the header is row 1). Its
+        `attrs` hold `name` (of a "csv:" file its stem), `kind`, `report` (what `clean` did) and `classes` (the two
+        labels that became 0 and 1).
 
     Raises
     ------
@@ -81,20 +85,66 @@ def load_task(
     1909
     """
     given = name
-    if name.startswith("csv:"):
-        path = Path(name.removeprefix("csv:"))
-        name, table = path.stem, _read_csv(path)
-    else:
+    if not name.startswith("csv:"):
         if name not in TASKS:
             raise ValueError(f"unknown task {name!r}; valid: {_valid_names(name)}")
         task = TASKS[name]
-        table, smiles_column, label_column, kind = _read_registered(name), task.smiles, task.label, task.kind
+        smiles_column, label_column, kind, decimal = task.smiles, task.label, task.kind, "."
     try:
-        frame = clean(table, smiles_column, label_column, kind)
+        if name.startswith("csv:"):
+            path = Path(name.removeprefix("csv:")).expanduser()
+            name, table = path.stem, read_table(path, {smiles_column, label_column, split_column})
+        else:
+            table = _read_registered(name)
+        frame = clean(table, smiles_column, label_column, kind, decimal, split_column)
     except ValueError as error:
         raise ValueError(f"{given}: {error}") from None
+    frame.attrs["report"] = {"read_as": table.attrs["read_as"]} | frame.attrs["report"]
     frame.attrs["name"] = name
     return frame
+
+
+def table_names(tasks: Sequence[str]) -> dict[str, str]:
+    """Name the tables of a study so that no two have one name: of equal file names, as many folders as it takes.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        As `load_task` takes them.
+
+    Returns
+    -------
+    dict of str
+        Task -> its own name, or of a "csv:" file the end of its path, in the order given.
+
+    Raises
+    ------
+    ValueError
+        For one table named twice.
+
+    Examples
+    --------
+    >>> table_names(["AMES", "csv:a/train.csv", "csv:b/train.csv", "csv:mine.csv"])
+    {'AMES': 'AMES', 'csv:a/train.csv': 'a/train', 'csv:b/train.csv': 'b/train', 'csv:mine.csv': 'mine'}
+    """
+    paths = {t: Path(t.removeprefix("csv:")).expanduser().resolve() for t in tasks if t.startswith("csv:")}
+    files = [paths.get(task, task) for task in tasks]
+    if twice := [task for task, file in zip(tasks, files, strict=True) if files.count(file) > 1]:
+        raise ValueError(f"tasks names one table twice: {', '.join(dict.fromkeys(twice))}")
+
+    def own_name(task: str) -> str:
+        if task not in paths:
+            return task
+        others = [path for other, path in paths.items() if other != task]
+        ends = [_end(paths[task], depth) for depth in range(1, len(paths[task].parts))]
+        own = (end for depth, end in enumerate(ends, 1) if end not in [*tasks, *(_end(o, depth) for o in others)])
+        return next(own, paths[task].name)  # train.csv beside train.tsv
+
+    return {task: own_name(task) for task in tasks}
+
+
+def _end(path: Path, depth: int) -> str:
+    return "/".join([*path.parts[-depth:-1], path.stem])
 
 
 def _valid_names(wrong: str) -> str:
@@ -103,23 +153,6 @@ def _valid_names(wrong: str) -> str:
     names = [name for name in TASKS if name.startswith(prefix)] if prefix else []
     names = names or [name for name in TASKS if ":" not in name]
     return ", ".join([*names, "MoleculeACE:<target>", "tdc:<name>", "csv:<path>"])
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, encoding="utf-8-sig")  # -sig: spreadsheets write a byte-order mark
-    except FileNotFoundError:
-        raise ValueError(f"no such table: {path}") from None
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"the table {path} is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        raise ValueError(f"cannot read {path} as a comma-separated table: {error}") from None
-    if table.empty:
-        raise ValueError(f"the table {path} has a header and no rows")
-    header = str(table.columns[0])
-    if table.shape[1] == 1 and (found := [mark for mark in ";\t|" if mark in header]):
-        raise ValueError(f"the columns of {path} are separated by {found[0]!r}: save the table with commas")
-    return table
 
 
 def _read_registered(name: str) -> pd.DataFrame:
@@ -138,7 +171,7 @@ def _read_registered(name: str) -> pd.DataFrame:
         raise downloads.DownloadError(
             f"the table of {name}, {file}, has sha256 {found}, expected {task.sha256}: restore it"
         )
-    return pd.read_csv(io.BytesIO(content))
+    return read_table(content)
 
 
 def _read_tdc(task: Task) -> pd.DataFrame:
@@ -149,7 +182,7 @@ def _read_tdc(task: Task) -> pd.DataFrame:
     """
     path = downloads.cache_dir() / "tdc" / f"{task.file}.tab"
     content = downloads.fetch_file(DATAVERSE + task.file, path, _tdc_problem, task.sha256 or None)
-    table = pd.read_csv(io.BytesIO(content), sep="\t").rename(columns={"X": task.smiles})
+    table = read_table(content).rename(columns={"X": task.smiles})
     if "Species" in table:
         table[task.label] = table[task.label].where(table["Species"] == "Homo sapiens")
     return table
@@ -170,12 +203,14 @@ def load_table(
     task_kind: str | None = None,
     max_molecules: int = 3000,
     seed: int = 0,
+    decimal: str = ".",
+    split_column: str | None = None,
 ) -> pd.DataFrame:
     """Load a table, clean it and sample it down; read once a process, and again when a ``csv:`` file has changed.
 
     Parameters
     ----------
-    task, smiles_column, label_column, task_kind
+    task, smiles_column, label_column, task_kind, decimal, split_column
         As ``load_task``.
     max_molecules, seed : int
         The largest number of molecules kept, and the seed of the sample.
@@ -190,14 +225,14 @@ def load_table(
     ValueError, downloads.DownloadError
         As ``load_task``.
     """
-    path = Path(task.removeprefix("csv:"))
+    path = Path(task.removeprefix("csv:")).expanduser()
     stamp = hashlib.sha256(path.read_bytes()).hexdigest() if task.startswith("csv:") and path.is_file() else ""
-    return _load_table(stamp, task, smiles_column, label_column, task_kind, max_molecules, seed)
+    return _load_table(stamp, max_molecules, seed, task, smiles_column, label_column, task_kind, decimal, split_column)
 
 
 @lru_cache(maxsize=16)
-def _load_table(stamp, task, smiles_column, label_column, task_kind, max_molecules, seed):
-    frame = load_task(task, smiles_column, label_column, task_kind)
+def _load_table(stamp, max_molecules, seed, *task):
+    frame = load_task(*task)
     attrs = frame.attrs
     frame = frame.sample(min(len(frame), max_molecules), random_state=seed).reset_index(drop=True)
     frame.attrs = attrs

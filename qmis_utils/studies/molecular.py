@@ -5,9 +5,11 @@ own initialisation and random halves. ``evaluate_group`` is one group whole, an 
 """
 
 import itertools
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
 from qmis_utils import attacks, ensemble, indicators, molecules, quantizers
@@ -36,21 +38,29 @@ class Pool:
     y: np.ndarray  # (N,), 0/1 or standardised by the pool
     x_test: np.ndarray  # (m, d)
     y_test: np.ndarray  # (m,)
+    report: dict  # how it was split, what was left out, and its twins: molecules with equal inputs
 
 
 # ------------------------------------------------------------------------------------------------------------- pools
 
 
-def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
-    """Load, embed, split by scaffold and scale a table.
+def prepare(task, representation, *, name=None, split="scaffold", twins="keep", test_fraction=0.2, seed=0, **table):
+    """Load, embed, split and scale a table.
 
     Parameters
     ----------
     task, representation : str
         As ``molecules.load_task`` and ``embeddings.embed`` know them.
+    name : str, optional
+        Of the table, where its own is not the only one (``molecules.table_names``).
+    split : str
+        As ``molecules.split``.
+    twins : {"keep", "merge"}
+        Of molecules of the pool whose inputs are equal under the representation, keep all, or make one record of them:
+        in classification it goes where their labels disagree, in regression labels are averaged. To a head, kept twins
+        in two halves are a member and a non-member at once.
     test_fraction, seed : float, int
-        Share of molecules held out by scaffold; seed of the sample and the split, which is the same for every
-        representation.
+        Share of molecules held out; seed of the sample and the split, which is the same for every representation.
     **table
         Further arguments of ``load_table``.
 
@@ -58,21 +68,40 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
     -------
     Pool
         Inputs are scaled, and labels of a regression standardised, on the whole pool, which says nothing about
-        membership. A molecule that the representation cannot embed is left out.
+        membership. A molecule that the representation cannot embed is left out. ``report`` holds ``split``, in words,
+        ``left_out``, reason -> rows of the table, ``twins``, the records of the pool whose inputs another one has,
+        ``twins_at_odds``, those of them whose twins have other labels, ``test_twins``, the test molecules whose inputs
+        a record of the pool has, and ``merged``, the records that went.
 
     Raises
     ------
     ValueError
-        As ``molecules.load_task``; for an unknown representation; where all labels of the pool or the test set agree,
-        or the pool holds fewer than ``LEAST_OF_A_CLASS`` of one class.
+        As ``molecules.load_task`` and ``molecules.split``; for an unknown representation; where all labels of the pool
+        or the test set agree, or the pool holds fewer than ``LEAST_OF_A_CLASS`` of one class.
     """
-    frame = molecules.load_table(task, seed=seed, **table)
-    sides = molecules.scaffold_split(frame.smiles, test_fraction, rng=seed)
-    features = embeddings.embed(frame.smiles, representation)
+    if twins not in ("keep", "merge"):
+        raise ValueError(f"twins must be 'keep' or 'merge'; got {twins!r}")
+    column = molecules.splits.split_column(split)
+    frame = molecules.load_table(task, seed=seed, split_column=column, **table)
+    *sides, words = molecules.split(frame, split, test_fraction, rng=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the report says what was left out
+        features = embeddings.embed(frame.smiles, representation)
+    out = embeddings.left_out(list(frame.smiles), representation, features)
     usable = np.isfinite(features).all(axis=1)
     pool, test = (side[usable[side]] for side in sides)
-    y, kind = frame.y.to_numpy(float), frame.attrs["kind"]
-    for where, side in {"pool": pool, "scaffold test set": test}.items():
+    y, kind = frame.y.to_numpy(float, copy=True), frame.attrs["kind"]
+    inputs = features + np.float32(0)  # -0 and 0 are one number
+    report = {"split": words, "left_out": {reason: frame.row.iloc[at].tolist() for reason, at in out.items()}}
+    keys = _keys(inputs[pool])
+    kept, merged_y, report["twins"], report["twins_at_odds"] = _twins(keys, y[pool], kind)
+    known = set(keys)
+    report["test_twins"] = sum(key in known for key in _keys(inputs[test]))
+    report["merged"] = len(pool) - len(kept) if twins == "merge" else 0
+    if twins == "merge":
+        pool = pool[kept]
+        y[pool] = merged_y
+    for where, side in {"pool": pool, "test set": test}.items():
         if len(np.unique(y[side])) < 2:
             raise ValueError(f"all labels of the {where} of {task} are equal: take more molecules, or another seed")
     rarest = min(np.unique(y[pool], return_counts=True)[1])
@@ -86,7 +115,21 @@ def prepare(task, representation, *, test_fraction=0.2, seed=0, **table):
     if kind == "regression":
         y = (y - y[pool].mean()) / y[pool].std()
     smiles = frame.smiles.to_numpy()[pool]
-    return Pool(frame.attrs["name"], kind, representation, smiles, x, y[pool], x_test, y[test])
+    name = name or frame.attrs["name"]
+    return Pool(name, kind, representation, smiles, x, y[pool], x_test, y[test], report)
+
+
+def _keys(inputs):
+    return [row.tobytes() for row in inputs]
+
+
+def _twins(keys, y, kind):
+    """Return the places of inputs that may stay, their labels, and how many records have twins, and twins at odds."""
+    groups = pd.DataFrame({"place": np.arange(len(keys)), "y": y}).groupby(keys, sort=False)
+    size, labels = groups["place"].transform("size"), groups["y"].transform("nunique")
+    merged = groups.agg(place=("place", "first"), y=("y", "mean"), labels=("y", "nunique"))
+    stays = merged if kind == "regression" else merged[merged["labels"] == 1]
+    return stays["place"].to_numpy(), stays["y"].to_numpy(), int((size > 1).sum()), int((labels > 1).sum())
 
 
 # ------------------------------------------------------------------------------------------------------------- heads

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TOOLS = {"jupyterlab", "ipykernel", "mypy", "ruff", "setuptools", "wheel"}  # used from the command line, never imported
+ENGINES = {"pyarrow"}  # what pandas reads Parquet with
 SPHINX = {"furo", "myst-nb", "sphinxcontrib-bibtex"}  # named in the configuration of the book
 OPTIONAL = {"dask"}  # what the package may import without needing it: only for `sweep(cluster=...)`
 
@@ -131,7 +132,7 @@ def test_a_room_imports_only_what_installing_it_brings(rooms, installed):
 def test_every_declared_package_is_imported_or_a_tool():
     distributions = importlib.metadata.packages_distributions()
     imported = {key(name) for module in imported_modules() for name in distributions[module]}
-    assert set(DECLARED) - imported - TOOLS - SPHINX == set()
+    assert set(DECLARED) - imported - TOOLS - SPHINX - ENGINES == set()
 
 
 def test_the_lock_satisfies_pyproject():

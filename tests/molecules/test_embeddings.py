@@ -2,11 +2,14 @@
 
 import os
 import pickle
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import BENZENE, DIAZEPAM, GOOD
+from rdkit import Chem
+from rdkit.Chem import Descriptors
 
 from qmis_utils.molecules import embeddings, minimol
 from qmis_utils.store import downloads
@@ -64,7 +67,9 @@ def test_one_failed_molecule_never_loses_the_batch(cache, registry):
 
     smiles = ["CCO", "CCCl", "nonsense", BENZENE]
     for _ in range(2):  # computed, then cached: both warn
-        with pytest.warns(UserWarning, match=r"picky failed on 2 of 4 molecules: \[1, 2\]"):
+        with pytest.warns(
+            UserWarning, match=r"picky leaves out 2 of 4 molecules, each one that it cannot embed: \[1, 2\]"
+        ):
             features = embeddings.embed(smiles, "picky")
         np.testing.assert_array_equal(features, [[3, 1], [np.nan] * 2, [np.nan] * 2, [8, 1]])
 
@@ -136,9 +141,39 @@ def test_chemnet_agrees_with_the_package_that_ships_it(cache, monkeypatch):
     np.testing.assert_allclose(features, expected, atol=1e-5)
 
 
-def test_chemnet_reads_the_larger_fragment_of_a_salt(cache):
-    salt, acid = embeddings.embed(["[Na+].CC(=O)[O-]", "CC(=O)[O-]"], "chemnet")
-    np.testing.assert_allclose(salt, acid, atol=1e-5)
+def test_chemnet_leaves_out_what_it_would_read_in_part(cache):
+    """Two peptides that agree in the 349 symbols that it reads would have one embedding, and so would two salts."""
+    peptides = [Chem.CanonSmiles("N" + "CC(=O)N" * n + "C") for n in (60, 70)]
+    fits = ["C" * 349, "C" * 347 + "Cl", "C" * 348 + "Cl"]
+    too_long = ["C" * 350, "C" * 349 + "Cl"]
+    smiles = [*peptides, *fits, *too_long, "[I-].[K+]"]
+    with pytest.warns(UserWarning, match="chemnet leaves out") as warned:
+        features = embeddings.embed(smiles, "chemnet")
+    said = [str(one.message) for one in warned]
+    assert said == [
+        "chemnet leaves out 4 of 8 molecules, each longer than the 349 symbols that it reads: [0, 1, 5, 6]",
+        "chemnet leaves out 1 of 8 molecules, each of several fragments, of which it reads one: [7]",
+    ]
+    assert np.isnan(features).all(axis=1).tolist() == [True, True, False, False, False, True, True, True]
+    assert not np.array_equal(features[2], features[4])
+
+
+@pytest.mark.parametrize(("name", "atoms"), [("rdkit2d", 250), ("minimol", 500)])
+def test_a_molecule_too_large_for_a_representation_is_named_and_takes_no_time(name, atoms, cache):
+    """One more atom than admitted, and a peptide of 1,602 atoms, which took minutes."""
+    smiles = ["C" * (atoms + 1), Chem.CanonSmiles("N" + "CC(=O)N" * 400 + "C"), "CCO"]
+    start = time.monotonic()
+    with pytest.warns(UserWarning, match=rf"{name} leaves out 2 of 3 .* of more than {atoms} heavy atoms: \[0, 1\]"):
+        features = embeddings.embed(smiles, name)
+    assert time.monotonic() - start < 20
+    assert np.isnan(features).all(axis=1).tolist() == [True, True, False]
+    assert embeddings.EMBEDDERS[name].unfit("C" * atoms) is None
+
+
+def test_descriptors_are_those_of_rdkit():
+    row = Descriptors.CalcMolDescriptors(Chem.MolFromSmiles(DIAZEPAM))
+    del row["Ipc"]
+    np.testing.assert_allclose(embeddings.rdkit2d([DIAZEPAM])[0], list(row.values()))
 
 
 @pytest.mark.parametrize("name", ["ecfp4", "rdkit2d", "chemnet", "minimol"])
@@ -161,7 +196,7 @@ def test_minimol_fails_on_one_molecule_alone(cache, monkeypatch):
 
     monkeypatch.setattr(minimol, "_graph", picky)
     monkeypatch.setenv("QMIS_DATA_CACHE", str(cache / "other"))
-    with pytest.warns(UserWarning, match=r"minimol failed on 1 of 8 molecules: \[6\]"):
+    with pytest.warns(UserWarning, match=r"minimol leaves out 1 of 8 molecules, each one that it cannot embed: \[6\]"):
         features = embeddings.embed(GOOD, "minimol")
     np.testing.assert_allclose(np.delete(features, 6, axis=0), np.delete(whole, 6, axis=0), atol=1e-5)
 

@@ -8,7 +8,8 @@ def test_broken_smiles_and_missing_labels_are_left_out_and_reported(source, writ
     frame.loc[[5, 17, 60, 99], "smiles"] = ["C1CC", "not a molecule", "", "c1ccccc"]  # 3 %
     frame.loc[[8, 30], "y"] = None
     report = load_table(write(frame)).attrs["report"]
-    assert report["unparsable_rows"] == [7, 19, 62, 101]
+    assert report["unparsable_rows"] == [7, 19, 101]
+    assert report["missing_smiles_rows"] == [62]
     assert report["missing_label_rows"] == [10, 32]
     assert report["rows_left"] == 114
 

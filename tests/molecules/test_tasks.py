@@ -31,6 +31,21 @@ def table(smiles=GOOD, y=(0, 1, 0, 1, 0, 1, 0, 1)):
     return pd.DataFrame({"smiles": smiles, "y": y})
 
 
+NOTHING_DONE = {
+    "blank_rows": [],
+    "missing_label_rows": [],
+    "missing_smiles_rows": [],
+    "unparsable_rows": [],
+    "salts_stripped": 0,
+    "charges_neutralised": 0,
+    "complex_rows": [],
+    "inorganic_rows": [],
+    "several_organic_rows": [],
+    "duplicate_rows": 0,
+    "molecules_with_conflicting_labels": 0,
+}
+
+
 def write(path, text):
     path.write_text(text)
     return f"csv:{path}"
@@ -39,18 +54,20 @@ def write(path, text):
 # Tables ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "rows", "positive"), [("BBB_Martins", 1909, 1458), ("AMES", 7255, 3951)])
-def test_bundled_tables_load_offline(name, rows, positive, cache):
+@pytest.mark.parametrize(
+    ("name", "rows", "positive", "charged", "inorganic"),
+    [("BBB_Martins", 1909, 1458, 25, [1885]), ("AMES", 7255, 3951, 0, [4298, 4796, 5469, 6015, 6928, 6979, 6980])],
+)
+def test_bundled_tables_load_offline(name, rows, positive, charged, inorganic, cache):
     frame = molecules.load_task(name)
     assert (len(frame), frame["y"].sum(), frame["smiles"].nunique()) == (rows, positive, rows)
     assert frame.attrs["kind"] == "binary"
     assert frame.attrs["report"] == {
+        "read_as": "UTF-8 text, comma-separated",
+        **NOTHING_DONE,
         "rows_read": rows,
-        "missing_label_rows": [],
-        "unparsable_rows": [],
-        "salts_stripped": 0,
-        "duplicate_rows": 0,
-        "molecules_with_conflicting_labels": 0,
+        "charges_neutralised": charged,
+        "inorganic_rows": inorganic,
         "rows_left": rows,
     }
     assert not cache.exists()
@@ -233,13 +250,12 @@ def test_report_names_rows_as_a_spreadsheet_does():
     frame = molecules.clean(raw, "smiles", "y")
     assert frame["smiles"].tolist() == ["CCO", BENZENE, "CC"]
     assert frame["y"].tolist() == [0, 1, 0]
-    assert frame.attrs["report"] == {
+    assert frame.attrs["report"] == NOTHING_DONE | {
         "rows_read": 7,
         "missing_label_rows": [6],
-        "unparsable_rows": [3, 5, 8],
+        "missing_smiles_rows": [5, 8],
+        "unparsable_rows": [3],
         "salts_stripped": 1,
-        "duplicate_rows": 0,
-        "molecules_with_conflicting_labels": 0,
         "rows_left": 3,
     }
 
@@ -262,7 +278,8 @@ def test_every_broken_row_is_named_and_no_other_is_lost(bad):
 def test_every_row_is_accounted_for(rows, kind):
     smiles, labels = zip(*[*rows, ("CCCN", 0), ("CCCO", 1)], strict=True)  # two molecules keep both classes alive
     report = molecules.clean(table(smiles, labels), "smiles", "y", kind).attrs["report"]
-    dropped = len(report["missing_label_rows"]) + len(report["unparsable_rows"]) + report["duplicate_rows"]
+    lists = ("missing_label_rows", "missing_smiles_rows", "unparsable_rows")
+    dropped = sum(len(report[name]) for name in lists) + report["duplicate_rows"]
     dropped += report["molecules_with_conflicting_labels"] * (kind == "binary")
     assert report["rows_read"] - dropped == report["rows_left"]
 
@@ -280,11 +297,6 @@ def test_regression_averages_duplicates():
     assert frame.attrs["kind"] == "regression"
     assert dict(zip(frame["smiles"], frame["y"], strict=True)) == {"CCO": 1.5, "CCN": 5.0, "CCC": -1.0}
     assert frame.attrs["report"]["molecules_with_conflicting_labels"] == 1
-
-
-def test_salts_lose_the_counter_ion_and_keep_the_charge():
-    frame = molecules.clean(table(["[Na+].CC(=O)[O-]", "CCO"], [0, 1]), "smiles", "y")
-    assert frame["smiles"].tolist() == ["CC(=O)[O-]", "CCO"]
 
 
 def test_two_words_are_two_classes_in_alphabetical_order():
@@ -341,8 +353,7 @@ def test_missing_column_lists_the_columns(tmp_path):
     [
         ("", "is empty"),
         ("smiles,y\n", "header and no rows"),
-        ("smiles,y\nbroken,1\n,0\n", "no usable row.*[2, 3]"),
-        ("smiles;y\nCCO;1\n", "separated by ';': save the table with commas"),
+        ("smiles,y\nbroken,1\n,0\n", "no usable row: .* such as 'broken' in row 2"),
     ],
 )
 def test_tables_without_molecules(text, message, tmp_path):
@@ -359,8 +370,8 @@ def test_an_error_about_a_table_names_its_file(tmp_path):
 def test_missing_and_unreadable_files(tmp_path):
     with pytest.raises(ValueError, match="no such table"):
         molecules.load_task(f"csv:{tmp_path / 'absent.csv'}")
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(ValueError, match=r"cannot read .*binary.csv"):
+    (tmp_path / "binary.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0")
+    with pytest.raises(ValueError, match=r"csv:.*binary.csv: cannot read it as a table: its bytes are no text"):
         molecules.load_task(f"csv:{tmp_path / 'binary.csv'}")
 
 
@@ -434,5 +445,62 @@ def test_acyclic_molecules_are_on_both_sides():
 def test_impossible_splits():
     with pytest.raises(ValueError, match=r"test_fraction is 1.5"):
         molecules.scaffold_split(GOOD, 1.5)
-    with pytest.raises(ValueError, match="3 molecules in 1 scaffolds: one side is empty"):
-        molecules.scaffold_split(["Cc1ccccc1", "CCc1ccccc1", "Oc1ccccc1"])
+    series = ["Cc1ccccc1", "CCc1ccccc1", "Oc1ccccc1"]
+    with pytest.raises(ValueError, match=r"3 molecules in 1 scaffolds: one side is empty; .*'random', 'column:<name>'"):
+        molecules.scaffold_split(series)
+    frame = pd.DataFrame({"smiles": series, "split": ["a", None, "b"], "row": [2, 3, 5]})
+    for how in ("ours", "column:", "time", "scaffolds", "random:x"):
+        with pytest.raises(ValueError, match=f"unknown split '{how}'; valid: 'scaffold', 'random'"):
+            molecules.split(frame, how)
+    with pytest.raises(ValueError, match="column 'series' is empty in row 3: fill"):
+        molecules.split(frame, "column:series")
+    with pytest.raises(ValueError, match="split 'random' of 3 molecules: one side is empty"):
+        molecules.split(frame, "random", 0.2)
+    with pytest.raises(ValueError, match="'time:year': 'b' is no number and no date such as 2020-12-31"):
+        molecules.split(frame.dropna().assign(split=["2020", "b"]), "time:year", 0.5)
+    with pytest.raises(ValueError, match="split 'time:year' of 2 molecules: one side is empty"):
+        molecules.split(frame.dropna().assign(split=["2020", "2020"]), "time:year", 0.5)
+
+
+def test_a_series_of_one_scaffold_is_split_by_other_means(tmp_path):
+    """The reader's way out of a scaffold split, through the file: at random, by a column, by its words, by time."""
+    rows = [(f"{'C' * k}c1ccccc1", k % 2, f"{2000 + k}-06-30", "test" if k in (3, 7) else "Train", f"site {k % 5}")
+            for k in range(1, 21)]  # fmt: skip
+    source = pd.DataFrame(rows, columns=["smiles", "y", "date", "side", "site"])
+    name = write(tmp_path / "series.csv", source.to_csv(index=False))
+    sides = {}
+    for how in ("random", "column:side", "column:site", "time:date"):
+        frame = molecules.load_task(name, split_column=molecules.split_column(how))
+        pool, test, sides[how] = molecules.split(frame, how, 0.2)
+        assert sorted([*pool, *test]) == list(range(20))
+        held_out = set(frame["row"].iloc[test] - 1)  # k
+        if how == "column:side":
+            assert held_out == {3, 7}
+        elif how == "time:date":
+            assert held_out == {17, 18, 19, 20}
+        else:
+            assert len(held_out) == 4
+        if how == "column:site":
+            assert len({k % 5 for k in held_out}) == 1
+    assert sides["time:date"] == "time: date up to 2016-06-30 in the pool, from 2017-06-30 in the test set"
+    assert sides["column:side"] == "column: as side says, test or not"
+    assert sides["column:site"] == "column: none of 5 values of site is on both sides"
+    assert sides["random"].startswith("random: molecules of one scaffold may be on both sides")
+    with pytest.raises(ValueError, match="split 'when' is not in the table"):
+        molecules.load_task(name, split_column="when")
+
+
+@given(times=st.lists(st.integers(1990, 2026), min_size=2, max_size=40), fraction=st.floats(0.05, 0.9))
+def test_no_molecule_of_the_pool_is_later_than_one_of_the_test_set(times, fraction):
+    frame = pd.DataFrame({"smiles": "C", "row": range(len(times)), "split": [str(time) for time in times]})
+    try:
+        pool, test, _ = molecules.split(frame, "time:year", fraction)
+    except ValueError:
+        latest = max(times)
+        assert len(set(times)) == 1 or times.count(latest) > fraction * len(times)  # its latest year alone is too much
+        return
+    values = np.array(times)
+    assert values[pool].max() < values[test].min()
+    assert len(test) <= fraction * len(times)
+    later = values[pool].max()  # the last year of the pool would not have fitted
+    assert (values >= later).sum() > fraction * len(times) or later == min(times)

@@ -49,7 +49,7 @@ def test_labels_of_a_regression_are_standardised_by_the_pool(source, write):
         (lambda f: f.iloc[:0], "has a header and no rows"),
         (lambda f: f.rename(columns={"y": "activity"}), "label_column 'y' is not in the table"),
         (lambda f: f.assign(smiles="C1CC"), "no usable row"),
-        (lambda f: f.assign(y=[1, *[0] * 119]), "all labels of the (pool|scaffold test set) of .* are equal"),
+        (lambda f: f.assign(y=[1, *[0] * 119]), "all labels of the (pool|test set) of .* are equal"),
         (lambda f: f.assign(y=[1] * 4 + [0] * 112 + [1] * 4), "only . molecules of the pool have the rarer label"),
     ],
 )  # fmt: skip
@@ -75,10 +75,55 @@ def test_a_molecule_that_cannot_be_embedded_moves_no_other(source, write, regist
             raise ArithmeticError(lost)
         return embeddings.ecfp4(smiles)
 
-    with pytest.warns(UserWarning, match="fragile failed on 1 of 120 molecules"):
-        rest = molecular.prepare(task, "fragile")
+    rest = molecular.prepare(task, "fragile")
+    frame = molecules.load_table(task)
+    assert rest.report["left_out"] == {"one that it cannot embed": frame.row[frame.smiles == lost].tolist()}
     assert [s for s in whole.smiles if s != lost] == list(rest.smiles)
     assert len(rest.x_test) == len(whole.x_test)
+
+
+def test_twins_are_counted_and_merged_where_the_reader_says_so(write):
+    """Mirror images have one ECFP4 vector: ten pairs that agree, five at odds, and thirty molecules of their own."""
+    pairs = [f"C[C@{h}](O){'C' * k}c1ccccc1" for k in range(1, 16) for h in ("H", "@H")]
+    table = pd.DataFrame({"smiles": pairs + [f"OC{'C' * k}C(=O)N1CCCC1" for k in range(30)]})
+    table["y"] = [k % 2 for k in range(10) for _ in "ab"] + [0, 1] * 20
+    table["side"] = ["train"] * 55 + ["test"] * 4 + ["train"]
+    table.loc[29, "side"] = "test"  # the mirror image of a record of the pool
+    kept, merged = (
+        molecular.prepare(write(table), "ecfp4", twins=twins, split="column:side") for twins in ("keep", "merge")
+    )
+    counts = ("twins", "twins_at_odds", "test_twins", "merged")
+    assert [kept.report[name] for name in counts] == [28, 8, 1, 0]
+    assert [merged.report[name] for name in counts] == [28, 8, 1, 10 + 8]  # ten become one, four pairs go
+    assert (len(kept.x), len(merged.x), len(np.unique(merged.x, axis=0))) == (55, 37, 37)
+    assert kept.report["split"] == "column: as side says, test or not"
+    with pytest.raises(ValueError, match="twins must be 'keep' or 'merge'; got 'drop'"):
+        molecular.prepare(write(table), "ecfp4", twins="drop")
+
+
+def test_merged_twins_of_a_regression_have_the_mean_of_their_labels(write):
+    smiles = ["C[C@H](O)c1ccccc1", "C[C@@H](O)c1ccccc1", *(f"{'C' * k}O" for k in range(1, 30))]
+    task = write(pd.DataFrame({"smiles": smiles, "y": [0.0, 5.0, *(k + 0.5 for k in range(1, 30))]}))
+    options = {"split": "random", "test_fraction": 0.1}
+    for seed in range(20):  # until both are in the pool
+        merged = molecular.prepare(task, "ecfp4", twins="merge", seed=seed, **options)
+        if merged.report["merged"] == 1:
+            break
+    frame = molecules.load_table(task, seed=seed)
+    raw = frame.set_index("smiles").y[merged.smiles].to_numpy().copy()
+    raw[["c1ccccc1" in text for text in merged.smiles]] = 2.5
+    np.testing.assert_allclose(merged.y, (raw - raw.mean()) / raw.std())
+
+
+def test_a_series_of_one_scaffold_can_be_studied(write):
+    series = pd.DataFrame({"smiles": [f"{'C' * k}c1ccccc1" for k in range(1, 61)], "y": [k % 2 for k in range(60)]})
+    with pytest.raises(ValueError, match="splits that need no scaffolds: 'random'"):
+        molecular.prepare(write(series), "ecfp4")
+    for how in ("random", "time:year", "column:batch"):
+        task = write(series.assign(year=range(60), batch=[f"b{k // 6}" for k in range(60)]))
+        setting = molecular.prepare(task, "ecfp4", split=how)
+        assert (len(setting.x), len(setting.x_test)) == (48, 12)
+        assert setting.report["split"].startswith(how.partition(":")[0])
 
 
 # Groups -----------------------------------------------------------------------------------------------------------
