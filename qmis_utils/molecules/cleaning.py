@@ -1,6 +1,7 @@
 """From a raw table to canonical SMILES and labels, one row a distinct molecule, every cleaning step reported."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,7 +89,7 @@ def _check_columns(table, roles):
     known = table.attrs.get("columns", list(table.columns))
     for role, column in roles.items():
         if column not in table.columns:
-            alike = [name for name in known if str(name).strip().casefold() == str(column).strip().casefold()]
+            alike = [name for name in known if _seen(str(name)) == _seen(str(column))]
             hint = f"; did you mean {alike[0]!r}?" if alike else ""
             raise ValueError(f"{role} {column!r} is not in the table; its columns: {', '.join(map(str, known))}{hint}")
     if roles["smiles_column"] == roles["label_column"]:
@@ -172,11 +173,17 @@ def _require_distinct_words(words, column):
     """Raise ValueError where two labels differ only by case or blanks: both are shown."""
     seen: dict[str, str] = {}
     for word in words.unique():
-        first = seen.setdefault("".join(word.casefold().split()), word)
+        first = seen.setdefault(_seen(word), word)
         if first != word:
             raise ValueError(
                 f"column {column!r} holds labels that differ only by case or blanks: {first!r} and {word!r}"
             )
+
+
+def _seen(text: str) -> str:
+    """Return what of a text a reader tells apart: no case, no blanks, nothing invisible."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(letter for letter in plain if not letter.isspace() and unicodedata.category(letter) != "Cf")
 
 
 def _not_numbers(rows, words, numeric, column, n_distinct, decimal):
@@ -204,6 +211,8 @@ def _merge_duplicates(rows, kind, report):
     conflict = frame["nunique"] > 1
     report["duplicate_rows"] = len(rows) - len(frame)
     report["molecules_with_conflicting_labels"] = int(conflict.sum())
+    if rows["split"].any():
+        report["molecules_on_both_sides"] = int((groups["split"].nunique() > 1).sum())
     if kind == "binary":
         frame = frame[~conflict]
     if frame.empty:

@@ -148,8 +148,11 @@ def left_out(smiles: Sequence[str], name: str, features: np.ndarray) -> dict[str
         Reason, in words that follow "each", -> positions.
     """
     reasons: dict[str, list[int]] = defaultdict(list)
-    for position in np.flatnonzero(np.isnan(features).all(axis=1)).tolist():
-        reasons[EMBEDDERS[name].unfit(smiles[position]) or "one that it cannot embed"].append(position)
+    for position in np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist():
+        finite = (
+            "one that it cannot embed" if np.isnan(features[position]).all() else "with infinite or missing numbers"
+        )
+        reasons[EMBEDDERS[name].unfit(smiles[position]) or finite].append(position)
     return dict(reasons)
 
 

@@ -131,7 +131,7 @@ def _lines(content: bytes) -> tuple[str, Iterator]:
         if content.lstrip().startswith(start):
             raise ValueError(f"this is {words}")
     text, encoding = _decoded(content)
-    if "\n$$$$" in text:
+    if "\n$$$$" in text and "\nM  END" in text:
         raise ValueError("this is an SD file: write a table with a column of SMILES")
     return _separated(text, encoding)
 

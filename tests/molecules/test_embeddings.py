@@ -170,6 +170,12 @@ def test_a_molecule_too_large_for_a_representation_is_named_and_takes_no_time(na
     assert embeddings.EMBEDDERS[name].unfit("C" * atoms) is None
 
 
+def test_a_molecule_with_an_infinite_number_is_named(cache, registry):
+    embeddings.embedder("steep")(lambda smiles: [[1.0, float("inf") if "Cl" in text else 0.0] for text in smiles])
+    with pytest.warns(UserWarning, match=r"steep leaves out 1 of 3 .* with infinite or missing numbers: \[1\]"):
+        embeddings.embed(["CCO", "CCCl", "CCN"], "steep")
+
+
 def test_descriptors_are_those_of_rdkit():
     row = Descriptors.CalcMolDescriptors(Chem.MolFromSmiles(DIAZEPAM))
     del row["Ipc"]
