@@ -29,6 +29,7 @@ class Mutant(NamedTuple):
 
 
 ENGINE, STUDIES, INDICATORS = "tests/assess", "tests/studies", "tests/indicators"
+TABLES = "tests/molecules/test_tables.py"
 PACKAGE = "qmis_utils"
 
 MUTANTS = [
@@ -73,6 +74,58 @@ MUTANTS = [
         "return np.square(outputs - y).mean(axis=1) / np.var(y)",
         ENGINE,
     ),
+    # molecules: which row, which fragment, which side, which molecules are told apart
+    Mutant("molecules/tables.py", "for line in lines), start=1)", "for line in lines if line), start=1)", TABLES),
+    Mutant("molecules/tables.py", "if extra := [cell for cell in cells[width:] if cell]:", "if extra := []:", TABLES),
+    Mutant("molecules/tables.py", "max(SEPARATORS, key=head.count)", "max(SEPARATORS, key=text.count)", TABLES),
+    Mutant(
+        "molecules/tables.py",
+        "if name and places.setdefault(name, at) != at:",
+        "if places.setdefault(name, 0) < 0:",
+        TABLES,
+    ),
+    Mutant("molecules/cleaning.py", "np.arange(2, len(table) + 2)", "np.arange(1, len(table) + 1)", "tests/molecules"),
+    Mutant(
+        "molecules/cleaning.py", "(labels == distinct[1])", "(labels == distinct[0])", "tests/molecules/test_tasks.py"
+    ),
+    Mutant("molecules/cleaning.py", "if kind is None and distinct == [-1, 0, 1]:", "if False:", TABLES),
+    Mutant("molecules/cleaning.py", "first = seen.setdefault(_seen(word), word)", "first = word", TABLES),
+    Mutant("molecules/parents.py", "smiles = max(left,", "smiles = min(left,", "tests/molecules/test_parents.py"),
+    Mutant(
+        "molecules/parents.py",
+        "if _kind(f) is None} or organic",
+        "if True} or organic",
+        "tests/molecules/test_parents.py",
+    ),
+    Mutant(
+        "molecules/parents.py",
+        "        if metals - SIMPLE_IONS:",
+        "        if False:",
+        "tests/molecules/test_parents.py",
+    ),
+    Mutant(
+        "molecules/parents.py", "(left[smiles].GetNumHeavyAtoms(), smiles)", "smiles", "tests/molecules/test_parents.py"
+    ),
+    Mutant(
+        "molecules/splits.py",
+        "np.flatnonzero(times >= distinct[first])",
+        "np.flatnonzero(times <= distinct[first])",
+        "tests/molecules/test_tasks.py",
+    ),
+    Mutant(
+        "molecules/splits.py",
+        "return np.flatnonzero(words.isin(TEST_WORDS))",
+        "return np.flatnonzero(words.isin(POOL_WORDS))",
+        "tests/molecules/test_tasks.py",
+    ),
+    Mutant(
+        "molecules/embeddings.py",
+        "if symbols > CHEMNET_LENGTH else None",
+        "if symbols > 9 * CHEMNET_LENGTH else None",
+        "tests/molecules/test_embeddings.py",
+    ),
+    Mutant("studies/molecular.py", 'merged[merged["labels"] == 1]', 'merged[merged["labels"] >= 1]', STUDIES),
+    Mutant("studies/molecular.py", "int((size > 1).sum())", "int((size > 2).sum())", STUDIES),
     # studies: disjoint models, safe and unsafe side, splits
     Mutant(
         "studies/synthetic.py",

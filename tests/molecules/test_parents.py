@@ -130,6 +130,11 @@ def test_of_several_organic_fragments_the_heaviest_is_taken_and_the_row_listed()
     assert frame.attrs["report"]["salts_stripped"] == 1  # propane twice is no salt
 
 
+def test_size_counts_and_not_the_spelling():
+    assert parent("c1ccoc1.CCCCCCCCCCCCN").smiles == "CCCCCCCCCCCCN"
+    assert parent("CCCCCCCCCCCCN.c1ccoc1").several
+
+
 def test_mirror_images_in_one_entry_are_several():
     assert parent("C[C@H](N)c1ccc(F)cc1.C[C@@H](N)c1ccc(F)cc1").several
 

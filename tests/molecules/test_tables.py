@@ -73,6 +73,10 @@ def test_the_header_line_decides_the_separator(separator, word, end):
     assert frame["y"].tolist() == ["1", "0"]
 
 
+def test_commas_below_the_header_decide_nothing():
+    assert read_table(b"a;b\n2,2,2-trimethyl;1,5\n3,4-dichloro;2,5\n")["b"].tolist() == ["1,5", "2,5"]
+
+
 def test_a_line_for_spreadsheets_names_the_separator():
     same(read_table(b"sep=;\r\na;b\r\n1,5;2\r\n"), read_table(b"a;b\n1,5;2\n"))
     assert read_table(b"sep=#\na#b\n1;2#3\n")["a"].tolist() == ["1;2"]
