@@ -20,13 +20,20 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16",
          b"\xfe\xff": "utf-16"}  # byte-order mark -> encoding, the longer first  # fmt: skip
 PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\0": lzma.decompress}  # by their first bytes
+WEB_PAGE, JSON = (
+    "a web page or XML, not a table: does its address ask for a login?",
+    "JSON, not a table: export it as CSV",
+)
 REFUSED = {  # how a file begins -> what it is, and what to do
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as .xlsx or as CSV",
     b"\x28\xb5\x2f\xfd": "packed by zstd: unpack it first",
     b"%PDF": "a PDF file: export its table as CSV",
-    b"<": "a web page or XML, not a table: does its address ask for a login?",
-    b"{": "JSON, not a table: export it as CSV",
-    b"[{": "JSON, not a table: export it as CSV",
+    b"<!doctype": WEB_PAGE,
+    b"<html": WEB_PAGE,
+    b"<?xml": WEB_PAGE,
+    b'{"': JSON,
+    b"{\n": JSON,
+    b"[{": JSON,
 }
 
 
@@ -128,7 +135,7 @@ def _lines(content: bytes) -> tuple[str, Iterator]:
     if content.startswith(b"PAR1"):
         return "Parquet", _parquet(content)
     for start, words in REFUSED.items():
-        if content.lstrip().startswith(start):
+        if content[:99].lstrip().lower().startswith(start):
             raise ValueError(f"this is {words}")
     text, encoding = _decoded(content)
     if "\n$$$$" in text and "\nM  END" in text:
