@@ -27,7 +27,7 @@ WEB_PAGE, JSON = (
 REFUSED = {  # how a file begins -> what it is, and what to do
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as .xlsx or as CSV",
     b"\x28\xb5\x2f\xfd": "packed by zstd: unpack it first",
-    b"%PDF": "a PDF file: export its table as CSV",
+    b"%pdf": "a PDF file: export its table as CSV",
     b"<!doctype": WEB_PAGE,
     b"<html": WEB_PAGE,
     b"<?xml": WEB_PAGE,
