@@ -20,8 +20,8 @@ def _logits(quantized, full, least):
     """Return checked outputs (B, m * C) after and before, and C: of several classes as softmax sees them.
 
     Softmax ignores a constant added to all logits of a record, so they are centred over classes. It ignores a class
-    that is masked by a large negative number, too: one that no model gives any probability in float32, before or
-    after, is left out for that record; where only some do not, its logit counts as the last that would have shown.
+    that is masked by a large negative number, too: one that no model gives any probability in float32, neither before
+    nor after, is left out of that record.
     """
     pair = [np.asarray(z, np.float64) for z in (quantized, full)]
     if pair[0].shape != pair[1].shape or pair[0].ndim not in (2, 3) or len(pair[0]) < least or not pair[0].size:
@@ -32,9 +32,8 @@ def _logits(quantized, full, least):
         raise ValueError("quantized and full must be finite")
     if pair[0].ndim == 2 or pair[0].shape[2] == 1:  # a prediction, or a logit of two classes
         return *(z.reshape(z.shape[:2]) for z in pair), 1
-    floors = [z.max(axis=2, keepdims=True) - FAR for z in pair]
-    shown = np.any([(z > floor).any(axis=0) for z, floor in zip(pair, floors, strict=True)], axis=0)
-    pair = [np.where(shown, np.maximum(z, floor), 0) for z, floor in zip(pair, floors, strict=True)]
+    shown = np.any([(z > z.max(axis=2, keepdims=True) - FAR).any(axis=0) for z in pair], axis=0)
+    pair = [np.where(shown, z, 0) for z in pair]
     pair = [np.where(shown, z - z.sum(axis=2, keepdims=True) / shown.sum(axis=1)[:, None], 0) for z in pair]
     return *(z.reshape(len(z), -1) for z in pair), shown.shape[1]
 
