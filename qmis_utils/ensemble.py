@@ -5,10 +5,11 @@ its own initialisation. A training step is one batched product per layer and dir
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,8 @@ import torch
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from qmis_utils import quantizers
-from qmis_utils.records import TASKS
+from qmis_utils import quantizers, records
+from qmis_utils.records import TASKS as TASKS  # offered as ``ensemble.TASKS``
 
 OPTIMIZERS = ("adam", "sgd")
 # inputs of the models trained together, and how many at most: about a core's cache, or what keeps a GPU busy
@@ -96,7 +97,8 @@ class Ensemble:
         float32 array (M, m), or (M, m, C) for several classes
             Logits; predictions for regression.
         """
-        x = torch.tensor(np.asarray(x, dtype=np.float32), device=self.device)  # a copy: a sweep's arrays are read-only
+        x = torch.tensor(records.inputs(x, self.weights[0].shape[2]), device=self.device)  # a copy: some are read-only
+        chunk = records.whole(chunk, "chunk")
         out = [_forward(x, self[i : i + chunk])[-1] for i in range(0, len(self), chunk)]
         z = torch.cat(out).cpu().numpy()
         return z.transpose(0, 2, 1) if self.task == "multiclass" else z[:, 0]
@@ -123,6 +125,16 @@ def concatenate(ensembles: Sequence[Ensemble]) -> Ensemble:
     return Ensemble(tuple(map(torch.cat, weights)), tuple(map(torch.cat, biases)), ensembles[0].task)
 
 
+def checked_records(models: Ensemble, x: ArrayLike, y: ArrayLike, end: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs (N, d), float32, and labels (N,) that fit models; ValueError, naming x or y + ``end``, if not."""
+    x = records.inputs(x, models.weights[0].shape[2], f"x{end}")
+    classes = models.weights[-1].shape[1] if models.task == "multiclass" else None
+    y = records.labels(y, models.task, classes, f"y{end}")
+    if len(x) != len(y):
+        raise ValueError(f"x{end} and y{end} must hold the same records; got {len(x)} and {len(y)}")
+    return x, y
+
+
 def record_gradients(models: Ensemble, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Return the gradient of each record's loss at the mean of the models' weights, biases left out.
 
@@ -136,9 +148,14 @@ def record_gradients(models: Ensemble, x: ArrayLike, y: ArrayLike) -> np.ndarray
     -------
     float32 array (N, P)
         In the order of ``Ensemble.vectors``.
+
+    Raises
+    ------
+    ValueError
+        For inputs or labels that do not fit the models.
     """
     mean = _map(lambda tensor: tensor.mean(dim=0, keepdim=True), models)
-    x, y = (torch.tensor(np.asarray(a, np.float32), device=mean.device) for a in (x, y))
+    x, y = (torch.tensor(a, dtype=torch.float32, device=mean.device) for a in checked_records(models, x, y))
     activations = _forward(x[None], mean)
     per_layer: list[torch.Tensor] = []
     delta = _loss_gradient(activations.pop(), y[None, None], models.task)
@@ -157,11 +174,17 @@ def random_halves(n_models: int, n_pool: int, rng: np.random.Generator) -> np.nd
         Exactly n_pool // 2 members a row. Rows are independent, never complementary pairs, whose balanced counts would
         reveal a target's membership to a leave-one-out attack.
 
+    Raises
+    ------
+    ValueError
+        For no model, or fewer than two records.
+
     Examples
     --------
     >>> random_halves(3, 6, np.random.default_rng(0)).sum(axis=1)
     array([3, 3, 3])
     """
+    n_models, n_pool = records.whole(n_models, "n_models"), records.whole(n_pool, "n_pool", 2)
     order = rng.permuted(np.tile(np.arange(n_pool), (n_models, 1)), axis=1)
     return order < n_pool // 2
 
@@ -267,20 +290,35 @@ def _initial(n_models, sizes, init, seed, task):
     return Ensemble(weights, tuple(s[:, -1] for s in stacked), task)
 
 
-def _check(x, y, members, task, init, optimizer):
-    if task not in TASKS or init not in ("shared", "random") or optimizer not in OPTIMIZERS:
-        raise ValueError(
-            f"task must be one of {TASKS}, init 'shared' or 'random', optimizer one of {tuple(OPTIMIZERS)}; "
-            f"got {task!r}, {init!r}, {optimizer!r}"
-        )
-    if x.ndim != 2 or y.shape != (len(x),) or members.ndim != 2 or members.shape[1] != len(x):
+def _check(x: ArrayLike, y: ArrayLike, members: ArrayLike, task: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return checked inputs, labels and memberships."""
+    x, y, members = records.inputs(x), records.labels(y, task), records.membership(members, (None, None))
+    if len(y) != len(x) or members.shape[1] != len(x):
         raise ValueError(f"x must be (N, d), y (N,) and members (M, N); got {x.shape}, {y.shape} and {members.shape}")
     if len(set(members.sum(axis=1).tolist())) != 1 or not members.any():
         raise ValueError("members must hold the same positive number of True in every row")
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("x and y must be finite")
-    if task == "binary" and not np.isin(y, (0, 1)).all():
-        raise ValueError("a binary task needs labels y in {0, 1}")
+    if task == "multiclass" and y.min() > 0:
+        raise ValueError(f"classes start at 0: no record of y has it, and the least is {y.min()}")
+    return x, y, members
+
+
+def _check_options(hidden, init, optimizer, batch_size, chunk, steps, seed, lr, weight_decay):
+    """Check the options of training: ValueError naming the first that is wrong, and what is valid."""
+    if init not in ("shared", "random") or optimizer not in OPTIMIZERS:
+        valid = f"init must be 'shared' or 'random', optimizer one of {OPTIMIZERS}"
+        raise ValueError(f"{valid}; got {init!r}, {optimizer!r}")
+    if isinstance(hidden, str) or not isinstance(hidden, Iterable):
+        raise ValueError(f"hidden must hold the widths of the hidden layers, such as (32,); got {hidden!r}")
+    for width in hidden:
+        records.whole(width, "each width in hidden")
+    for name, value in (("batch_size", batch_size), ("chunk", chunk)):
+        if value is not None:
+            records.whole(value, name)
+    records.whole(steps, "steps")
+    records.whole(seed, "seed", 0)
+    for name, value, least in (("lr", lr, "above 0"), ("weight_decay", weight_decay, "of at least 0")):
+        if not (isinstance(value, Real) and np.isfinite(value) and (value > 0 or (value == 0 and name != "lr"))):
+            raise ValueError(f"{name} must be a finite number {least}; got {value!r}")
 
 
 def train(
@@ -306,7 +344,7 @@ def train(
     Parameters
     ----------
     x, y : array (N, d) and (N,)
-        The pool. Labels are 0/1 ("binary"), 0..C-1 ("multiclass") or real numbers ("regression").
+        The pool. Labels are 0/1, or -1/+1 ("binary"), whole numbers 0..C-1 ("multiclass") or real ("regression").
     members : bool array (M, N)
         Which samples each model trains on; the same number in every row (``random_halves`` draws them).
     task : {"binary", "multiclass", "regression"}
@@ -339,16 +377,16 @@ def train(
     Raises
     ------
     ValueError
-        For arrays whose shapes disagree, unequal member counts, labels unfit for the task, unknown option names, a
-        device that is not there.
+        For arrays whose shapes disagree, that are sparse or not finite, unequal member counts, labels unfit for the
+        task, options out of range, a device that is not there.
     """
-    x, y, members = np.asarray(x, np.float32), np.asarray(y, np.float32), np.asarray(members, bool)
-    _check(x, y, members, task, init, optimizer)
+    _check_options(hidden, init, optimizer, batch_size, chunk, steps, seed, lr, weight_decay)
+    x, y, members = _check(x, y, members, task)
     device = _device(device)
     sizes = (x.shape[1], *hidden, int(y.max()) + 1 if task == "multiclass" else 1)
     start = _initial(len(members), sizes, init, seed, task)
     index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
-    pool = torch.tensor(x, device=device), torch.tensor(y, device=device)
+    pool = tuple(torch.tensor(a, dtype=torch.float32, device=device) for a in (x, y))
 
     fitting = CHUNK_BYTES[device.type] // (4 * index.shape[1] * x.shape[1])
     chunk = chunk or min(max(fitting, 8), CHUNK_MODELS[device.type])

@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
@@ -22,7 +21,7 @@ from scipy.stats import norm
 from qmis_utils import indicators, molecules, quantizers
 from qmis_utils.runner import notebooks
 from qmis_utils.store.extras import extra
-from qmis_utils.store.paths import BUILD, checkout
+from qmis_utils.store.paths import BUILD, checkout, given_path
 from qmis_utils.theory import rates, security
 
 with extra("companion"):
@@ -284,7 +283,7 @@ def write_sets(out):
     """
     source = checkout("exercises") / "notebooks"
     for name, change in {"students": student_copy, "instructor": copy.deepcopy}.items():
-        folder = Path(out) / name
+        folder = given_path(out) / name
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source / "settings", folder / "settings")
         for stem, path in notebooks.find_notebooks(source).items():

@@ -1,6 +1,9 @@
 """The one check of labels, of memberships and of what models say of records, which every public function shares."""
 
+import operator
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +14,7 @@ TASKS = ("binary", "multiclass", "regression")
 def check_task(task: str) -> str:
     """Return a task; ValueError unless it is one of ``TASKS``."""
     if not isinstance(task, str) or task not in TASKS:
-        raise ValueError(f"task must be 'binary', 'multiclass' or 'regression'; got {task!r}")
+        raise ValueError(f"task must be one of 'binary', 'multiclass' and 'regression'; got {task!r}")
     return task
 
 
@@ -103,13 +106,58 @@ def membership(members: ArrayLike, shape: tuple[int | None, ...] | None = None, 
     if unfit:
         want = "(" + ", ".join("any" if n is None else str(n) for n in shape or ()) + ")"
         raise ValueError(f"{name} must have shape {want}; got {given.shape or type(members).__name__}")
-    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+    if given.dtype == bool:  # nearly always, and then nothing is left to look at
+        return given
+    if given.dtype.kind not in "iuf" or not np.isin(given, (0, 1)).all():
         strange = next((value for value in given.ravel().tolist() if value not in (0, 1)), None)
         raise ValueError(f"{name} must hold True and False, or 1 and 0; got {strange!r}")
     return given.astype(bool)
 
 
-def signals(values: ArrayLike, name: str = "signals") -> np.ndarray:
+def whole(value: Any, name: str, least: int = 1) -> int:
+    """Return an option that counts something; ValueError naming it unless it is a whole number of at least ``least``.
+
+    Examples
+    --------
+    >>> whole(np.int64(3), "steps")
+    3
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}; got {value!r}")
+    return number
+
+
+def inputs(x: ArrayLike, width: int | None = None, name: str = "x") -> np.ndarray:
+    """Return the inputs of records as float32 (N, d).
+
+    Parameters
+    ----------
+    x : array (N, d)
+    width : int, optional
+        What d must be.
+    name : str
+        What errors call them.
+
+    Raises
+    ------
+    ValueError
+        For a sparse matrix, another shape, NaN or infinity.
+    """
+    if hasattr(x, "toarray"):
+        raise ValueError(f"{name} must be a dense array, and is a sparse {type(x).__name__}: give {name}.toarray()")
+    x = np.asarray(x, np.float32)
+    if x.ndim != 2 or width not in (None, x.shape[1]):
+        raise ValueError(f"{name} must be (N, {'d' if width is None else width}), a row a record; got {x.shape}")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name} must be finite, in float32; record {np.argwhere(~np.isfinite(x))[0][0]} is not")
+    return x
+
+
+def signals(values: ArrayLike, name: str = "signals", axes: Sequence[str] = ("model", "record")) -> np.ndarray:
     """Return what models say of records as float64.
 
     Parameters
@@ -118,6 +166,8 @@ def signals(values: ArrayLike, name: str = "signals") -> np.ndarray:
         Signals, losses or outputs of M models about N records.
     name : str
         What errors call them.
+    axes : sequence of str
+        What errors call the places of one of them.
 
     Returns
     -------
@@ -137,7 +187,7 @@ def signals(values: ArrayLike, name: str = "signals") -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.all():
         at = np.argwhere(~finite)
-        where = ", ".join(f"{what} {i}" for what, i in zip(("model", "record"), at[0], strict=False))
+        where = ", ".join(f"{what} {i}" for what, i in zip(axes, at[0], strict=False))
         raise ValueError(
             f"{name} must be finite; {values[tuple(at[0])]} for {where} ({len(at)} such values): clip probabilities "
             "before taking their logarithm, or leave the record out"

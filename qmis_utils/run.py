@@ -5,6 +5,9 @@
     python -m qmis_utils.run --params tests/params.yaml   every notebook, quick
     python -m qmis_utils.run --check                      regenerate elsewhere, compare every CSV
 
+-p takes NAME and VALUE: the text itself, as in -p label_column "% inhibition", for a parameter declared str; of one
+declared str | None the texts null, None and ~ say None, in quotes they are texts. Any other VALUE is read as YAML.
+
 A run that changes a parameter writes its figures to build/figures, unless --figures says otherwise: the committed ones
 in figures/ belong to the full parameters. It first removes what an earlier run of the same notebooks left in
 build/figures. Figures reach their folder only after their notebook has succeeded.
@@ -24,7 +27,7 @@ from qmis_utils.runner import figure_files, notebooks
 from qmis_utils.runner.sweeps import cache_directory
 from qmis_utils.runner.sweeps import sweep as sweep  # offered to notebooks as `run.sweep`
 from qmis_utils.store.files import locked, write_atomic
-from qmis_utils.store.paths import BUILD, ROOT, SWEEPS, checkout
+from qmis_utils.store.paths import BUILD, ROOT, SWEEPS, checkout, given_path
 
 NOTEBOOKS = ROOT / "notebooks" if ROOT else None
 
@@ -61,7 +64,8 @@ def plan(names=(), given=(), from_file=None):
     names : list of str
         Notebooks as path, stem or number ("02"); none means all, in order.
     given : list of (str, str)
-        Names and YAML texts; each must be declared by every notebook chosen, and wins over ``from_file``.
+        Names and texts, read as ``notebooks.read_text`` says; each must be declared by every notebook chosen, and wins
+        over ``from_file``.
     from_file : path, optional
         YAML file, notebook stem -> parameters.
 
@@ -79,28 +83,28 @@ def plan(names=(), given=(), from_file=None):
     paths = [_find(name, known) for name in names] or list(known.values())
     if not paths:
         raise ValueError(f"no notebooks in {NOTEBOOKS}")
-    shared = {name: notebooks.read_yaml(text, f"-p {name}") for name, text in given}
     table = notebooks.read_table(from_file, {path.stem for path in paths} | known.keys()) if from_file else {}
-    return [_job(path, (table.get(path.stem) or {}) | shared) for path in dict.fromkeys(paths)]
+    return [_job(path, table.get(path.stem) or {}, dict(given)) for path in dict.fromkeys(paths)]
 
 
 def _find(name, known):
     if name.endswith(".ipynb"):
-        return Path(name).resolve()
+        return given_path(name).resolve()
     matches = [path for stem, path in known.items() if name in (stem, stem.split("_")[0])]
     if not matches:
         raise ValueError(f"no notebook {name!r}; there are {', '.join(known)}")
     return matches[0]
 
 
-def _job(path, given):
+def _job(path, values, texts=()):
     notebook = notebooks.read_notebook(path)
     declared = notebooks.read_parameters(notebook, path.stem)
-    unknown = [str(name) for name in given if name not in declared]
+    unknown = [str(name) for name in {**values, **dict(texts)} if name not in declared]
     if unknown:
         valid = ", ".join(f"{parameter.name}: {parameter.kind}" for parameter in declared.values())
         raise ValueError(f"{path.stem} declares no parameter {', '.join(unknown)}; valid are {valid or 'none'}")
-    values = {name: notebooks.convert(declared[name], value, path.stem) for name, value in given.items()}
+    values = values | {name: notebooks.read_text(declared[name], text) for name, text in dict(texts).items()}
+    values = {name: notebooks.convert(declared[name], value, path.stem) for name, value in values.items()}
     return Job(path, notebook, {name: value for name, value in values.items() if value != declared[name].default})
 
 
@@ -155,7 +159,7 @@ def _absolute(value, hidden):
         return [_absolute(item, hidden) for item in value]
     if isinstance(value, str) and value.startswith("csv:"):
         given = value.removeprefix("csv:")
-        absolute = str(Path(given).expanduser().absolute())
+        absolute = str(given_path(given).absolute())
         if absolute != given:
             hidden[absolute] = given
         return f"csv:{absolute}"
@@ -272,11 +276,11 @@ def _parse(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="path, stem or number; default all, in order")
-    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter; YAML")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
     parser.add_argument("--params", metavar="FILE", help="YAML file: notebook stem -> parameters; -p wins")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="executed notebooks; default build/executed")
+    parser.add_argument("--out", type=given_path, metavar="DIR", help="executed notebooks; default build/executed")
     parser.add_argument(
-        "--figures", type=Path, metavar="DIR", help="default figures, or build/figures if a parameter differs"
+        "--figures", type=given_path, metavar="DIR", help="default figures, or build/figures if a parameter differs"
     )
     parser.add_argument("--check", action="store_true", help="compare a full run with the figures of --figures")
     parser.add_argument("--under", type=float, metavar="MIN", help="only notebooks whose full run takes fewer minutes")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from qmis_utils import ensemble
+from qmis_utils import ensemble, records
 
 if TYPE_CHECKING:
     from qmis_utils.attacks.evidence import Evidence
@@ -21,6 +21,12 @@ WALK_STARTS, WALK_STEPS = 8, 5  # of the adversarial distance, and steps from ea
 HOPS, PROBES = 8, 48  # rounds of the label-only walk, and directions probed in each
 HALVINGS = 12  # of a segment that crosses the boundary, and of a jump that may not
 HOP_QUERIES = 1 + HALVINGS + HOPS * (PROBES + 2 * HALVINGS + 1)  # beside those of the starts, which all records share
+
+
+def _records(models: ensemble.Ensemble, x: ArrayLike, y: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return inputs and labels, checked, as float32 tensors where the models are."""
+    x, y = ensemble.checked_records(models, x, y)
+    return torch.as_tensor(x, device=models.device), torch.as_tensor(y, dtype=torch.float32, device=models.device)
 
 
 def _margin(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -82,7 +88,8 @@ def label_distance(
     HopSkipJump (Chen et al. 2020, arXiv 1904.02144), ``HOPS`` rounds: bisect towards the record, estimate the
     boundary's normal from the answers at ``PROBES`` random points around, and jump along it.
     """
-    x, y, starts = (torch.as_tensor(np.asarray(a, np.float32), device=models.device) for a in (x, y, starts))
+    x, y = _records(models, x, y)
+    starts = torch.as_tensor(records.inputs(starts, x.shape[1], "starts"), device=models.device)
     rng = np.random.default_rng(seed)
     return np.stack([_hop(models[m : m + 1], x, y, starts, rng) for m in range(len(models))])
 
@@ -188,7 +195,7 @@ def boundary_distance(
     >>> boundary_distance(line, [[3.0, 4.0], [-0.3, -0.4]], [1, 1]).round(4)
     array([[ 5. , -0.5]])
     """
-    x, y = (torch.as_tensor(np.asarray(a, np.float32), device=models.device) for a in (x, y))
+    (x, y), chunk = _records(models, x, y), records.whole(chunk, "chunk")
     rng = np.random.default_rng(seed)
     return np.concatenate([_walk(models[at : at + chunk], x, y, rng) for at in range(0, len(models), chunk)])
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 
+from qmis_utils import records
 from qmis_utils.attacks.scores import signal, signal_loss
 from qmis_utils.attacks.weights import align
-from qmis_utils.ensemble import Ensemble, concatenate
+from qmis_utils.ensemble import Ensemble, checked_records, concatenate
 
 PER_MODEL = (
     *("members", "losses", "signals", "probabilities", "outputs"),
@@ -29,7 +30,7 @@ class Evidence:
     Parameters
     ----------
     members : bool array (M, N) or None
-        Which records each model trained on; None where nobody knows, and then no attack can be run.
+        Which records each model trained on (or 1 and 0); None where nobody knows, and then no attack can be run.
     losses : array (M, N)
         Cross-entropy, squared error or minus log-likelihood.
     signals, outputs : array (M, N) and (M, N[, C])
@@ -57,7 +58,8 @@ class Evidence:
     Raises
     ------
     ValueError
-        For shapes that disagree.
+        For shapes that disagree, losses or signals that are not finite, members that are not 0 and 1, labels that are
+        none of the task's.
     """
 
     members: Held
@@ -85,12 +87,21 @@ class Evidence:
         for signals, losses in (("signals", self.losses), ("signals_out", self.losses_out)):
             if getattr(self, signals) is None and losses is not None:
                 object.__setattr__(self, signals, -losses)
+        for name in ("losses", "signals", "losses_out", "signals_out"):
+            if getattr(self, name) is not None:
+                records.signals(getattr(self, name), name)
+        if self.members is not None:
+            object.__setattr__(self, "members", records.membership(self.members))
+        classes = None if self.probabilities is None or self.task == "regression" else self.probabilities.shape[-1]
+        task = "multiclass" if (classes or 0) > 2 else self.task  # probabilities alone say so, too
+        for name in ("y", "y_out"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, records.labels(getattr(self, name), task, classes, name))
         m, n = self.losses.shape
         given = {name: getattr(self, name) for name in PER_MODEL if getattr(self, name) is not None}
         wrong = [k for k, a in given.items() if len(a) != m or (k in OF_RECORDS and a.shape[1] != n)]
-        unfit = self.members is not None and self.members.dtype != bool
-        if unfit or wrong or self.reference.losses.shape != (m, n):
-            raise ValueError(f"members must be boolean (M, N), outputs and shadows must agree with it; wrong: {wrong}")
+        if wrong or self.reference.losses.shape != (m, n):
+            raise ValueError(f"members must be (M, N), outputs and shadows must agree with it; wrong: {wrong}")
 
     @property
     def reference(self) -> "Evidence":
@@ -149,7 +160,7 @@ class Evidence:
             raise ValueError(f"no record is left of {n_records}; with {n_models} models, do more leave enough shadows?")
         return self._cut(OF_RECORDS, (slice(None), pick))._cut(("x", "y"), pick)
 
-    def relabel(self, members: np.ndarray) -> "Evidence":
+    def relabel(self, members: ArrayLike) -> "Evidence":
         """Return the same outputs under another membership (M, N): the null control, with ``permuted``."""
         return self._each(lambda e: replace(e, shadows=None, members=members))
 
@@ -213,13 +224,19 @@ def observe(
     Returns
     -------
     Evidence
+
+    Raises
+    ------
+    ValueError
+        For inputs, labels or memberships that do not fit the models, and outputs that are not finite.
     """
-    x, x_out, y, y_out = np.asarray(x, np.float32), np.asarray(x_out, np.float32), np.asarray(y), np.asarray(y_out)
+    (x, y), (x_out, y_out) = checked_records(models, x, y), checked_records(models, x_out, y_out, "_out")
     task, outputs, outputs_out = models.task, models.logits(x), models.logits(x_out)
     signals, signals_out = signal(outputs, y, task), signal(outputs_out, y_out, task)
     held = None if shadows is None else observe(shadows, x, y, members, x_out, y_out, seed=seed)
+    known = None if members is None else records.membership(members, (len(models), len(x)))
     return Evidence(
-        None if members is None else np.asarray(members, bool), signal_loss(signals, task), signals, task, y,
+        known, signal_loss(signals, task), signals, task, y,
         _probabilities(np.asarray(outputs, np.float64), task), signal_loss(signals_out, task), signals_out, x, x_out,
         y_out, models, held, seed, outputs, outputs_out, **release,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import binomtest, rankdata
 from scipy.stats import t as student_t
 
+from qmis_utils import records
 from qmis_utils.theory.numerics import Interval
 
 MUTUAL = 3  # at most: true over naive variance of a mean over targets that are each other's shadows (simulated)
@@ -25,6 +26,13 @@ VERDICTS = REPRODUCED, CONTRADICTED, NOT_SETTLED, NO_DIFFERENCE = (
     "not at this scale",
     "no difference that matters",
 )
+
+
+def _judged(scores: ArrayLike, members: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores, finite, and the memberships of the same shape."""
+    if np.shape(scores) != np.shape(members):
+        raise ValueError(f"scores {np.shape(scores)} and members {np.shape(members)} must agree")
+    return records.signals(scores, "scores"), records.membership(members)
 
 
 def auc(scores: ArrayLike, members: ArrayLike) -> np.ndarray:
@@ -41,14 +49,14 @@ def auc(scores: ArrayLike, members: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        For a target without a member or without a non-member.
+        For a target without a member or without a non-member, scores that are not finite, members that are not 0 and 1.
 
     Examples
     --------
     >>> auc([[3.0, 2.0, 2.0, 0.0]], [[True, False, True, False]])
     array([0.875])
     """
-    scores, members = np.asarray(scores), np.asarray(members, bool)
+    scores, members = _judged(scores, members)
     n_in = members.sum(axis=1)
     n_out = members.shape[1] - n_in
     if (n_in == 0).any() or (n_out == 0).any():
@@ -66,7 +74,8 @@ def advantage(scores: ArrayLike, members: ArrayLike, threshold: float | np.ndarr
     threshold : float or array (M, 1)
         Higher scores are taken for members.
     """
-    guess, members = np.asarray(scores) > threshold, np.asarray(members, bool)
+    scores, members = _judged(scores, members)
+    guess = scores > threshold
     tpr = (guess & members).sum(axis=1) / members.sum(axis=1)
     fpr = (guess & ~members).sum(axis=1) / (~members).sum(axis=1)
     return tpr - fpr
@@ -74,7 +83,7 @@ def advantage(scores: ArrayLike, members: ArrayLike, threshold: float | np.ndarr
 
 def roc(scores, members):
     """Return the pooled ROC curve over all targets as (fpr, tpr), both starting at 0 and ending at 1."""
-    scores, members = np.asarray(scores).ravel(), np.asarray(members, bool).ravel()
+    scores, members = (part.ravel() for part in _judged(scores, members))
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)  # tied scores share one point of the curve
     hits, misses = np.cumsum(members[order])[last], np.cumsum(~members[order])[last]
@@ -96,7 +105,8 @@ def tpr_at_fpr(scores: ArrayLike, members: ArrayLike, fpr: float) -> float:
         When fewer than ten false positives would fix the threshold: the relative standard deviation of the estimate is
         then above 0.3.
     """
-    n_out = int((~np.asarray(members, bool)).sum())
+    scores, members = _judged(scores, members)
+    n_out = int((~members).sum())
     if fpr * n_out < 10:
         raise ValueError(f"TPR at {fpr:g} FPR needs at least {int(np.ceil(10 / fpr))} non-member scores; got {n_out}")
     x, y = roc(scores, members)
@@ -122,7 +132,7 @@ def resampled_tpr(scores: ArrayLike, members: ArrayLike, fpr: ArrayLike, counts:
     array (draws, F)
         One curve a draw; ties share one point of it, as in `roc`.
     """
-    scores, members, fpr = np.asarray(scores), np.asarray(members, bool), np.asarray(fpr, float)
+    (scores, members), fpr = _judged(scores, members), np.asarray(fpr, float)
     best_first = np.argsort(-scores, axis=None, kind="stable")
     inside, target = members.ravel()[best_first], best_first // scores.shape[1]
     last = np.append(np.diff(scores.ravel()[best_first]) != 0, True)
@@ -342,12 +352,12 @@ def enough_shadows(members: ArrayLike, least: int = 3) -> np.ndarray:
     -------
     bool array (N,)
     """
-    members = np.asarray(members, bool)
+    members = records.membership(members, (None, None))
     inside = members.sum(axis=0)
     return np.minimum(inside, len(members) - inside) >= least
 
 
-def permuted(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def permuted(members: ArrayLike, rng: np.random.Generator) -> np.ndarray:
     """Return membership rows dealt to other models: the null control, on which no attack may beat a coin.
 
     Parameters
@@ -361,6 +371,9 @@ def permuted(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     -------
     bool array (M, N)
     """
+    members = records.membership(members, (None, None))
+    if len(members) < 2:
+        raise ValueError(f"members must have at least two rows, to deal them to other models; got {len(members)}")
     shift = rng.integers(1, len(members))
     return np.roll(members, shift, axis=0)
 
@@ -407,7 +420,7 @@ def best_threshold(scores: ArrayLike, members: ArrayLike) -> float:
     >>> best_threshold([3.0, 2.0, 1.0, 0.0], [True, True, False, False])
     1.5
     """
-    scores, members = np.ravel(scores), np.ravel(members)
+    scores, members = (part.ravel() for part in _judged(scores, members))
     order = np.argsort(-scores, kind="stable")
     s, inside = scores[order], members[order]
     gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
@@ -416,8 +429,8 @@ def best_threshold(scores: ArrayLike, members: ArrayLike) -> float:
 
 
 def advantage_held_out(
-    scores: np.ndarray,
-    members: np.ndarray,
+    scores: ArrayLike,
+    members: ArrayLike,
     mutual: bool = True,
     threshold: float | None = None,
     level: float = 0.95,
@@ -447,8 +460,7 @@ def advantage_held_out(
     ValueError
         For shapes that disagree or fewer than four targets.
     """
-    if scores.shape != members.shape:
-        raise ValueError(f"scores {scores.shape} and members {members.shape} must agree")
+    scores, members = _judged(scores, members)
     both = halves(len(scores), 4)
     thresholds = np.zeros(len(scores)) if threshold is None else np.full(len(scores), threshold, float)
     for targets, others in both if threshold is None else ():
@@ -530,7 +542,7 @@ def epsilon_lower_bound(
     return float(np.log(max(1.0, *ratios)))
 
 
-def exposure(signals: np.ndarray, members: np.ndarray, level: float = 0.95, comparisons: int = 1) -> Interval:
+def exposure(signals: ArrayLike, members: ArrayLike, level: float = 0.95, comparisons: int = 1) -> Interval:
     """Return how far each record's signal moves when a model trains on it, d'^2 in nats, of (N,) records.
 
     d' is the distance of the mean IN from the mean OUT over the standard deviation within both; for normal signals
@@ -555,6 +567,8 @@ def exposure(signals: np.ndarray, members: np.ndarray, level: float = 0.95, comp
     The interval takes Student's t with Welch's error of the difference and, for normal signals, the error of the
     standard deviation (Hedges and Olkin 1985); ``low`` is 0 where a distance of 0 is within it.
     """
+    signals = records.signals(signals)
+    members = records.membership(members, signals.shape)
     counts = np.stack([members.sum(axis=0), (~members).sum(axis=0)])
     if counts.min() < 2:
         raise ValueError("every record needs at least two IN and two OUT models")
@@ -570,7 +584,7 @@ def exposure(signals: np.ndarray, members: np.ndarray, level: float = 0.95, comp
     return Interval(*(np.square(np.maximum(bound, 0)) for bound in ends))
 
 
-def stability(found: np.ndarray, level: float = 0.95) -> tuple[Interval, float, float]:
+def stability(found: ArrayLike, level: float = 0.95) -> tuple[Interval, float, float]:
     """Say which records are found every time, over S seeds: their shares, then the overlap and its chance value.
 
     Parameters
@@ -587,7 +601,10 @@ def stability(found: np.ndarray, level: float = 0.95) -> tuple[Interval, float, 
     overlap, chance : float
         The mean Jaccard index of two seeds' finds, and its value if each found as many at random.
     """
+    found = records.membership(found, (None, None), "found")
     n_seeds, n = found.shape
+    if n_seeds < 2:
+        raise ValueError(f"found must have a row a seed, of at least two; got {n_seeds}")
     shares = np.transpose([[*clopper_pearson(k, n_seeds, level)] for k in found.sum(axis=0)])
     sizes, pairs = found.sum(axis=1).astype(float), np.triu_indices(n_seeds, 1)
     both, total = found.astype(float) @ found.T, sizes[:, None] + sizes

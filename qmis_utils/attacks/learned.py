@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from qmis_utils import ensemble
+from qmis_utils import ensemble, records
 from qmis_utils.attacks.judging import halves
 from qmis_utils.attacks.scores import signal, signal_loss
 
@@ -28,10 +28,10 @@ BOOSTING = {"max_iter": 25, "learning_rate": 0.2, "max_leaf_nodes": 4}
 
 @threadpool_limits.wrap(limits=1, user_api="openmp")  # fits are so small that threads would mostly wait for each other
 def classify(
-    features: np.ndarray,
-    members: np.ndarray,
-    classes: np.ndarray | None = None,
-    shadows: np.ndarray | None = None,
+    features: ArrayLike,
+    members: ArrayLike,
+    classes: ArrayLike | None = None,
+    shadows: ArrayLike | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Train a membership classifier on one half of the models and score the other half, and the reverse.
@@ -57,14 +57,16 @@ def classify(
     Raises
     ------
     ValueError
-        For fewer than two models.
+        For fewer than two models, a feature that is not finite, members that are not 0 and 1.
 
     Notes
     -----
     By scikit-learn's histogram gradient boosting: well kept, indifferent to the scale of a feature, quick on 10^5 rows.
     """
-    shadows, size = features if shadows is None else shadows, features.shape[-1]
-    classes = np.zeros(members.shape[1]) if classes is None else classes
+    features = records.signals(features, "features")
+    shadows, size = features if shadows is None else records.signals(shadows, "shadows"), features.shape[-1]
+    members = records.membership(members, features.shape[:2])
+    classes = np.zeros(members.shape[1]) if classes is None else np.asarray(classes)
     scores = np.empty(members.shape)
     for targets, others in halves(len(members), 2):
         for label in np.unique(classes):
@@ -144,6 +146,10 @@ def distilled_losses(
         Losses of the students on the pool.
     """
     rng, device = np.random.default_rng(seed), models.device
+    if records.whole(steps, "steps") < records.whole(checkpoints, "checkpoints"):
+        raise ValueError(f"checkpoints must be at most steps; got {checkpoints} of {steps} steps")
+    width = models.weights[0].shape[2]
+    x, x_out = records.inputs(x, width), records.inputs(x_out, width, "x_out")
 
     def start(tensor, fan_in):
         value = torch.tensor(rng.uniform(-1, 1, tensor.shape[1:]) / fan_in**0.5, dtype=torch.float32, device=device)

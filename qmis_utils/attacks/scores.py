@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from qmis_utils import records
+
 VARIANTS = ("online", "online_fixed", "offline", "offline_fixed")
 
 
@@ -32,7 +34,7 @@ def signal(logits: ArrayLike, y: ArrayLike, task: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        For an unknown task.
+        For an unknown task, outputs that are not finite, labels that are none of the task's, or beyond the C classes.
 
     Notes
     -----
@@ -43,20 +45,21 @@ def signal(logits: ArrayLike, y: ArrayLike, task: str) -> np.ndarray:
     >>> signal([[2.0, -1.0]], [0, 1], "binary")
     array([[-2., -1.]])
     """
-    z, y = np.asarray(logits, np.float64), np.asarray(y)
-    if task == "binary":
-        return np.where(y > 0.5, z, -z)
-    if task == "regression":
-        return z - y
-    if task == "multiclass":
-        own = np.arange(z.shape[-1]) == y[:, None]
-        others = np.where(own, -np.inf, z)
-        return z[:, np.arange(len(y)), y.astype(int)] - np.logaddexp.reduce(others, axis=-1)
-    raise ValueError(f"task must be 'binary', 'multiclass' or 'regression'; got {task!r}")
+    z, several = records.signals(logits, "logits"), records.check_task(task) == "multiclass"
+    if z.ndim != 2 + several:
+        raise ValueError(f"logits must be (M, N{', C' * several}) for the task {task!r}; got shape {z.shape}")
+    y = records.labels(y, task, z.shape[2] if several else None)
+    if len(y) != z.shape[1]:
+        raise ValueError(f"y must hold a label for each of {z.shape[1]} records; got {len(y)}")
+    if several:
+        others = np.where(np.arange(z.shape[-1]) == y[:, None], -np.inf, z)
+        return z[:, np.arange(len(y)), y] - np.logaddexp.reduce(others, axis=-1)
+    return z - y if task == "regression" else np.where(y > 0, z, -z)
 
 
-def signal_loss(signals: np.ndarray, task: str) -> np.ndarray:
+def signal_loss(signals: ArrayLike, task: str) -> np.ndarray:
     """Return the loss (M, N) that signals stand for: cross-entropy, or squared error for regression."""
+    signals, task = np.asarray(signals), records.check_task(task)
     return np.square(signals) if task == "regression" else np.logaddexp(0, -signals)
 
 
@@ -103,14 +106,15 @@ def lira(
     Raises
     ------
     ValueError
-        For an unknown variant, shapes that disagree, or a record with fewer than three IN or OUT models.
+        For an unknown variant, shapes that disagree, a record with fewer than three IN or OUT models, a signal that is
+        not finite, members that are not 0 and 1.
 
     Notes
     -----
     Carlini et al. (2022), arXiv 2112.03570, algorithm 1 and the one-sided offline test of section VI.
     """
-    signals, members = np.asarray(signals, np.float64), np.asarray(members, bool)
-    reference = signals if shadows is None else np.asarray(shadows, np.float64)
+    signals, members = records.signals(signals), records.membership(members)
+    reference = signals if shadows is None else records.signals(shadows, "shadows")
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
     if signals.shape != members.shape or reference.shape != members.shape:
@@ -159,19 +163,22 @@ def rmia(likelihood: ArrayLike, population: ArrayLike, members: ArrayLike, gamma
     -----
     Zarifzadeh, Liu and Shokri (2024), arXiv 2312.03262, equation 4; p(x) averages the IN and the OUT models.
     """
-    likelihood, population = (np.maximum(np.asarray(a, np.float64), 1e-30) for a in (likelihood, population))
-    members = np.asarray(members, bool)
+    inside: np.ndarray = np.maximum(records.signals(likelihood, "likelihood"), 1e-30)
+    outside: np.ndarray = np.maximum(records.signals(population, "population"), 1e-30)
+    members = records.membership(members, inside.shape)
+    if len(outside) != len(members):
+        raise ValueError(f"population must have a row for each of {len(members)} models; got {len(outside)}")
     if min(members.sum(axis=0).min(), (~members).sum(axis=0).min()) < 2:
         raise ValueError("every record needs at least two IN and two OUT models: train more (a larger n_models)")
-    mean_in, mean_out = (_leave_one_out(likelihood, group)[0] for group in (members, ~members))
-    ratio = likelihood / ((mean_in + mean_out) / 2)
-    others = (population.sum(axis=0) - population) / (len(population) - 1)
-    ratio_z = np.sort(population / others, axis=1)
+    mean_in, mean_out = (_leave_one_out(inside, group)[0] for group in (members, ~members))
+    ratio = inside / ((mean_in + mean_out) / 2)
+    others = (outside.sum(axis=0) - outside) / (len(outside) - 1)
+    ratio_z = np.sort(outside / others, axis=1)
     counts = [np.searchsorted(z, x / gamma, side="right") for z, x in zip(ratio_z, ratio, strict=True)]
     return np.array(counts) / ratio_z.shape[1]
 
 
-def difficulty_calibrated(scores: np.ndarray, members: np.ndarray, shadows: np.ndarray | None = None) -> np.ndarray:
+def difficulty_calibrated(scores: ArrayLike, members: ArrayLike, shadows: ArrayLike | None = None) -> np.ndarray:
     """Subtract from each score the mean score of the record under the other models that did not train on it.
 
     Parameters
@@ -191,7 +198,7 @@ def difficulty_calibrated(scores: np.ndarray, members: np.ndarray, shadows: np.n
     Raises
     ------
     ValueError
-        Where a record has no such model.
+        Where a record has no such model, or a score is not finite.
 
     Notes
     -----
@@ -205,7 +212,9 @@ def difficulty_calibrated(scores: np.ndarray, members: np.ndarray, shadows: np.n
            [-1. ],
            [ 1. ]])
     """
-    reference, outside = scores if shadows is None else shadows, ~members
+    scores = records.signals(scores, "scores")
+    reference = scores if shadows is None else records.signals(shadows, "shadows")
+    outside = ~records.membership(members, scores.shape)
     others = outside.sum(axis=0) - outside
     if others.min() < 1:
         raise ValueError("every record needs two models that did not train on it: train more (a larger n_models)")

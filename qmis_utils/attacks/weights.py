@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
-from qmis_utils import ensemble
+from qmis_utils import ensemble, records
 from qmis_utils.attacks.judging import auc, halves
 from qmis_utils.attacks.scores import against, lira
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # ridge penalties of which each target takes one
 
 
-def _left_out_predictions(weights: ArrayLike, members: ArrayLike, penalties: Sequence[float]) -> Iterator[np.ndarray]:
+def _left_out_predictions(weights: ArrayLike, members: np.ndarray, penalties: Sequence[float]) -> Iterator[np.ndarray]:
     """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
 
     One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N). Rounded to nine
     digits: where all models release the same, predictions tie, and errors of leaving one out must not tell.
     """
-    w, y = np.asarray(weights, np.float64), np.asarray(members, bool) * 2.0 - 1
+    w, y = np.asarray(weights, np.float64), members * 2.0 - 1
     w = w - w.mean(axis=0)
     gram = w @ w.T
     values, vectors = np.linalg.eigh(gram)
@@ -41,7 +41,13 @@ def _left_out_predictions(weights: ArrayLike, members: ArrayLike, penalties: Seq
         yield np.round((hat @ y - leverage * y) / np.maximum(1 - leverage, 1e-9), 9)
 
 
-def ridge_penalty(weights: np.ndarray, members: np.ndarray, penalties: Sequence[float]) -> float:
+def _checked(weights: ArrayLike, members: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (M, P), finite, and the memberships (M, N) of their models."""
+    weights = records.signals(weights, "weights", ("model", "weight"))
+    return weights, records.membership(members, (len(weights), None))
+
+
+def ridge_penalty(weights: ArrayLike, members: ArrayLike, penalties: Sequence[float]) -> float:
     """Return the penalty whose leave-one-out predictions of membership have the largest mean AUC.
 
     Not the least squared error, which can take a larger penalty than the attack wants: predictions that hardly leave
@@ -54,6 +60,7 @@ def ridge_penalty(weights: np.ndarray, members: np.ndarray, penalties: Sequence[
     penalties : sequence of float
         Relative to the mean squared norm of the centred weights.
     """
+    weights, members = _checked(weights, members)
     aucs = [auc(fit, members).mean() for fit in _left_out_predictions(weights, members, penalties)]
     return penalties[int(np.argmax(aucs))]
 
@@ -78,11 +85,11 @@ def regress_membership(weights: ArrayLike, members: ArrayLike, penalties: Sequen
     Raises
     ------
     ValueError
-        For several penalties and fewer than four models.
+        For several penalties and fewer than four models, a weight that is not finite, members that are not 0 and 1.
     """
+    weights, members = _checked(weights, members)
     if len(penalties) == 1:
         return next(_left_out_predictions(weights, members, penalties))
-    weights, members = np.asarray(weights), np.asarray(members)
     scores = np.empty(members.shape)
     for targets, others in halves(len(members), 4):
         best = ridge_penalty(weights[others], members[others], penalties)
@@ -111,11 +118,11 @@ def influence_score(weights: ArrayLike, gradients: ArrayLike, penalty: float = 1
     -----
     Sablayrolles et al. (2019), arXiv 1908.11229; Leemann et al. (2023), arXiv 2306.07273.
     """
-    w = np.asarray(weights, np.float64)
+    w = records.signals(weights, "weights", ("model", "weight"))
     w = w - w.mean(axis=0)
     gram = w @ w.T
     ridge = penalty * max(np.trace(gram) / len(w), 1e-300)
-    projected = w @ np.asarray(gradients, np.float64).T  # (M, N)
+    projected = w @ records.signals(gradients, "gradients", ("record", "weight")).T  # (M, N)
     # Woodbury: W (W'W + ridge I)^-1 G' = (W W' + ridge I)^-1 W G'
     return -np.linalg.solve(gram + ridge * np.eye(len(w)), projected)
 

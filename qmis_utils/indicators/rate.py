@@ -8,6 +8,7 @@ import numpy as np
 
 from qmis_utils.ensemble import Ensemble, concatenate
 from qmis_utils.indicators.estimate import from_draws, multiplicities
+from qmis_utils.quantizers.rules import scales_of
 from qmis_utils.theory import rates
 from qmis_utils.theory.numerics import Interval
 
@@ -169,8 +170,8 @@ def neighbours(released: Ensemble, n: int, rng: np.random.Generator, granularity
     n : int
         How many codewords.
     rng : numpy.random.Generator
-    granularity : {"tensor", "row"}
-        What shares a scale, whose levels a weight may move to.
+    granularity : {"tensor", "row"} or int
+        What shares a scale, as in ``quantizers.quantize``: its levels are those that a weight may move to.
 
     Returns
     -------
@@ -180,8 +181,9 @@ def neighbours(released: Ensemble, n: int, rng: np.random.Generator, granularity
     moved, sizes = concatenate([released] * n), np.array([w[0].numel() for w in released.weights])
     for copy in range(n):
         layer = rng.choice(len(sizes), p=sizes / sizes.sum())
-        matrix = moved.weights[layer][copy]
-        at = np.unravel_index(rng.integers(matrix.numel()), tuple(matrix.shape))
-        levels = np.unique((matrix[at[0]] if granularity == "row" else matrix).cpu().numpy())
-        matrix[at] = adjacent(levels, matrix[at].item(), rng)
+        tensor = moved.weights[layer]
+        sharing = tensor[copy].view(scales_of(tensor.shape, granularity), -1)  # a row a scale
+        at = divmod(int(rng.integers(sizes[layer])), sharing.shape[1])
+        levels = np.unique(sharing[at[0]].cpu().numpy())
+        sharing[at] = adjacent(levels, sharing[at].item(), rng)
     return moved

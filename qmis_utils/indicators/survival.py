@@ -9,8 +9,33 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qmis_utils.indicators.estimate import from_draws, multiplicities
+from qmis_utils.quantizers.rules import scales_of
 from qmis_utils.theory.information import surviving_information
 from qmis_utils.theory.numerics import Interval
+
+FAR = -np.log(np.finfo(np.float32).tiny)  # 87: a logit this far below the largest has probability 0 in float32
+
+
+def _logits(quantized, full, least):
+    """Return checked outputs (B, m * C) after and before, and C: of several classes as softmax sees them.
+
+    Softmax ignores a constant added to all logits of a record, so they are centred over classes. It ignores a class
+    that is masked by a large negative number, too: one that no model gives any probability in float32, neither before
+    nor after, is left out of that record.
+    """
+    pair = [np.asarray(z, np.float64) for z in (quantized, full)]
+    if pair[0].shape != pair[1].shape or pair[0].ndim not in (2, 3) or len(pair[0]) < least or not pair[0].size:
+        raise ValueError(
+            f"need two arrays (B, m[, C]) of equal shape with B >= {least}; got {pair[0].shape} and {pair[1].shape}"
+        )
+    if not all(np.isfinite(z).all() for z in pair):
+        raise ValueError("quantized and full must be finite")
+    if pair[0].ndim == 2 or pair[0].shape[2] == 1:  # a prediction, or a logit of two classes
+        return *(z.reshape(z.shape[:2]) for z in pair), 1
+    shown = np.any([(z > z.max(axis=2, keepdims=True) - FAR).any(axis=0) for z in pair], axis=0)
+    pair = [np.where(shown, z, 0) for z in pair]
+    pair = [np.where(shown, z - z.sum(axis=2, keepdims=True) / shown.sum(axis=1)[:, None], 0) for z in pair]
+    return *(z.reshape(len(z), -1) for z in pair), shown.shape[1]
 
 
 def function_error(quantized: ArrayLike, full: ArrayLike, draws: int = 200, seed: int = 0) -> Interval:
@@ -19,7 +44,8 @@ def function_error(quantized: ArrayLike, full: ArrayLike, draws: int = 200, seed
     Parameters
     ----------
     quantized, full : array (B, m) or (B, m, C)
-        Outputs of the same B >= 1 models on m held-out inputs, after and before.
+        Outputs of the same B >= 1 models on m held-out inputs, after and before. C logits are centred over classes, and
+        a class that is masked for an input is left out there, as softmax ignores both.
     draws, seed : int
         Bootstrap draws over models and inputs; equal seeds pair the draws of two quantizers.
 
@@ -28,8 +54,14 @@ def function_error(quantized: ArrayLike, full: ArrayLike, draws: int = 200, seed
     Interval
         Mean over models of min over a of norm(zq - a zf) / norm(zq), in [0, 1]; 0 for the identity. Larger moves more,
         and is thought more private.
+
+    Raises
+    ------
+    ValueError
+        For shapes that disagree, no model, NaN.
     """
-    q, f = (np.asarray(z, np.float64).reshape(*np.shape(z)[:2], -1) for z in (quantized, full))
+    q, f, classes = _logits(quantized, full, least=1)
+    q, f = (z.reshape(len(z), -1, classes) for z in (q, f))
     qq, qf, ff = (np.einsum("bmc,bmc->bm", a, b) for a, b in ((q, q), (q, f), (f, f)))
     gain = qf.sum(axis=1) / np.maximum(ff.sum(axis=1), 1e-300)
     moved = np.square(q - gain[:, None, None] * f).sum(axis=(1, 2))
@@ -80,7 +112,7 @@ def survival_rho(
     quantized, full : array (B, m) or (B, m, C)
         The same B >= 2 models, trained on random halves, quantized and in full precision: logits or predictions on m
         held-out inputs (rho, an attacker who sees outputs), or the m weights themselves (rho_w, one who sees the
-        weights). With C logits per input, they are centred over classes first.
+        weights). With C logits per input, they are centred over classes first, and masked classes left out.
     variant : {"rho", "rho_pc1", "rho_shape"}
         "rho_pc1" drops the first principal component of the full-precision deviations from both (needs B >= 4);
         "rho_shape" drops what a model's own offset and gain explain: deviations along the constant (of each class)
@@ -103,18 +135,10 @@ def survival_rho(
     -----
     QMIS statement 12: a linear attack keeps the share rho of its d' (Stein's lemma; Bussgang 1952).
     """
-    q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
     least = {"rho": 2, "rho_pc1": 4, "rho_shape": 2}.get(variant)
     if least is None:
         raise ValueError(f"variant must be 'rho', 'rho_pc1' or 'rho_shape'; got {variant!r}")
-    if q.shape != f.shape or q.ndim not in (2, 3) or len(q) < least:
-        raise ValueError(f"need two arrays (B, m[, C]) of equal shape with B >= {least}; got {q.shape} and {f.shape}")
-    if not (np.isfinite(q).all() and np.isfinite(f).all()):
-        raise ValueError("quantized and full must be finite")
-    classes = 1
-    if q.ndim == 3:
-        classes = q.shape[2]
-        q, f = ((a - a.mean(axis=2, keepdims=True)).reshape(len(a), -1) for a in (q, f))
+    q, f, classes = _logits(quantized, full, least)
     directions = None if variant == "rho" else _shared_directions(f, variant, classes)
     q, f = q - q.mean(axis=0), f - f.mean(axis=0)
     if directions is not None:
@@ -175,10 +199,10 @@ def surviving_weights(
 
     Parameters
     ----------
-    quantized, full : sequence of array (B, out, in)
-        The weight matrices of B models, layer by layer, after and before.
-    granularity : {"tensor", "row"}
-        What shares a scale. A scale's cells are its own: rows are taken apart where each has one.
+    quantized, full : sequence of array (B, ...)
+        The weight tensors of B models, layer by layer, after and before.
+    granularity : {"tensor", "row"} or int
+        What shares a scale, as in ``quantizers.quantize``. A scale's cells are its own: what shares one is taken apart.
 
     Returns
     -------
@@ -187,7 +211,7 @@ def surviving_weights(
     """
     shares, sizes = [], []
     for q, f in zip(quantized, full, strict=True):
-        rows = q.shape[1] if granularity == "row" else 1
+        rows = scales_of(q.shape, granularity)
         parts = zip(*(np.moveaxis(np.reshape(w, (len(w), rows, -1)), 1, 0) for w in (q, f)), strict=True)
         shares += [surviving_share(a, b, most=max(1000 // rows, 20)) for a, b in parts]
         sizes += [f[0].size / rows] * rows

@@ -8,22 +8,35 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from qmis_utils.quantizers.rules import Quantized, as_array, divide, released_like, round_uniform, round_uniform_mse
+from qmis_utils.quantizers.rules import (
+    Quantized,
+    as_array,
+    back,
+    divide,
+    largest,
+    released_like,
+    round_uniform,
+    round_uniform_mse,
+    shifts,
+)
 
 
 def _check_calibration(weights, bits, inputs):
-    """Return weights (models, out, in), inputs (models or 1, n, in) and the largest code."""
-    w, x = (as_array(a).astype(np.float32, copy=False) for a in (weights, inputs))
+    """Return weights (models, out, in) near 1, by what powers of two, inputs (models or 1, n, in), the largest code."""
+    with np.errstate(over="ignore"):  # said below
+        w, x = (as_array(a).astype(np.float32, copy=False) for a in (weights, inputs))
     x = x[None] if x.ndim == 2 else x
     if w.ndim != 3 or w.size == 0:
         raise ValueError(f"weights must be a non-empty (models, out, in) array; got shape {w.shape}")
     if x.ndim != 3 or len(x) not in (1, len(w)) or x.shape[1] == 0 or x.shape[2] != w.shape[2]:
         raise ValueError(f"inputs must be (n, {w.shape[2]}) or ({len(w)}, n, {w.shape[2]}); got {np.shape(inputs)}")
     if not (np.isfinite(w).all() and np.isfinite(x).all()):
-        raise ValueError("weights and inputs must be finite")
+        raise ValueError("weights and inputs must be finite, in float32")
     if bits not in range(2, 9):
         raise ValueError(f"bits must be a whole number from 2 to 8; got {bits!r}")
-    return w, x, 2 ** (bits - 1) - 1
+    shift = shifts(largest(w.reshape(len(w), -1)), 0, 0)
+    apart = shifts(largest(x.reshape(len(x), -1)), -10, 10)  # only how inputs compare with each other matters
+    return np.ldexp(w, -shift[..., None]), shift, np.ldexp(x, -apart[..., None]), 2 ** (bits - 1) - 1
 
 
 def quantize_activation_clip(
@@ -59,7 +72,7 @@ def quantize_activation_clip(
     >>> quantize_activation_clip(np.array([[[1.0, 0.4], [-0.9, 0.1]]]), 2, np.eye(2)).codes.tolist()
     [[[1, 0], [-1, 0]]]
     """
-    w, x, q = _check_calibration(weights, bits, inputs)
+    w, shift, x, q = _check_calibration(weights, bits, inputs)
     clips, best = np.arange(1, 101, dtype=np.float32) / 100, np.empty((len(w), 1), np.float32)
     for i, model in enumerate(w):
         scale = clips[:, None, None] * (np.abs(model).max() / q)
@@ -67,7 +80,7 @@ def quantize_activation_clip(
         errors = np.square(change.reshape(-1, model.shape[1]) @ x[i % len(x)].T).reshape(len(clips), -1)
         best[i] = clips[errors.sum(axis=1, dtype=np.float64).argmin()]
     codes, scale, values = round_uniform(w.reshape(len(w), -1), bits, best)
-    return released_like(weights, codes.reshape(w.shape), scale, values.reshape(w.shape))
+    return released_like(weights, codes.reshape(w.shape), back(scale, shift), back(values, shift).reshape(w.shape))
 
 
 def quantize_gptq(
@@ -107,7 +120,7 @@ def quantize_gptq(
     >>> quantize_gptq(w, 3, inputs).codes.tolist()  # the nearest are [3, -3] and [3, 3]
     [[[3, -2], [3, 2]]]
     """
-    w, x, q = _check_calibration(weights, bits, inputs)
+    w, shift, x, q = _check_calibration(weights, bits, inputs)
     scale = round_uniform_mse(w.reshape(len(w), -1), bits)[1]
     hessian = torch.from_numpy(x).double().mT @ torch.from_numpy(x).double()
     diagonal = hessian.diagonal(dim1=1, dim2=2)
@@ -118,4 +131,4 @@ def quantize_gptq(
         codes[..., j] = np.clip(np.rint(divide(left[..., j], scale)), -q, q)
         error = (left[..., j] - codes[..., j] * scale) / update[:, None, j, j]
         left[..., j + 1 :] -= error[..., None] * update[:, None, j, j + 1 :]
-    return released_like(weights, codes, scale, codes * scale[..., None])
+    return released_like(weights, codes, back(scale, shift), back(codes * scale[..., None], shift[..., None]))

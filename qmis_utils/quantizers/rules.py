@@ -5,7 +5,9 @@ inference security (QMIS statement 2). ``quantize`` applies one to a batch. Two 
 ``data_aware``.
 """
 
-from collections.abc import Callable
+import math
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,8 +82,9 @@ def divide(w: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return w / np.where(scale > 0, scale, 1)
 
 
-def _absmax(w):
-    return np.abs(w).max(axis=1, keepdims=True)
+def largest(w: np.ndarray) -> np.ndarray:
+    """Return the largest magnitude of each row, (tensors, 1), without a second array of its size."""
+    return np.abs(np.maximum(w.max(axis=1, keepdims=True), -w.min(axis=1, keepdims=True)))
 
 
 def _fp32(w):
@@ -149,7 +152,7 @@ def round_uniform(
     [[0, -2, 3]]
     """
     q = 2 ** (bits - 1) - 1
-    scale = (clip * _absmax(w) / q).astype(np.float32)
+    scale = (clip * largest(w) / q).astype(np.float32)
     codes = np.clip(np.rint(divide(w, scale)), -q, q).astype(np.int16)
     return codes, scale, codes * scale
 
@@ -177,7 +180,7 @@ def round_uniform_mse(w: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray,
     """
     q, clips = 2 ** (bits - 1) - 1, np.arange(1, 101, dtype=np.float32)[:, None] / 100
     best = np.empty((len(w), 1), np.float32)
-    for row, top, out in zip(w, _absmax(w), best, strict=True):
+    for row, top, out in zip(w, largest(w), best, strict=True):
         scale = clips * (top / q)
         errors = np.zeros(len(clips))
         for part in np.array_split(row, -(-row.size // MSE_BLOCK)):
@@ -189,20 +192,20 @@ def round_uniform_mse(w: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray,
 
 def _midrise(w, bits):
     half = 2 ** (bits - 1)
-    scale = _absmax(w) / half
+    scale = largest(w) / half
     codes = np.clip(np.floor(divide(w, scale)), -half, half - 1).astype(np.int16)
     return codes, scale, (codes + np.float32(0.5)) * scale
 
 
 def _nearest(w, levels):
     """Round to the nearest of sorted unit levels after dividing by the largest weight; midpoints round down."""
-    scale = _absmax(w)
+    scale = largest(w)
     codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, divide(w, scale)).astype(np.int16)
     return codes, scale, levels[codes] * scale
 
 
 def _fp8_e4m3(w):
-    scale = (_absmax(w) / 448).astype(np.float32)  # 448 is the largest finite e4m3 number
+    scale = (largest(w) / 448).astype(np.float32)  # 448 is the largest finite e4m3 number
     cast = torch.from_numpy(divide(w, scale)).to(torch.float8_e4m3fn)
     return cast.view(torch.uint8).numpy().astype(np.int16), scale, cast.float().numpy() * scale
 
@@ -277,17 +280,76 @@ PAPER_SET = [
 ]
 
 
-def _tensors(w, granularity):
-    """Reshape to (tensors, weights sharing one scale)."""
-    if granularity == "tensor":
-        return w.reshape(len(w), -1)
-    if granularity == "row":
-        return w.reshape(-1, w.shape[-1])
-    if isinstance(granularity, int) and granularity > 0 and w[0].size % granularity == 0:
-        return w.reshape(-1, granularity)
-    raise ValueError(
-        f"granularity must be 'tensor', 'row' or a block length that divides {w[0].size} weights; got {granularity!r}"
-    )
+ORDINARY = (-40, 60)  # a row whose largest magnitude is between these powers of two has squares and sums in float32
+FLOAT32 = np.finfo(np.float32).max
+
+
+def scales_of(shape: Sequence[int], granularity: str | int) -> int:
+    """Return how many scales each tensor of a batch has: the one meaning of "tensor", "row" and block lengths.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the batch, (models, ...).
+    granularity : {"tensor", "row"} or int
+        As in ``quantize``.
+
+    Raises
+    ------
+    ValueError
+        For a granularity that does not fit.
+
+    Examples
+    --------
+    >>> scales_of((5, 16, 8, 3, 3), "row")
+    16
+    """
+    size = math.prod(shape[1:])
+    if isinstance(granularity, str) and granularity in ("tensor", "row"):
+        return shape[1] if granularity == "row" and len(shape) > 2 else 1
+    try:
+        length = 0 if isinstance(granularity, str | bool) else operator.index(granularity)
+    except TypeError:
+        length = 0
+    if length < 1 or size % length:
+        raise ValueError(
+            "granularity must be 'tensor', 'row' (a scale per entry of the first axis after models) or a block length, "
+            f"a whole number that divides {size} weights; got {granularity!r}"
+        )
+    return size // length
+
+
+def shifts(top: np.ndarray, low: int = ORDINARY[0], high: int = ORDINARY[1]) -> np.ndarray:
+    """Return by which powers of two to divide rows whose largest magnitude is out of 2^low .. 2^high, 0 for others.
+
+    A power of two is exact, and every rule is scale-equivariant; of very small or large rows the squares or sums would
+    leave float32.
+
+    Parameters
+    ----------
+    top : float array (tensors, 1)
+        From ``largest``.
+    low, high : int
+        Not above, and not below, 0.
+
+    Returns
+    -------
+    int array (tensors, 1)
+        A small row comes near 1, a large one only as far down as it must: its small weights keep their signs.
+
+    Examples
+    --------
+    >>> shifts(np.array([[2.0], [2.0**-100], [2.0**100]])).tolist()
+    [[0], [-99], [41]]
+    """
+    exponent = np.frexp(top)[1]
+    return np.where(exponent > high, exponent - high, np.where(exponent < low, exponent, 0))
+
+
+def back(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Undo ``shifts``; what rounding carries beyond the largest float32 number becomes that."""
+    with np.errstate(over="ignore"):
+        return np.clip(np.ldexp(values.astype(np.float32, copy=False), shift), -FLOAT32, FLOAT32)
 
 
 def quantize(weights: ArrayLike | torch.Tensor, name: str, granularity: str | int = "tensor") -> Quantized:
@@ -296,17 +358,20 @@ def quantize(weights: ArrayLike | torch.Tensor, name: str, granularity: str | in
     Parameters
     ----------
     weights : array or tensor (models, ...)
-        One weight tensor per model, with its own scale each; (models, P) vectors or (models, out, in) matrices.
+        One weight tensor per model, with its own scale each; (models, P) vectors, (models, out, in) matrices or
+        (models, out, in, ...) convolutions.
     name : str
         A key of ``QUANTIZERS``.
     granularity : {"tensor", "row"} or int
-        What shares one scale: the whole tensor, each row along the last axis, or a block of so many weights
-        (``quantize(w, "nf4", 64)`` is the bitsandbytes layout).
+        What shares one scale: the whole tensor, a row, or a block of so many weights (``quantize(w, "nf4", 64)`` is the
+        bitsandbytes layout). A row is all that belongs to one entry of the first axis after models, the output channel
+        of a matrix or a convolution; a vector is one row.
 
     Returns
     -------
     Quantized
-        ``codes`` and ``values`` shaped like ``weights``; ``scale`` (tensors, s).
+        ``codes`` and ``values`` shaped like ``weights``; ``scale`` (tensors, s). c times the weights have the same
+        codes and c times the values, for any c > 0 that float32 can hold.
 
     Raises
     ------
@@ -324,17 +389,29 @@ def quantize(weights: ArrayLike | torch.Tensor, name: str, granularity: str | in
     w = as_array(weights)
     if w.ndim < 2 or w.size == 0:
         raise ValueError(f"weights must be a non-empty (models, ...) array of two or more axes; got shape {w.shape}")
-    w = w.astype(np.float32, copy=False)
-    if not np.isfinite(w).all():
-        raise ValueError(f"weights of model {int(np.argwhere(~np.isfinite(w))[0][0])} hold NaN or infinity")
-    codes, scale, values = QUANTIZERS[name].encode(_tensors(w, granularity))
+    with np.errstate(over="ignore"):  # said below
+        w = w.astype(np.float32, copy=False)
+    rows = w.reshape(len(w) * scales_of(w.shape, granularity), -1)
+    top, rule = largest(rows), QUANTIZERS[name]
+    if not np.isfinite(top).all():
+        first = int(np.argwhere(~np.isfinite(w))[0][0])
+        raise ValueError(f"weights of model {first} hold NaN or infinity, or numbers beyond float32")
+    shift = shifts(top)
+    if shift.any() and rule.codes is not None:  # each row at a magnitude at which squares and sums stay in float32
+        codes, scale, values = rule.encode(np.ldexp(rows, -shift))
+        scale, values = back(scale, shift), back(values, shift)
+    else:
+        codes, scale, values = rule.encode(rows)
     codes, values = codes.reshape(w.shape), values.reshape(w.shape)
     return released_like(weights, codes, scale, values)
 
 
 def as_array(values: ArrayLike | torch.Tensor) -> np.ndarray:
     """Return an array, or a tensor of any device, as a numpy array."""
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    if not isinstance(values, torch.Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # numpy has no bfloat16
 
 
 def released_like(
@@ -419,6 +496,7 @@ def relative_error(weights: ArrayLike | torch.Tensor, quantized: Quantized) -> n
     Returns
     -------
     array (M,)
+        At any scale of the weights; 0 where all of a model's are 0.
 
     Examples
     --------
@@ -426,10 +504,12 @@ def relative_error(weights: ArrayLike | torch.Tensor, quantized: Quantized) -> n
     >>> relative_error(w, quantize(w, "sign")).round(4).tolist()  # both become 3.5
     [0.1414]
     """
-    w = as_array(weights)
-    w = w.reshape(len(w), -1)
-    error = as_array(quantized.values).reshape(w.shape) - w
-    return np.linalg.norm(error, axis=1) / np.linalg.norm(w, axis=1)
+    w, values = (a.reshape(len(a), -1) for a in (as_array(weights), as_array(quantized.values)))
+    w = w.astype(np.promote_types(w.dtype, np.float32), copy=False)  # float16 cannot hold the squares of its numbers
+    shift = shifts(largest(w))
+    if shift.any():  # squares would leave float32
+        w, values = (np.ldexp(a, -shift) for a in (w, values))
+    return divide(np.linalg.norm(values - w, axis=1), np.linalg.norm(w, axis=1))
 
 
 BUILT_IN = dict(QUANTIZERS)  # what a reader adds is told by it, and travels with a sweep

@@ -7,13 +7,18 @@ import sys
 import tempfile
 
 from qmis_utils.runner.notebooks import code_sha256, hide, machine_paths, read_notebook, read_parameters
+from qmis_utils.store.downloads import cache_dir
 from qmis_utils.store.extras import extra
 
 with extra("companion"):
     import papermill
     from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpec
     from papermill.engines import NBClientEngine, papermill_engines
     from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
+
+
+FOREIGN = ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS")  # run code in a kernel, drop asserts, change outputs
 
 
 class _WritesOnce(NBClientEngine):
@@ -35,9 +40,20 @@ def short_temporary_directory():
 
 
 def kernel_manager(scratch, variables):
-    """Return a kernel manager class that talks over sockets in `scratch`: no ports to race for."""
+    """Return a manager of kernels of this interpreter that talks over sockets in `scratch`: no ports to race for.
+
+    What kernelspecs the reader's folders and variables name "python3" does not matter: another interpreter, with other
+    packages, would make other figures.
+    """
+    ours = KernelSpec(
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        display_name="Python 3 (ipykernel)", language="python",
+        metadata={"debugger": True, "kernel_provisioner": {"provisioner_name": "local-provisioner"}},
+    )  # fmt: skip
 
     class IpcKernelManager(AsyncKernelManager):
+        kernel_spec = ours
+
         def __init__(self, **kwargs):
             connection = {"transport": "ipc", "ip": str(scratch / "k"), "connection_file": str(scratch / "kernel.json")}
             super().__init__(**connection, **kwargs)
@@ -57,9 +73,11 @@ def environment(job, scratch, threads, cache):
         "parameters": job.parameters,
         "threads": threads,
     }
-    return os.environ | {
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return kept | {
         "QMIS_RUN": json.dumps(provenance),
         "QMIS_CACHE": str(cache),
+        "QMIS_DATA_CACHE": str(cache_dir().absolute()),  # the kernel runs in another directory
         "IPYTHONDIR": str(scratch / "ipython"),  # no start-up files of the user
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONHASHSEED": "0",

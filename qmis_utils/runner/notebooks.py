@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qmis_utils.store.extras import extra
-from qmis_utils.store.paths import ROOT
+from qmis_utils.store.paths import ROOT, given_path
 
 with extra("companion"):
     import yaml
 
+TEXTS = ("str", "str | None", "None | str")
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^']|'')*'")
 NAMED_TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
 _NUMBER = r"([-+]?\d+(?:\.\d+)?)"
 RANGES = {  # form in a comment -> the test of a number; words, since papermill takes "=" for another assignment
@@ -144,6 +146,18 @@ def _parse_parameters(source):
         yield parameter
 
 
+def read_text(parameter, text):
+    """Return what a text on the command line says of a parameter.
+
+    A parameter declared ``str`` takes the text as it is given, without quotes that stand around all of it; for one
+    declared ``str | None``, an empty text, ``null``, ``None`` and ``~`` say None, and quotes keep them texts. Any other
+    is read as YAML.
+    """
+    if parameter.kind not in TEXTS or QUOTED.fullmatch(text):
+        return read_yaml(text, f"-p {parameter.name}")
+    return None if "None" in parameter.kind and text in ("", "~", "null", "Null", "NULL", "None") else text
+
+
 def convert(parameter, value, stem):
     """Return a value given for a parameter, checked against type and range; an int given for a float is converted.
 
@@ -157,10 +171,20 @@ def convert(parameter, value, stem):
     if not _matches(value, ast.parse(parameter.kind, mode="eval").body):
         raise ValueError(
             f"{stem}: {parameter.name} is declared {parameter.kind}, got {value!r} ({type(value).__name__})"
+            + _how_to_write(parameter.kind, value)
         )
     if wanted := _wanted(parameter, value):
         raise ValueError(f"{stem}: {parameter.name} must {wanted} (default {parameter.default!r}), got {value!r}")
     return float(value) if parameter.kind == "float" else value
+
+
+def _how_to_write(kind, value):
+    """Return how to write a text that YAML took for something else, and a list of one text; nothing if neither."""
+    if kind.startswith("list[str]") and isinstance(value, str):
+        return f"; write '[\"{value}\"]'"
+    items = value if isinstance(value, list) else [value]
+    plain = "str" in kind and not any(isinstance(item, list | dict) for item in items)
+    return "; put quotes around a text that YAML takes for a number, a date, yes, no or null" if plain else ""
 
 
 def _limit(text):
@@ -224,18 +248,42 @@ def _matches(value, kind):
     )
 
 
+class _Plain(yaml.SafeLoader):
+    """Read YAML without its two silent surprises: 010 is 8 and 1:30 is 90; of two equal keys the last one counts."""
+
+    def construct_mapping(self, node, deep=False):
+        """Refuse a mapping that holds a key twice."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if not key.tag.endswith(":merge")]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_number(self, node):
+        """Refuse a whole number that does not mean what it says in decimals."""
+        if re.search(r":|^[-+]?0\d", node.value):
+            problem = f"{node.value} is no decimal number (in quotes it is a text)"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return self.construct_yaml_int(node) if node.tag.endswith("int") else self.construct_yaml_float(node)
+
+
+for _tag in ("int", "float"):
+    _Plain.add_constructor(f"tag:yaml.org,2002:{_tag}", _Plain.construct_number)
+
+
 def read_yaml(text, source):
     """Return the value of a YAML text; ValueError naming the source if it is none."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Plain)  # a SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:  # a date that is none
+        raise ValueError(f"{source} is not YAML: {error}; put quotes around a text") from None
 
 
 def read_table(path, stems):
     """Return the parameters of a YAML file, notebook stem -> name -> value; ValueError for a stem not in `stems`."""
     try:
-        table = read_yaml(Path(path).read_text(encoding="utf-8"), str(path)) or {}
+        table = read_yaml(given_path(path).read_text(encoding="utf-8"), str(path)) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"--params {path}: {error}") from None
     if not isinstance(table, dict) or not all(isinstance(entry, dict | None) for entry in table.values()):

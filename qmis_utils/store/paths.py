@@ -1,5 +1,6 @@
 """Where things are: the one module that knows."""
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -23,6 +24,11 @@ SWEEPS = ROOT / "build" / "cache" if ROOT else _CACHE / "sweeps"
 
 DOWNLOADS = ROOT / "data" / "cache" if ROOT else _CACHE / "data"
 """Downloads and embeddings: in the checkout, or else in the user's cache folder."""
+
+
+def given_path(path: str | os.PathLike) -> Path:
+    """Return a path that a reader gave, `~` expanded where no shell has done it; an unknown user's `~name` stays."""
+    return Path(os.path.expanduser(path))
 
 
 def checkout(what: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from qmis_utils import attacks, ensemble, indicators, molecules, quantizers
+from qmis_utils import attacks, ensemble, indicators, molecules, quantizers, records
 from qmis_utils.assess import Game, assess, quantized, utility
 from qmis_utils.molecules import embeddings
 
@@ -278,6 +278,7 @@ def train_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_grou
 
 def gap(values, members):
     """Return the mean of each record's values (M, N) over the heads that it is IN minus that over the others, (N,)."""
+    values, members = records.signals(values, "values"), records.membership(members, np.shape(values))
     inside, outside = (np.where(group, values, 0).sum(axis=0) / group.sum(axis=0) for group in (members, ~members))
     return inside - outside
 

@@ -293,7 +293,7 @@ def test_difficulty_calibration_equals_tensorflow_privacy():
         (lambda e: attacks.ATTACKS["difficulty"].run(e.take([0, 1])), "larger n_models"),
         (lambda e: replace(e, losses=e.losses[:, 1:]), r"must agree with it; wrong: \['members', 'signals'\]"),
         (lambda e: replace(e, losses_out=e.losses[1:]), r"wrong: \['losses_out', 'signals_out'\]"),
-        (lambda e: replace(e, members=e.members * 1.0), "members must be boolean"),
+        (lambda e: replace(e, members=e.members * 0.5), "members must hold True and False, or 1 and 0; got 0.5"),
         (lambda e: replace(e, shadows=e.take([0, 1])), "outputs and shadows must agree"),
         (lambda e: e.records(np.zeros(0, int)), "no record is left of .* do more leave enough"),
     ],

@@ -254,7 +254,7 @@ def test_concatenate_keeps_every_model():
         ({"task": "clasification"}, "task must be one of"),
         ({"device": "gpu"}, "device must be one of.*'cpu'.*got 'gpu'"),
         ({"optimizer": "lion"}, "optimizer one of"),
-        ({"y": LABELS["regression"]}, r"labels y in \{0, 1\}"),
+        ({"y": LABELS["regression"]}, r"y must hold 0 and 1 .* for a binary task; record 0 has"),
         ({"y": LABELS["binary"][:-1]}, "x must be"),
         ({"members": np.tri(40, dtype=bool)[:5]}, "same positive number"),
         ({"x": np.full_like(X, np.nan)}, "finite"),

@@ -208,7 +208,6 @@ def test_an_interrupt_stops_the_kernel_and_says_130(make_notebook, tmp_path):
         (["-p", "m", "3"], f"01_one declares no parameter m; valid are {DECLARED}"),
         (["-p", "n", "3.5"], "01_one: n is declared int, got 3.5 (float)"),
         (["-p", "n", "true"], "01_one: n is declared int, got True (bool)"),
-        (["-p", "label", "7"], "01_one: label is declared str | None, got 7 (int)"),
         (["-p", "tables", "[a, 1]"], "01_one: tables is declared list[str], got ['a', 1] (list)"),
         (["-p", "n", "[1"], "-p n is not YAML"),
         (["-p", "n", "0"], "01_one: n must be at least 1 (default 3), got 0"),
