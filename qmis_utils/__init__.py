@@ -47,7 +47,7 @@ PUBLIC = {  # room -> module -> names
         "embeddings": "EMBEDDERS Embedder embedder embed standardise",
     },
     "studies": {"synthetic": "", "tables": "", "molecular": ""},
-    "audit": {"measure": "audit threshold_auc", "modules": "find_weights quantized", "report": "Report"},
+    "audit": {"measure": "audit threshold_auc", "weights": "find_weights", "modules": "quantized", "report": "Report"},
     "figures": {},
     "exercises": {},
     "run": {},

@@ -157,7 +157,8 @@ def inputs(x: ArrayLike, width: int | None = None, name: str = "x") -> np.ndarra
     return x
 
 
-def signals(values: ArrayLike, name: str = "signals", axes: Sequence[str] = ("model", "record")) -> np.ndarray:
+def signals(values: ArrayLike, name: str = "signals", axes: Sequence[str] = ("model", "record"),
+            infinite: bool = False) -> np.ndarray:  # fmt: skip
     """Return what models say of records as float64.
 
     Parameters
@@ -168,6 +169,8 @@ def signals(values: ArrayLike, name: str = "signals", axes: Sequence[str] = ("mo
         What errors call them.
     axes : sequence of str
         What errors call the places of one of them.
+    infinite : bool
+        Whether infinity is a value, as the score of a likelihood-ratio attack may be; NaN is none.
 
     Returns
     -------
@@ -184,12 +187,13 @@ def signals(values: ArrayLike, name: str = "signals", axes: Sequence[str] = ("mo
     array([[0.5, 1. ]])
     """
     values = np.asarray(values, np.float64)
-    finite = np.isfinite(values)
+    finite = ~np.isnan(values) if infinite else np.isfinite(values)
     if not finite.all():
         at = np.argwhere(~finite)
         where = ", ".join(f"{what} {i}" for what, i in zip(axes, at[0], strict=False))
+        must, value = "numbers" if infinite else "finite", values[tuple(at[0])]
         raise ValueError(
-            f"{name} must be finite; {values[tuple(at[0])]} for {where} ({len(at)} such values): clip probabilities "
+            f"{name} must be {must}; {value} for {where} ({len(at)} such values): clip probabilities "
             "before taking their logarithm, or leave the record out"
         )
     return values

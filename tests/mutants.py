@@ -74,6 +74,25 @@ MUTANTS = [
         "return np.square(outputs - y).mean(axis=1) / np.var(y)",
         ENGINE,
     ),
+    # what softmax ignores, scales, labels
+    Mutant(
+        "indicators/survival.py",
+        "pair = [np.where(shown, z, 0) for z in pair]",
+        "pair = list(pair)",
+        "tests/assess/test_invariances.py",
+    ),
+    Mutant(
+        "quantizers/rules.py",
+        "return shape[1] if granularity",
+        "return shape[-2] if granularity",
+        "tests/quantizers/test_scales.py",
+    ),
+    Mutant(
+        "records.py",
+        "return (y > 0).astype(np.int64)",
+        "return (y < 0).astype(np.int64)",
+        "tests/companion/test_records.py",
+    ),
     # molecules: which row, which fragment, which side, which molecules are told apart
     Mutant("molecules/tables.py", "for line in lines), start=1)", "for line in lines if line), start=1)", TABLES),
     Mutant("molecules/tables.py", "if extra := [cell for cell in cells[width:] if cell]:", "if extra := []:", TABLES),
@@ -210,8 +229,8 @@ MUTANTS = [
     ),
     Mutant(
         "audit/report.py",
-        "best = table[rank].idxmin()",
-        "best = table[rank].idxmax()",
+        "best = others[rank].idxmin()",
+        "best = others[rank].idxmax()",
         "tests/audit/test_audit_planted.py",
     ),
     Mutant("audit/report.py", "{able[rank].idxmin()}", "{able[rank].idxmax()}", "tests/audit/test_audit_planted.py"),
@@ -299,8 +318,36 @@ MUTANTS = [
         "min(len(seen.members), NULLS)",
         "tests/audit/test_audit_planted.py",
     ),
+    # the audit: which numbers are a weight, which records are copies, when nothing is told apart
+    Mutant(
+        "audit/weights.py",
+        "once.setdefault(weight.place,",
+        "once.setdefault((weight.name,),",
+        "tests/audit/test_weights.py",
+    ),
+    Mutant(
+        "audit/weights.py",
+        "return 2 if self._transposed",
+        "return 1 if self._transposed",
+        "tests/audit/test_weights.py",
+    ),
+    Mutant("audit/modules.py", "if p.is_floating_point() and", "if", "tests/audit/test_weights.py"),
+    Mutant(
+        "audit/modules.py", "(side > 0).astype(np.int64)", "(side < 0).astype(np.int64)", "tests/audit/test_weights.py"
+    ),
+    Mutant("audit/modules.py", "    if not close(z, again):", "    if False:", "tests/audit/test_weights.py"),
+    Mutant("audit/checks.py", "exact | (near & alike)", "exact | near", "tests/audit/test_audit.py"),
+    Mutant(
+        "audit/report.py",
+        'if table[rank]["fp32"] <= others',
+        'if table[rank]["fp32"] < others',
+        "tests/audit/test_weights.py",
+    ),
+    Mutant("audit/report.py", "facts.share < MOST_OF_IT", "facts.share > MOST_OF_IT", "tests/audit/test_weights.py"),
     Mutant("audit/measure.py", "aucs[0].draws[known]", "aucs[-1].draws[known]", "tests/audit/test_audit_planted.py"),
-    Mutant("audit/modules.py", "indicators.adjacent(levels[group], old, rng)", "old", "tests/audit/test_audit.py"),
+    Mutant(
+        "audit/modules.py", "indicators.adjacent(levels[which, *group], old, rng)", "old", "tests/audit/test_audit.py"
+    ),
     Mutant(
         "assess.py",
         'SIMULATED = {"lira": "online", "lira_fixed": "online_fixed"}',

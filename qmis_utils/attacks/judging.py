@@ -29,10 +29,10 @@ VERDICTS = REPRODUCED, CONTRADICTED, NOT_SETTLED, NO_DIFFERENCE = (
 
 
 def _judged(scores: ArrayLike, members: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores, finite, and the memberships of the same shape."""
+    """Return scores, no NaN among them, and the memberships of the same shape."""
     if np.shape(scores) != np.shape(members):
         raise ValueError(f"scores {np.shape(scores)} and members {np.shape(members)} must agree")
-    return records.signals(scores, "scores"), records.membership(members)
+    return records.signals(scores, "scores", infinite=True), records.membership(members)
 
 
 def auc(scores: ArrayLike, members: ArrayLike) -> np.ndarray:
@@ -49,7 +49,7 @@ def auc(scores: ArrayLike, members: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        For a target without a member or without a non-member, scores that are not finite, members that are not 0 and 1.
+        For a target without a member or without a non-member, scores that are NaN, members that are not 0 and 1.
 
     Examples
     --------

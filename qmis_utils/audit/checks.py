@@ -4,16 +4,16 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch.nn.parameter import is_lazy
 
-from qmis_utils.audit.modules import did_you_mean
-from qmis_utils.ensemble import TASKS
+from qmis_utils.audit.weights import did_you_mean
 from qmis_utils.quantizers.rules import QUANTIZERS
+from qmis_utils.records import TASKS, membership
 
 OVERLAP = 0.1  # share of held-out records found among the members from which on nothing is reported
 NEAR = 1e-3  # a record this close to a member, in usual distances between records, is its copy (half precision is)
@@ -28,6 +28,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         "n_shadows": (_whole(2), "at least 2, a whole number"),
         "granularity": (lambda v: isinstance(v, str) and v in ("tensor", "row"), "'tensor' or 'row'"),
         "embeddings": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
+        "allow_copies": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
         "batch_size": (_whole(1), "at least 1, a whole number"),
         "tolerance": (_finite, "a finite number, the utility one may lose"),
         "draws": (_whole(20), "at least 20, a whole number"),
@@ -86,15 +87,14 @@ def memberships(trained_on: Any, model: Any, n_members: int) -> np.ndarray | Non
             "trained_on must have a row per model and a column per member, "
             f"{(len(model), n_members)}; got {given.shape or type(trained_on).__name__}"
         )
-    if not np.isin(given, (0, 1)).all():
-        raise ValueError(
-            "trained_on must hold True and False, or 1 and 0: a probability says not who was trained on what"
-        )
-    return given.astype(bool)
+    return membership(given, name="trained_on")
 
 
 def check_module(module: torch.nn.Module) -> None:
-    """Check that a module's parameters have shapes; ValueError if some wait for a first batch."""
+    """Check that a module is Python code whose parameters have shapes; ValueError if not."""
+    if compiled := [name for name, layer in module.named_modules() if isinstance(layer, torch.jit.ScriptModule)]:
+        where = f", and {compiled[0]!r} is" if compiled[0] else ": this is"
+        raise ValueError(f"TorchScript cannot be audited{where} compiled: give the Python module it was made from")
     if waiting := [name for name, weight in module.named_parameters() if is_lazy(weight)]:
         raise ValueError(f"parameter {waiting[0]!r} has no shape yet: pass one batch through the model first")
 
@@ -109,6 +109,8 @@ def records(data: Any, role: str) -> tuple[torch.Tensor, torch.Tensor]:
         x, y = (a.detach() if isinstance(a, torch.Tensor) else torch.as_tensor(np.asarray(a)) for a in data)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{role} must hold arrays of numbers: {error}") from None
+    if any(a.layout != torch.strided for a in (x, y)):
+        raise ValueError(f"{role} must be dense tensors: give inputs.to_dense()")
     x, y = (a.float() if a.is_floating_point() or a.dtype == torch.bool else a for a in (x, y))
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if x.ndim < 1 or y.ndim != 1 or len(x) != len(y) or len(x) < 2:
@@ -119,20 +121,33 @@ def records(data: Any, role: str) -> tuple[torch.Tensor, torch.Tensor]:
     return x, y
 
 
-def copies(members: torch.Tensor, heldout: torch.Tensor) -> tuple[int, int]:
-    """Return the number of held-out records that are copies of members, if only nearly, and of repeated members."""
-    kinds = [f"{tuple(x.shape[1:])} of {x.dtype}" for x in (members, heldout)]
+class Copies(NamedTuple):
+    """Count what stands twice: held-out copies of members, held-out twins with another label, repeated members."""
+
+    leaked: int
+    twins: int
+    repeated: int
+
+
+def copies(members: tuple, heldout: tuple, allowed: bool = False) -> Copies:
+    """Count held-out records that equal members, if only nearly, in inputs and label, or in inputs alone; ValueError
+    where too many equal both, unless the reader says that they are other records."""
+    kinds = [f"{tuple(x.shape[1:])} of {x.dtype}" for x, _ in (members, heldout)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"a member's inputs are {kinds[0]}, a held-out record's {kinds[1]}: they must agree")
-    inside = set(_hashes(members))
-    exact = np.array([digest in inside for digest in _hashes(heldout)])
-    leaked = int((exact | _near(members, heldout)).sum())
-    if leaked > OVERLAP * len(heldout):
+    inside, outside = (list(zip(_hashes(x), y.tolist(), strict=True)) for x, y in (members, heldout))
+    seen, inputs = set(inside), {digest for digest, _ in inside}
+    exact = np.array([pair in seen for pair in outside])
+    near, alike = _near(members, heldout)
+    leaked = int((exact | (near & alike)).sum())
+    twins = int((~exact & (near & ~alike | np.array([digest in inputs for digest, _ in outside]))).sum())
+    if leaked > OVERLAP * len(outside) and not allowed:
         kind = "exact copies" if leaked == exact.sum() else "copies, exact or but for rounding,"
         raise ValueError(
-            f"{leaked} of {len(heldout)} held-out records are {kind} of members: give data that no model saw"
+            f"{leaked} of {len(outside)} held-out records are {kind} of members, label included: give data that no "
+            "model saw, or say allow_copies=True where other records have equal inputs (fingerprints, answers, tokens)"
         )
-    return leaked, len(members) - len(inside)
+    return Copies(leaked, twins, len(inside) - len(seen))
 
 
 def _hashes(x):
@@ -141,15 +156,25 @@ def _hashes(x):
 
 
 def _near(members, heldout):
-    """Tell for each held-out record whether it lies much closer to a member than records usually lie to each other."""
-    if not members.is_floating_point():
-        return np.zeros(len(heldout), bool)  # codes and tokens: one step apart is another record
-    inside, outside = _projected(members, heldout)
-    trees = [cKDTree(np.unique(points, axis=0)) for points in (inside, outside)]
+    """Tell for each held-out record whether it lies closer to a member than records usually do, and has its label."""
+    (x, y), (x_out, y_out) = members, heldout
+    nowhere = np.zeros((2, len(x_out)), bool)
+    if not x.is_floating_point():
+        return nowhere  # codes and tokens: one step apart is another record
+    (inside, place), outside = _unique(_projected(x, x_out)[0]), _projected(x, x_out)[1]
+    trees = [cKDTree(points) for points in (inside, np.unique(outside, axis=0))]
     if min(tree.n for tree in trees) < 2:
-        return np.zeros(len(heldout), bool)
+        return nowhere
     usual = max(np.median(tree.query(tree.data, 2)[0][:, 1]) for tree in trees)  # one side may repeat itself
-    return trees[0].query(outside)[0] < NEAR * usual
+    distance, nearest = trees[0].query(outside)
+    labels = set(zip(place.tolist(), y.tolist(), strict=True))
+    alike = [pair in labels for pair in zip(nearest.tolist(), y_out.tolist(), strict=True)]
+    return distance < NEAR * usual, np.array(alike)
+
+
+def _unique(points):
+    found, place = np.unique(points, axis=0, return_inverse=True)
+    return found, place.ravel()
 
 
 def _projected(*groups):

@@ -47,7 +47,7 @@ LARGER_IS_PRIVATE = ("function_error", "r")  # shown as they are defined; a numb
 def _digest(module):
     """Return a hash of a module's parameters and buffers, which trainings on different data do not share."""
     digest = hashlib.blake2b(digest_size=16)
-    for tensor in (*module.parameters(), *module.buffers()):
+    for tensor in (t for t in (*module.parameters(), *module.buffers()) if type(t.data) is torch.Tensor):
         digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
     return digest.digest()
 
@@ -320,16 +320,17 @@ def _facts(full, about, copied, tolerance):
     return Facts(
         models=len(full.losses), members=len(full.y), trained=_training_size(full), heldout=len(full.y_out),
         attacked=float(usable.mean()) if attack else 0.0, guess=float(guess), task=about.task,
-        quantized=about.quantized, left=about.left, in_unit=about.in_unit, tolerance=tolerance, copies=copied[0],
-        repeated=copied[1],
+        quantized=about.quantized, left=about.left, in_unit=about.in_unit, tolerance=tolerance, copies=copied.leaked,
+        repeated=copied.repeated, twins=copied.twins, share=about.share, largest_left=about.largest_left,
+        relabelled=about.relabelled,
     )  # fmt: skip
 
 
 def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], loss: Callable, members: tuple,
           heldout: tuple, quantizers: Iterable[str], *, task: str | None = None, n_shadows: int = 16,
-          trained_on: ArrayLike | None = None, skip: Iterable[str] = (), embeddings: bool = False,
-          granularity: str = "tensor", batch_size: int = 256, tolerance: float = 0.02, draws: int = 200, seed: int = 0,
-          title: str = "Audit") -> Report:  # fmt: skip
+          trained_on: ArrayLike | None = None, skip: Iterable[str] = (), include: Iterable[str] = (),
+          embeddings: bool = False, allow_copies: bool = False, granularity: str = "tensor", batch_size: int = 256,
+          tolerance: float = 0.02, draws: int = 200, seed: int = 0, title: str = "Audit") -> Report:  # fmt: skip
     """Rank quantizers by what a reader's own model would leak under each of them.
 
     Parameters
@@ -346,11 +347,15 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
     quantizers : list of str
         Keys of ``quantizers.QUANTIZERS``; the model as given is added as the reference, under the name "fp32".
     task : {"binary", "multiclass", "regression"}, optional
-        Read off outputs and labels if not given: labels 0 and 1 mean two classes.
+        Read off outputs and labels if not given: labels 0 and 1, or -1 and 1, mean two classes. The loss receives
+        labels as given.
     trained_on : bool array (models, members), optional
         For a list of models: which members each was trained on. Without it no attack is run.
-    skip, embeddings, granularity
+    skip, include, embeddings, granularity
         See `find_weights` and `quantized`.
+    allow_copies : bool
+        Whether held-out records that equal members, inputs and label, are other records all the same: fingerprints,
+        answers or tokens that many share. They are counted, and no longer refused.
     batch_size, tolerance, draws, seed, title
         Records at a time; utility one may lose; bootstrap draws; seed of halves and draws; heading of the report.
 
@@ -378,19 +383,22 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
     """
     check_options({
         "loss": loss, "task": task, "n_shadows": n_shadows, "embeddings": embeddings, "granularity": granularity,
+        "allow_copies": allow_copies,
         "batch_size": batch_size, "tolerance": tolerance, "draws": draws, "seed": seed, "title": title,
     })  # fmt: skip
-    names, skipped = quantizer_names(quantizers), texts(skip, "skip", ["lm_head", "*.norm"])
+    names = quantizer_names(quantizers)
     members, heldout = records(members, "members"), records(heldout, "heldout")
     known = memberships(trained_on, model, len(members[0]))
-    how = {"skip": skipped, "embeddings": embeddings, "granularity": granularity}
+    how = {"skip": texts(skip, "skip", ["lm_head", "*.norm"]), "include": texts(include, "include", ["*.proj"]),
+           "embeddings": embeddings, "granularity": granularity}  # fmt: skip
     plan = Plan(loss, members, heldout, names, how, task, batch_size, seed)
-    copied = copies(members[0], heldout[0])
+    copied = copies(members, heldout, allow_copies)
     modules, halves = _models(model, members, n_shadows, known, seed)
     evidence, rows, about = measure_all(modules, plan, halves, alone=isinstance(model, nn.Module))
     described, layers = _described(rows, about, plan.names)
     facts = _facts(evidence["fp32"], about, copied, tolerance)
     table = described.join(tabulate(evidence, draws, seed)).rename_axis("quantizer")
     table["cautions"] = [flag(row, facts) for row in table.to_dict("records")]
-    table = table.sort_values("rank", kind="stable")
+    last = table.index == "fp32"  # of equals, the model as given comes last
+    table = table.iloc[np.lexsort((last, table["rank"]))]
     return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))

@@ -1,94 +1,31 @@
-"""What an audit does to a reader's torch modules: find their weights, quantize them in place, stream records through.
+"""What an audit does to a reader's torch modules: quantize their weights in place, stream records through.
 
 Tensor by tensor the original goes to disk and its quantized version takes its place; every bit is restored afterwards.
 """
 
-import difflib
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import partial, reduce
 
 import numpy as np
 import torch
 from torch import nn
 
-from qmis_utils import attacks, ensemble, indicators, quantizers
+from qmis_utils import attacks, ensemble, indicators, quantizers, records
 from qmis_utils.attacks import Evidence
+from qmis_utils.audit.weights import Weight, distinct, locate, replace, shipped_buffers, tensors
+from qmis_utils.audit.weights import find_weights as find_weights
 
-KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.MultiheadAttention)
 MOST = 20_000  # numbers of a model that a correlation compares: bounds the memory of its bootstrap
 NEIGHBOURS = 16  # codewords one level away from a single model
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the names nearest to a wrong one, or nothing."""
-    names, digits = [n for n in names if n], re.findall(r"\d+", name)
-    alike = [n for n in names if digits and re.findall(r"\d+", n) == digits]  # "int8" means eight bits
-    nearest = difflib.get_close_matches(name, names, 3, 0.4)
-    close = difflib.get_close_matches(name, names, 3) or alike or nearest
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-
-
-def find_weights(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False) -> dict[str, nn.Parameter]:
-    """Return the weight tensors of a model that are quantized.
-
-    Weights of linear, one- and two-dimensional convolution and attention layers count; a tensor shared by two layers is
-    skipped if either is.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    skip : iterable of str
-        Patterns such as "lm_head" or "*.norm", matched against the names of layers, of the layers they sit in, and of
-        parameters.
-    embeddings : bool
-        Whether to quantize nn.Embedding too.
-
-    Returns
-    -------
-    dict of torch.nn.Parameter
-        By name, in the order of the model.
-
-    Raises
-    ------
-    ValueError
-        For a pattern that matches nothing, and for a model with nothing to quantize.
-
-    Examples
-    --------
-    >>> list(find_weights(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)), skip=["2"]))
-    ['0.weight']
-    """
-    parameters, layers = (dict(of(remove_duplicate=False)) for of in (model.named_parameters, model.named_modules))
-    for pattern in skip:
-        if not any(fnmatchcase(name, pattern) for name in [*layers, *parameters]):
-            raise ValueError(f"skip pattern {pattern!r} matches no layer{did_you_mean(pattern, layers)}")
-
-    def skipped(name):
-        heads = [name] + [name[:at] for at, letter in enumerate(name) if letter == "."]
-        return any(fnmatchcase(head, pattern) for head in heads for pattern in skip)
-
-    taken = {id(weight) for name, weight in parameters.items() if skipped(name)}
-    kinds, found = (*KINDS, nn.Embedding) if embeddings else KINDS, {}
-    for name, weight in parameters.items():
-        layer, _, own = name.rpartition(".")
-        fits = isinstance(layers[layer], kinds) and own.endswith("weight") and weight.is_floating_point()
-        if fits and id(weight) not in taken:
-            found[name] = weight
-            taken.add(id(weight))
-    if not found:
-        raise ValueError(
-            "the model has no quantizable layer: no linear, convolution or attention layer, or all skipped"
-        )
-    return found
+LARGEST_LEFT = 3  # tensors that the headline names where most of a model is left as trained
 
 
 @contextmanager
 def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings: bool = False,
-              granularity: str = "tensor") -> Iterator[list[dict]]:  # fmt: skip
+              granularity: str = "tensor", include: Iterable[str] = ()) -> Iterator[list[dict]]:  # fmt: skip
     """Quantize a model in place for the length of a ``with`` block, and restore every bit afterwards.
 
     Parameters
@@ -96,7 +33,7 @@ def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings:
     model : torch.nn.Module
     name : str
         Of the quantizer; "fp32" changes nothing.
-    skip, embeddings
+    skip, embeddings, include
         As `find_weights`.
     granularity : {"tensor", "row"}
         What shares a scale: a tensor, or each output channel.
@@ -116,7 +53,8 @@ def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings:
     Notes
     -----
     The originals wait in a temporary folder (see TMPDIR): memory never holds an extra model, but while a tensor is
-    quantized up to five times that tensor in float32, and nothing extra within the block.
+    quantized up to five times that tensor in float32, and nothing extra within the block. A weight that a layer
+    computes (a parametrisation, weight norm, pruning) is replaced behind what computes it, which stays as it is.
 
     Examples
     --------
@@ -125,26 +63,40 @@ def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings:
         with quantized(model, "sign"):
             outputs = model(x)
     """
-    weights = find_weights(model, skip, embeddings) if name != "fp32" else {}
-    with tempfile.TemporaryDirectory(prefix="qmis-audit-") as folder:
-        stored, rows = [], []
-        try:
-            for place, (label, weight) in enumerate(weights.items()):
+    weights = locate(model, skip, embeddings, include) if name != "fp32" else {}
+    with tempfile.TemporaryDirectory(prefix="qmis-audit-") as folder, ExitStack() as restoring:
+        rows = []
+        for place, (label, weight) in enumerate(weights.items()):
+            values, row = _quantize_tensor(label, weight, name, granularity)
+            if weight.computed:
+                restoring.callback(replace(weight, values))
+            else:
                 path = f"{folder}/{place}.pt"
-                _store(label, weight, path)
-                stored.append((weight, path))
-                rows.append({"layer": label, **_quantize_tensor(label, weight, name, granularity)})
-            yield rows
-        finally:
-            for weight, path in stored:
-                with torch.no_grad():
-                    weight.copy_(torch.load(path, weights_only=True))
+                _store(label, weight.values, path)
+                restoring.callback(_restore, weight.values, path)
+                with writing(weight.values):
+                    weight.values.copy_(values.view(weight.values.shape))
+            rows.append({"layer": label, **row})
+            del values
+        yield rows
 
 
-def _store(label, weight, path):
+@contextmanager
+def writing(tensor: torch.Tensor) -> Iterator[None]:
+    """Allow changes in place, of parameters that were made in inference mode too."""
+    with torch.inference_mode() if tensor.is_inference() else torch.no_grad():
+        yield
+
+
+def _restore(values, path):
+    with writing(values):
+        values.copy_(torch.load(path, weights_only=True))
+
+
+def _store(label, values, path):
     """Write the original of a tensor; OSError naming the folder if it does not fit."""
     try:
-        torch.save(weight.detach().clone(), path)  # a clone: saving a view would write all that it views
+        torch.save(values.clone(), path)  # a clone: saving a view would write all that it views
     except (OSError, RuntimeError) as error:
         raise OSError(
             f"no room for the original of layer {label!r} at {path}: set TMPDIR to a larger folder"
@@ -152,28 +104,33 @@ def _store(label, weight, path):
 
 
 def _quantize_tensor(label, weight, name, granularity):
-    """Quantize one tensor in place and describe what is released."""
-    matrix = weight.detach().to("cpu", torch.float32).reshape(1, len(weight), -1).numpy()
+    """Return the quantized numbers of a tensor, output channels first, and a description of what is released."""
+    once = weight.values
+    matrix = once.to("cpu", torch.float32).flatten(0, weight.lead - 1)
+    matrix = matrix.reshape(1, len(matrix), -1).numpy()
     try:
         released = quantizers.quantize(matrix, name, granularity)
     except ValueError as error:
         raise ValueError(f"layer {label!r}: {error}") from None
-    norm = float(np.linalg.norm(matrix))
-    matrix -= released.values  # in place: the weight, of which this may be a view, is overwritten next
-    moved = float(np.linalg.norm(matrix))
-    with torch.no_grad():
-        weight.copy_(torch.from_numpy(released.values).view(weight.shape))
-    return {
-        "shape": " x ".join(map(str, weight.shape)), "weights": weight.numel(), "scales": released.scale.size,
-        "error": moved / max(norm, 1e-300), "norm": norm,
+    norm, moved = _norm(matrix), _norm(released.values - matrix)
+    return torch.from_numpy(released.values), {
+        "shape": " x ".join(map(str, weight.tensor.shape)), "weights": once.numel(), "scales": released.scale.size,
+        "error": moved / norm if norm else 0.0, "norm": norm,
         "entropy": float(quantizers.code_entropy(released)[0]), "zeros": float(quantizers.sparsity(released)[0]),
     }  # fmt: skip
 
 
+def _norm(array):
+    """Return the norm of numbers whose squares single precision may not hold."""
+    return float(np.sqrt(np.einsum("i,i->", array.ravel(), array.ravel(), dtype=np.float64)))
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch dropout and batch statistics off, and put every layer's own mode back afterwards."""
+    """Switch dropout and batch statistics off; put every layer's own mode and buffers back afterwards."""
     modes = {layer: layer.training for layer in model.modules()}
+    held = [(layer, dict(layer._buffers), {k: b.clone() for k, b in layer._buffers.items() if b is not None})
+            for layer in model.modules() if layer._buffers]  # fmt: skip
     model.eval()
     try:
         with torch.no_grad():
@@ -181,6 +138,12 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for layer, mode in modes.items():
             layer.training = mode
+        for layer, buffers, copies in held:
+            layer._buffers.update(buffers)
+            for name, copy in copies.items():
+                if (buffer := buffers[name]) is not None and not torch.equal(buffer, copy):
+                    with writing(buffer):
+                        buffer.copy_(copy)
 
 
 @dataclass(frozen=True)
@@ -191,14 +154,14 @@ class Plan:
     members: tuple[torch.Tensor, torch.Tensor]
     heldout: tuple[torch.Tensor, torch.Tensor]
     names: list[str]
-    how: dict  # skip, embeddings, granularity
+    how: dict  # skip, include, embeddings, granularity
     task: str | None
     batch_size: int
     seed: int
 
-    def weights(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """Return the tensors of a model that are quantized, name -> parameter."""
-        return find_weights(model, self.how["skip"], self.how["embeddings"])
+    def weights(self, model: nn.Module) -> dict[str, Weight]:
+        """Return the tensors of a model that are quantized, by name."""
+        return locate(model, self.how["skip"], self.how["embeddings"], self.how["include"])
 
 
 @dataclass(frozen=True)
@@ -208,7 +171,11 @@ class Inventory:
     task: str
     in_unit: bool  # whether all outputs lie in [0, 1]
     quantized: str  # how many numbers, of how many
+    share: float  # of the numbers in tensors of two or more axes
     left: str  # which tensors stay as trained
+    largest_left: str  # the largest of them, with their layers
+    relabelled: bool  # whether labels -1 and 1 were taken for classes 0 and 1
+    y: tuple[np.ndarray, np.ndarray]  # the labels of members and of held-out records
     bytes: int
     bytes_left: int  # of what stays as trained
 
@@ -242,7 +209,7 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
     """
     every, rows = [], []
     for place, model in enumerate(modules):
-        shapes = {label: tuple(weight.shape) for label, weight in plan.weights(model).items()}
+        shapes = {label: tuple(weight.tensor.shape) for label, weight in plan.weights(model).items()}
         with evaluating(model):
             outputs = _try(model, plan)
             if place == 0:
@@ -251,10 +218,10 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
                 raise ValueError(
                     f"all models must have one architecture; model {place} has {shapes}, the first {first}"
                 )
-            measured, tensors = _measure(model, plan, about.task, alone)
+            measured, described = _measure(model, plan, about, alone)
         every.append(measured)
-        rows += [{"model": place} | row for row in tensors]
-    y, y_out = (data[1].cpu().numpy() for data in (plan.members, plan.heldout))
+        rows += [{"model": place} | row for row in described]
+    y, y_out = about.y
     evidence = {}
     for name in plan.names:
         seen = {key: np.stack([one[name][key] for one in every]) for key in every[0][name]}
@@ -266,44 +233,75 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
 
 def _describe(model, plan, outputs):
     """Return the inventory of a model, from its outputs on some held-out records."""
-    weights, everything = plan.weights(model), list(model.named_parameters())
-    taken = {id(weight) for weight in weights.values()}
-    left = [f"{name} ({' x '.join(map(str, w.shape))})" for name, w in everything if w.ndim > 1 and id(w) not in taken]
-    vectors = sum(w.numel() for _, w in everything if w.ndim <= 1 and id(w) not in taken)
-    named = left[:8]
-    if len(left) > 8:
-        named.append(f"{len(left) - 8} more")
-    if vectors:
+    weights, everything = plan.weights(model), distinct(tensors(model))
+    taken = {weight.place for weight in weights.values()}
+    left = [w for w in everything if w.place not in taken]
+    wide = [w for w in left if w.tensor.ndim > 1]
+    named = [f"{w.name} ({' x '.join(map(str, w.tensor.shape))})" for w in wide[:8]]
+    if len(wide) > 8:
+        named.append(f"{len(wide) - 8} more")
+    if vectors := sum(_count(w) for w in left if w.tensor.ndim <= 1):
         named.append(f"{vectors:,} numbers in vectors (biases, norms)")
-    counts = [sum(w.numel() for w in group) for group in (weights.values(), dict(everything).values())]
-    tensors = {t.data_ptr(): t.nbytes for t in model.state_dict().values()}
+    named += [
+        f"{name} (quantized already)" for name, layer in model.named_modules()
+        if type(layer).__module__.startswith("torch.ao.nn.")
+    ]  # fmt: skip
+    count, every = (sum(map(_count, group)) for group in (weights.values(), everything))
+    size = sum(map(_bytes, everything)) + sum(b.nbytes for b in shipped_buffers(model))
+    task, relabelled, *y = _infer_task(outputs, plan)
     return Inventory(
-        task=_infer_task(outputs, plan), in_unit=bool(outputs.min() >= 0 and outputs.max() <= 1),
-        quantized=f"{counts[0]:,} of {counts[1]:,}", left=", ".join(named), bytes=sum(tensors.values()),
-        bytes_left=sum(tensors.values()) - sum(w.nbytes for w in weights.values()),
+        task=task, in_unit=bool(outputs.min() >= 0 and outputs.max() <= 1), quantized=f"{count:,} of {every:,}",
+        share=count / (count + sum(map(_count, wide))), left=", ".join(named), relabelled=relabelled, y=tuple(y),
+        largest_left=", ".join(w.title for w in sorted(wide, key=_count)[: -LARGEST_LEFT - 1 : -1]), bytes=size,
+        bytes_left=size - sum(map(_bytes, weights.values())),
     )  # fmt: skip
 
 
+def _count(weight):
+    return weight.values.numel() if weight.plain else weight.tensor.numel()
+
+
+def _bytes(weight):
+    return _count(weight) * weight.tensor.element_size()
+
+
 def _infer_task(outputs, plan):
-    """Return the task that outputs and labels speak of; ValueError where they disagree, or outputs are no logits."""
-    y, wide = torch.cat([plan.members[1], plan.heldout[1]]).cpu().numpy(), outputs.ndim == 2
-    task = plan.task or ("multiclass" if wide else "binary" if np.isin(y, (0, 1)).all() else "regression")
+    """Return the task that outputs and labels speak of, whether -1 and 1 became classes, and the labels of both sides.
+
+    Raises ValueError where outputs and labels disagree, or outputs are no logits.
+    """
+    sides, wide = [data[1].cpu().numpy() for data in (plan.members, plan.heldout)], outputs.ndim == 2
+    found = np.unique(np.concatenate(sides))
+    two = np.isin(found, (0, 1)).all() or found.tolist() == [-1, 1]
+    if plan.task is None and not wide and found.tolist() == [-1, 0, 1]:
+        raise ValueError("labels are -1, 0 and 1: leave out records whose label is missing, or say task='regression'")
+    task = plan.task or ("multiclass" if wide else "binary" if two else "regression")
     if task not in ensemble.TASKS or (task == "multiclass") != wide:
         raise ValueError(f"task must be one of {ensemble.TASKS} and fit outputs of shape {outputs.shape}; got {task!r}")
-    if task == "regression":
-        return task
     classes = outputs.shape[1] if wide else 2
-    if not np.isin(y, np.arange(classes)).all():
-        raise ValueError(f"labels must be classes 0..{classes - 1} for outputs of shape {outputs.shape}")
+    relabelled = task == "binary" and bool((found < 0).any())
+    names = ("members' labels", "held-out labels")
+    if relabelled and found.tolist() == [-1, 1]:
+        sides = [(side > 0).astype(np.int64) for side in sides]
+    y = [records.labels(side, task, classes, name) for side, name in zip(sides, names, strict=True)]
     if wide and outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         raise ValueError("outputs look like probabilities: return logits, and let the loss take the softmax")
-    return task
+    return task, relabelled, *y
+
+
+def _input_dtype(model):
+    """Return the widest floating type of a model's parameters, None where there is none: what inputs are cast to."""
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point() and p.element_size() > 1}
+    return reduce(torch.promote_types, kinds) if kinds else None
 
 
 def _evaluate(model, loss, x, y):
     """Return outputs (n,) or (n, C), at least float32, and losses of one batch; ValueError for any other shape."""
-    first = next(model.parameters())
-    z = model(x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device))
+    first, dtype = next(model.parameters()), _input_dtype(model)
+    given, x = x, x.to(first.device, dtype if x.is_floating_point() else None)
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise ValueError(f"inputs reach {given.abs().max():g}, beyond {dtype}, the only type of the model's parameters")
+    z = model(x)
     if not isinstance(z, torch.Tensor):
         raise TypeError(f"the model returned {type(z).__name__}, not a tensor: wrap it so that it returns logits")
     z = z if z.dtype == torch.float64 else z.float()
@@ -315,19 +313,37 @@ def _evaluate(model, loss, x, y):
 
 
 def _try(model, plan):
-    """Return the outputs of the first batch; ValueError unless each record has its own outputs and loss."""
+    """Return the outputs of the first batch; ValueError unless each record has its own outputs and loss, always."""
     x, y = (part[: plan.batch_size] for part in plan.heldout)
     try:
-        z, loss = _evaluate(model, plan.loss, x, y)
-        _, few = _evaluate(model, plan.loss, x[:1], y[:1])
+        (z, loss), (again, _) = (_evaluate(model, plan.loss, x, y) for _ in range(2))
     except Exception as error:  # whatever the reader's own code raises
         raise ValueError(f"model or loss failed on held-out records: {type(error).__name__}: {error}") from error
+    spread = float(z[torch.isfinite(z)].abs().max()) if torch.isfinite(z).any() else 0.0
+    close = partial(torch.allclose, rtol=1e-3, atol=_noise(model) * spread, equal_nan=True)
+    if not close(z, again):
+        raise ValueError(
+            "the model gives other outputs each time it sees the same records: dropout left on in its forward, or a "
+            "state that it keeps?"
+        )
+    batch = "a record's outputs depend on the other records of its batch (batch norm without running statistics?)"
+    try:
+        one, few = _evaluate(model, plan.loss, x[:1], y[:1])
+    except Exception as error:
+        raise ValueError(f"{batch}: one record alone fails, {type(error).__name__}: {error}") from error
     if loss.shape != (len(x),) or few.shape != (1,):
         shape = tuple(loss.shape)
         raise ValueError(f"loss is not per sample: shape {shape} for {len(x)} records; use reduction='none'")
+    if not close(z[:1], one):
+        raise ValueError(batch)
     if not torch.allclose(loss[:1], few, rtol=1e-3, atol=1e-5, equal_nan=True):
         raise ValueError("loss is not per sample: a record's loss depends on the other records of its batch")
     return z.numpy()
+
+
+def _noise(model):
+    """Return how far outputs may move, relative to the largest, where only the order of sums changes."""
+    return 3e-2 if _input_dtype(model) in (torch.float16, torch.bfloat16) else 1e-4
 
 
 def _stream(model, plan, data, what):
@@ -341,16 +357,15 @@ def _stream(model, plan, data, what):
     return outputs, losses
 
 
-def _measure(model, plan, task, alone):
+def _measure(model, plan, about, alone):
     """Return quantizer -> arrays of an Evidence, of one model, and a row per quantizer and tensor."""
     measured, rows = {}, []
     for name in plan.names:
-        with quantized(model, name, **plan.how) as tensors:
-            one = {"weights": _sampled(plan.weights(model).values())}
-            for part, end in (("members", ""), ("heldout", "_out")):
-                data = getattr(plan, part)
-                outputs, losses = _stream(model, plan, data, f"quantizer {name!r}, {part}")
-                signals = attacks.signal(outputs[None], data[1].cpu().numpy(), task)[0]
+        with quantized(model, name, **plan.how) as described:
+            one = {"weights": _sampled([weight.values for weight in plan.weights(model).values()])}
+            for part, end, y in zip(("members", "heldout"), ("", "_out"), about.y, strict=True):
+                outputs, losses = _stream(model, plan, getattr(plan, part), f"quantizer {name!r}, {part}")
+                signals = attacks.signal(outputs[None], y, about.task)[0]
                 one |= {f"outputs{end}": outputs, f"losses{end}": losses, f"signals{end}": signals}
             if alone and name != "fp32":
                 one["neighbours"] = np.stack([
@@ -358,7 +373,7 @@ def _measure(model, plan, task, alone):
                     for _ in neighbours(list(plan.weights(model).values()), plan)
                 ])  # fmt: skip
         measured[name] = one
-        rows += [{"quantizer": name} | row for row in tensors]
+        rows += [{"quantizer": name} | row for row in described]
     return measured, rows
 
 
@@ -370,16 +385,19 @@ def _sampled(weights):
     return np.concatenate([attacks.sample_weights([w], n)[0] for w, n in zip(tensors, shares, strict=True)])
 
 
-def neighbours(weights: list[torch.Tensor], plan: Plan) -> Iterator[None]:
+def neighbours(weights: list[Weight], plan: Plan) -> Iterator[None]:
     """Turn quantized weights into one codeword next to them after the other: one random weight a level up or down."""
-    rng, sizes, levels = np.random.default_rng(plan.seed), np.array([w.numel() for w in weights]), {}
+    rng, levels, values = np.random.default_rng(plan.seed), {}, [weight.values for weight in weights]
+    sizes = np.array([part.numel() for part in values])
     for _ in range(NEIGHBOURS):
-        layer = rng.choice(len(weights), p=sizes / sizes.sum())
-        weight, at = weights[layer], tuple(np.unravel_index(rng.integers(sizes[layer]), weights[layer].shape))
-        group = (layer, at[0]) if plan.how["granularity"] == "row" else (layer,)  # whose scale makes the levels
-        if group not in levels:
-            levels[group] = np.unique((weight[at[0]] if len(group) == 2 else weight).float().cpu().numpy())
-        old = weight[at].item()
-        weight[at] = indicators.adjacent(levels[group], old, rng)
+        which = rng.choice(len(weights), p=sizes / sizes.sum())
+        part, at = values[which], tuple(np.unravel_index(rng.integers(sizes[which]), values[which].shape))
+        group = at[: weights[which].lead] if plan.how["granularity"] == "row" else ()  # whose scale makes the levels
+        if (which, *group) not in levels:
+            levels[which, *group] = np.unique(part[group].float().cpu().numpy())
+        old = part[at].item()
+        with writing(part):
+            part[at] = indicators.adjacent(levels[which, *group], old, rng)
         yield
-        weight[at] = old
+        with writing(part):
+            part[at] = old

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from qmis_utils import figures
 from qmis_utils.store.files import write_atomic
+from qmis_utils.store.paths import given_path
 
 # Column of the table -> what it says; a quantity comes with its 95 % interval, *_low and *_high.
 COLUMNS = {
@@ -50,6 +51,7 @@ PANELS = {  # column -> title of its panel, and which way is private
     "utility": ("utility", "right is useful"),
 }
 FEW = 8  # models below which a bootstrap over models is too short
+MOST_OF_IT = 0.5  # share of the weights below which a headline says how few are quantized
 ENOUGH = 3  # n r up to which theory does not ask r to rank
 MORE = (
     "For more, pass in place of the model a function that trains one, train(inputs, labels, seed), with n_shadows=, or "
@@ -97,6 +99,10 @@ class Facts:
     tolerance: float  # utility one may lose
     copies: int  # held-out records that are copies of members
     repeated: int  # members that are copies of others
+    twins: int = 0  # held-out records with the inputs of a member and another label
+    share: float = 1.0  # of the weights, numbers in tensors of two or more axes, that is quantized
+    largest_left: str = ""  # of the others, the largest tensors
+    relabelled: bool = False  # whether labels -1 and 1 were taken for classes 0 and 1
 
     @property
     def noise_floor(self) -> float:
@@ -112,7 +118,9 @@ class Facts:
             "utility of a constant guess": self.guess, "noise floor of r": self.noise_floor, "task": self.task,
             "numbers quantized": self.quantized, "left unquantized": self.left,
             "outputs all in [0, 1]": self.in_unit, "utility one may lose": self.tolerance,
-            "held-out copies of members": self.copies, "members that are copies": self.repeated,
+            "held-out copies of members": self.copies, "held-out twins of members": self.twins,
+            "members that are copies": self.repeated,
+            "labels": "-1 and 1 are the classes 0 and 1" if self.relabelled else "as given",
         }  # fmt: skip
 
 
@@ -202,7 +210,7 @@ class Report:
 
     def save(self, path: str | Path) -> "Report":
         """Write the HTML page to a path, whole or not at all; return the report."""
-        write_atomic(path, self.html())
+        write_atomic(given_path(path), self.html())
         return self
 
     def __repr__(self) -> str:
@@ -245,7 +253,10 @@ def _text(row, column):
 
 def _ranked(table, rank, column, words):
     """Say which quantizer a rank calls the most private, and which others its bootstrap draws do not tell from it."""
-    best = table[rank].idxmin()
+    others = table.drop(index="fp32")
+    best = others[rank].idxmin()
+    if table[rank]["fp32"] <= others[rank][best]:
+        return f"{words}: no quantizer is told apart from full precision ({column} {_text(table.loc[best], column)})."
     reach = table[f"{rank}_high"][best]
     tied = [name for name in table.index if name != best and table[f"{rank}_low"][name] <= reach]
     ties = f"; not told apart from it: {', '.join(tied)}" if tied else ""
@@ -277,18 +288,23 @@ def advise(table: pd.DataFrame, facts: Facts) -> list[str]:
     list of str
         Sentences; no quantizer is named where the model is not shown to be of use.
     """
-    full = table.loc["fp32"]
+    full, lines = table.loc["fp32"], []
+    if facts.share < MOST_OF_IT:
+        lines.append(
+            f"Only {facts.share:.0%} of the weights are quantized ({facts.quantized} numbers): what follows speaks of "
+            f"these. The largest left: {facts.largest_left}. Name them by include=."
+        )
     if full.utility_low <= facts.guess:
-        return [USELESS, *([MORE] if "auc" not in table else [])]
+        return [*lines, USELESS, *([MORE] if "auc" not in table else [])]
     if facts.models == 1:
-        lines = [
+        lines += [
             _ranked(table, "rank", "function_error", "A guess from one model, not a measurement"),
             _choice(table, {"rank": "by function error"}, facts.tolerance),
             f"Calling small losses members reaches AUC {_text(full, 'loss_auc')} at full precision; on permuted "
             f"membership it would stay in {full.null_low:.2f} to {full.null_high:.2f}. Shadows usually find more.",
         ]
     else:
-        lines = [
+        lines += [
             _ranked(table, "rank", "rho_pool", "For an attacker who sees outputs"),
             _ranked(table, "rank_weights", "rho_w", "For an attacker who reads the quantized weights")
             + f" They are {facts.quantized} numbers; the others are released as trained.",
@@ -296,7 +312,7 @@ def advise(table: pd.DataFrame, facts: Facts) -> list[str]:
         ]
     if "auc" not in table:
         return [*lines, MORE]
-    best = table.iloc[0]
+    best = table.drop(index="fp32").iloc[0]
     return [
         *lines,
         f"The attack finds members with AUC {_text(full, 'auc')} at full precision and {_text(best, 'auc')} under "
@@ -384,6 +400,16 @@ WARNINGS = {  # about the audit
     "copies held out": Rule(
         lambda table, facts: facts.copies > 0,
         lambda table, facts: f"{facts.copies} held-out records are copies of members: they hide leaks.",
+    ),
+    "twins held out": Rule(
+        lambda table, facts: facts.twins > 0,
+        lambda table, facts: (
+            f"{facts.twins} held-out records have the inputs of a member and another label: no model tells them apart."
+        ),
+    ),
+    "relabelled": Rule(
+        lambda table, facts: facts.relabelled,
+        "Labels -1 and 1 were taken for the classes 0 and 1; the loss received them as given.",
     ),
     "repeated members": Rule(
         lambda table, facts: facts.repeated > 0,

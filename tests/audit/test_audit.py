@@ -17,7 +17,7 @@ from qmis_utils.audit.modules import Plan, neighbours, quantized
 
 BCE = nn.BCEWithLogitsLoss(reduction="none")
 N, DIM, MODELS = 60, 10, 16
-HOW = {"skip": [], "embeddings": False, "granularity": "tensor"}
+HOW = {"skip": [], "include": [], "embeddings": False, "granularity": "tensor"}
 NAMES = ["uniform_4", "sign", "ternary_90"]
 
 
@@ -209,9 +209,10 @@ def test_neighbours_differ_in_one_weight_by_one_level(world):
     module = as_module(world[3], 0)
     plan = Plan(BCE, *(tuple(map(torch.as_tensor, d)) for d in world[:2]), ["nf4"], HOW, None, 50, 0)
     with quantized(module, "nf4"), torch.no_grad():
-        weights = list(plan.weights(module).values())
+        found = list(plan.weights(module).values())
+        weights = [weight.values for weight in found]
         released = [w.clone() for w in weights]
-        for _ in neighbours(weights, plan):
+        for _ in neighbours(found, plan):
             moved = [(i, at) for i, w in enumerate(weights) for at in (w != released[i]).nonzero()]
             ((layer, at),) = moved
             levels = released[layer].unique()
@@ -406,7 +407,9 @@ BAD = {
     "train returns nothing": ({"model": lambda x, y, seed: None}, "must return a torch module"),
     "outputs of three axes": ({"model": nn.Sequential(nn.Linear(DIM, 4), nn.Unflatten(1, (2, 2)))}, "outputs must be"),
     "probabilities": ({"model": nn.Sequential(nn.Linear(DIM, 2), nn.Softmax(1)), "loss": CROSS}, "return logits"),
-    "labels beyond the classes": ({"model": nn.Linear(DIM, 2), "loss": CROSS, "members": BEYOND}, "classes 0..1"),
+    "labels beyond the classes": (
+        {"model": nn.Linear(DIM, 2), "loss": CROSS, "members": BEYOND}, "members' labels .* 0..1, .* record 2 has 2"
+    ),
 }  # fmt: skip
 
 
@@ -447,21 +450,29 @@ def test_near_copies_of_members_are_detected_and_fresh_records_are_not(shape):
     """A thousand fresh records, near each other in one dimension, fingerprints with one bit more: none is a copy."""
     rng = np.random.default_rng(3)
     x, x_new = (torch.as_tensor(rng.normal(size=(1000, *shape)) * 1e3 + 7, dtype=torch.float32) for _ in range(2))
-    assert checks.copies(x, x_new) == (0, 0)
+    labels = torch.arange(1000) % 2
+
+    def counted(members, heldout, allowed=False):
+        return checks.copies((members, labels[: len(members)]), (heldout, labels[: len(heldout)]), allowed)
+
+    assert counted(x, x_new) == (0, 0, 0)
     for copied in (x + 1e-3, x.half().float(), x * (1 + 1e-6)):
         with pytest.raises(ValueError, match=r"(9\d\d|1000) of 1000 .* copies, exact or but for rounding, of"):
-            checks.copies(x, copied)
+            counted(x, copied)
     few = torch.cat([x[:50] + 1e-3, x_new[50:]])
-    assert checks.copies(x, few) == (50, 0)
+    assert counted(x, few) == (50, 0, 0)
+    assert checks.copies((x, labels), (few, 1 - labels)) == (0, 50, 0)  # the inputs of a member, and another label
+    assert counted(x, x, allowed=True) == (1000, 0, 0)
     bits = (torch.rand(1000, 200, generator=torch.Generator().manual_seed(0)) < 0.03).float()
     longer = bits.clone()
     longer[range(1000), [int((row == 0).nonzero()[0]) for row in bits]] = 1  # one bit more is another molecule
     known = {tuple(row) for row in bits.tolist()}
     fresh = longer[[tuple(row) not in known for row in longer.tolist()]]
-    assert checks.copies(bits.unique(dim=0), fresh)[0] == 0
+    unique = bits.unique(dim=0)
+    assert counted(unique, fresh)[:2] == (0, 0)
     line = torch.as_tensor(rng.normal(size=(2, 1000, 1)), dtype=torch.float32)
-    assert checks.copies(*line)[0] <= 10
-    assert checks.copies(torch.arange(1000)[:, None], torch.arange(1000, 2000)[:, None]) == (0, 0)
+    assert sum(counted(*line)) <= 10
+    assert counted(torch.arange(1000)[:, None], torch.arange(1000, 2000)[:, None]) == (0, 0, 0)
 
 
 def test_weights_that_are_not_finite_name_their_layer(world):

@@ -309,6 +309,8 @@ WARNED = {  # rule -> columns and facts under which it speaks, and nearest ones 
     "left as trained": (({}, {"left": "head (3 x 2)"}), ({}, {"left": ""})),
     "copies held out": (({}, {"copies": 1}), ({}, {"copies": 0})),
     "repeated members": (({}, {"repeated": 1}), ({}, {"repeated": 0})),
+    "twins held out": (({}, {"twins": 1}), ({}, {"twins": 0})),
+    "relabelled": (({}, {"relabelled": True}), ({}, {"relabelled": False})),
 }
 
 
@@ -368,7 +370,7 @@ def test_facts_are_said_in_words():
     assert said["noise floor of r"] == 1 / 400
     assert said["records a model trained on"] == 50
     assert replace(FACTS, attacked=0.0).shown()["attack"] == "none"
-    assert len(said) == 14
+    assert len(said) == 16
 
 
 def test_the_function_error_of_one_model_reads_every_record_however_many_classes():

@@ -168,8 +168,8 @@ BUDGETS = {
     "indicators assess": 650,
     "molecules": 900,
     "studies": 800,
-    "audit": 1100,
-    "runner store figures exercises run": 1300,
+    "audit": 1180,
+    "runner store figures exercises run": 1320,
 }
 
 
