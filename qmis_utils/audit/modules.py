@@ -326,7 +326,10 @@ def _try(model, plan):
             "the model gives other outputs each time it sees the same records: dropout left on in its forward, or a "
             "state that it keeps?"
         )
-    batch = "a record's outputs depend on the other records of its batch (batch norm without running statistics?)"
+    batch = (
+        "a record's outputs depend on the other records of its batch (batch norm without running statistics, or "
+        "activations quantized with a scale of the batch?)"
+    )
     try:
         one, few = _evaluate(model, plan.loss, x[:1], y[:1])
     except Exception as error:
