@@ -1464,8 +1464,8 @@ findings[["advice"]]
 # The findings above are the answer, for the tables of this run and for one of your own. For the five tables and four
 # representations as the parameters stand, the verdicts read: `ternary_90` leaks less than `ternary_33` in every setting, at a
 # cost in utility, and `ternary_50` lies between them in nearly all; the plain grid of two bits leaks no more than `ternary_90`
-# on average (single settings go either way) and keeps more of the utility, the one of three bits is on the front nearly
-# always; `sign` leaks less than `ternary_33` in regression, and the two are hardly told apart in classification; regression loses
+# on average (single settings go either way) and keeps more of the utility, the one of three bits is on the front of nearly
+# every group in regression and of two in three in classification; `sign` leaks less than `ternary_33` in regression, and the two are hardly told apart in classification; regression loses
 # far more than classification, and once a gain and an offset are refitted on other molecules, what is left of that difference
 # is not resolved; the survival correlations rank quantizers as the attack does, and
 # our estimators of $r$ do not; where `rho_pool` is wrong, the leakier quantizer keeps more of what membership changes; molecules
@@ -1504,7 +1504,8 @@ if as_written:
     shares = pooled.pivot(index="quantizer", columns="kind", values=["leak", "kept", "often"])
     assert (shares["leak"].loc["uniform_2"] < shares["leak"].loc["ternary_90"]).all()
     assert (shares["kept"].loc["uniform_2"] > shares["kept"].loc["ternary_90"] + 0.05).all()
-    assert (shares["often"].loc["uniform_3"] > 0.7).all()
+    assert shares["often"].loc["uniform_3", "regression"] > 0.9
+    assert 0.55 < shares["often"].loc["uniform_3", "binary"] < 0.8
     assert pooled_tau["rho_pool"] > max(0.85, pooled_tau.filter(like="r ").max() + 0.2)
     assert pairs.larger[pairs.wrong].mean() > 0.8
     blind_auc_mean = controls.groupby("membership").auc.mean()

@@ -1011,7 +1011,7 @@ fig, axes = plt.subplots(1, len(table_settings), figsize=(figures.PAGE, 2.6), sh
 for ax, key in zip(axes[0], table_settings, strict=True):
     for shift, family, color, mark in zip([-0.27, -0.09, 0.09, 0.27], WATCHED, figures.COLORS, "osD^", strict=False):
         part = spread[(spread.setting == key) & (spread.attack == family)]
-        place, drawn = part.quantizer.map(names.index) + shift, part.run > 0
+        place, drawn = part.quantizer.map(names.index).astype(float) + shift, part.run > 0
         table_row = part[~drawn]
         bars = table_row.advantage - table_row.low, table_row.high - table_row.advantage
         ax.errorbar(place[~drawn], table_row.advantage, bars, fmt=mark, ms=3, color=color, label=family)

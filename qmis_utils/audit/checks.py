@@ -92,7 +92,8 @@ def memberships(trained_on: Any, model: Any, n_members: int) -> np.ndarray | Non
 
 def check_module(module: torch.nn.Module) -> None:
     """Check that a module is Python code whose parameters have shapes; ValueError if not."""
-    if compiled := [name for name, layer in module.named_modules() if isinstance(layer, torch.jit.ScriptModule)]:
+    scripted = [(name, m) for name, m in module.named_modules() if isinstance(m, torch.jit.ScriptModule)]
+    if compiled := [name for name, m in scripted if not name or next(m.parameters(), None) is not None]:
         where = f", and {compiled[0]!r} is" if compiled[0] else ": this is"
         raise ValueError(f"TorchScript cannot be audited{where} compiled: give the Python module it was made from")
     if waiting := [name for name, weight in module.named_parameters() if is_lazy(weight)]:

@@ -131,7 +131,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     modes = {layer: layer.training for layer in model.modules()}
     held = [(layer, dict(layer._buffers), {k: b.clone() for k, b in layer._buffers.items() if b is not None})
             for layer in model.modules() if layer._buffers]  # fmt: skip
-    model.eval()
+    for layer in modes:  # not by ``eval()``, which exported models lack and others override
+        layer.training = False
     try:
         with torch.no_grad():
             yield
@@ -209,8 +210,8 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
     """
     every, rows = [], []
     for place, model in enumerate(modules):
-        shapes = {label: tuple(weight.tensor.shape) for label, weight in plan.weights(model).items()}
         with evaluating(model):
+            shapes = {label: tuple(weight.tensor.shape) for label, weight in plan.weights(model).items()}
             outputs = _try(model, plan)
             if place == 0:
                 first, about = shapes, _describe(model, plan, outputs)
@@ -273,8 +274,9 @@ def _infer_task(outputs, plan):
     sides, wide = [data[1].cpu().numpy() for data in (plan.members, plan.heldout)], outputs.ndim == 2
     found = np.unique(np.concatenate(sides))
     two = np.isin(found, (0, 1)).all() or found.tolist() == [-1, 1]
-    if plan.task is None and not wide and found.tolist() == [-1, 0, 1]:
-        raise ValueError("labels are -1, 0 and 1: leave out records whose label is missing, or say task='regression'")
+    if plan.task is None and not wide and found.tolist() in ([-1, 0, 1], [-1, 0]):
+        values = ", ".join(f"{v:g}" for v in found)
+        raise ValueError(f"labels are {values}: leave out records whose label is missing, or say task='regression'")
     task = plan.task or ("multiclass" if wide else "binary" if two else "regression")
     if task not in ensemble.TASKS or (task == "multiclass") != wide:
         raise ValueError(f"task must be one of {ensemble.TASKS} and fit outputs of shape {outputs.shape}; got {task!r}")
@@ -297,6 +299,7 @@ def _input_dtype(model):
 
 def _evaluate(model, loss, x, y):
     """Return outputs (n,) or (n, C), at least float32, and losses of one batch; ValueError for any other shape."""
+    torch.clear_autocast_cache()  # it would hold the weights of before, under the reader's autocast
     first, dtype = next(model.parameters()), _input_dtype(model)
     given, x = x, x.to(first.device, dtype if x.is_floating_point() else None)
     if x.is_floating_point() and not torch.isfinite(x).all():

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -17,6 +18,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 KINDS = (nn.Linear, nn.Bilinear, _ConvNd, nn.MultiheadAttention, nn.RNNBase, RNNCellBase)
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 COMPUTING = (WeightNorm, SpectralNorm, prune.BasePruningMethod)  # hooks that compute a weight before each forward
+FROZEN = "weight"  # the name of a buffer that stands for a parameter that is not trained
 PARTS = ("g", "v", "u", "orig", "mask")  # what they compute it from, weight_g and so on
 
 
@@ -128,13 +130,28 @@ def tensors(model: nn.Module) -> Iterator[Weight]:
         hooks = [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, COMPUTING)]
         hooked = [str(getattr(hook, "name", None) or getattr(hook, "_tensor_name", None)) for hook in hooks]
         apart = {f"{own}_{part}" for own in hooked for part in PARTS}
-        found = [(own, t, "") for own, t in layer._parameters.items() if t is not None and own not in apart]
-        if parametrize.is_parametrized(layer):
-            found += [(own, getattr(layer, own), "parametrised") for own in layer.parametrizations]
-        for own in dict.fromkeys(hooked):
-            _compute(layer)
-            found.append((own, getattr(layer, own), "hooked"))
+        held = [*layer._parameters.items(), *((own, t) for own, t in layer._buffers.items() if own == FROZEN)]
+        found = [(own, t, "") for own, t in held if t is not None and own not in apart]
+        with _still(layer):
+            if parametrize.is_parametrized(layer):
+                found += [(own, getattr(layer, own), "parametrised") for own in layer.parametrizations]
+            for own in dict.fromkeys(hooked):
+                _compute(layer)
+                found.append((own, getattr(layer, own), "hooked"))
         yield from (Weight(".".join([*path, own]), layer, own, tensor, how) for own, tensor, how in found)
+
+
+@contextmanager
+def _still(layer: nn.Module) -> Iterator[None]:
+    """Keep what computes a layer's weights from taking a step of its own, as spectral norm does in training."""
+    modes = {module: module.training for module in layer.modules()}
+    for module in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def _compute(layer: nn.Module) -> None:
@@ -145,13 +162,12 @@ def _compute(layer: nn.Module) -> None:
 
 
 def shipped_buffers(model: nn.Module) -> list[torch.Tensor]:
-    """Return the buffers of a model but those that weights are computed from."""
-    hooked = {(id(w.layer), f"{w.own}_{part}") for w in tensors(model) if w.computed == "hooked" for part in PARTS}
-    apart = (layer for name, layer in model.named_modules() if "parametrizations" not in name.split("."))
-    held = [
-        b for layer in apart for own, b in layer._buffers.items() if b is not None and (id(layer), own) not in hooked
-    ]
-    return list({id(b): b for b in held}.values())
+    """Return the buffers of a model but those that weights are computed from, and frozen weights."""
+    apart = {(id(w.layer), FROZEN) for w in tensors(model)}
+    apart |= {(id(w.layer), f"{w.own}_{part}") for w in tensors(model) if w.computed == "hooked" for part in PARTS}
+    layers = (layer for name, layer in model.named_modules() if "parametrizations" not in name.split("."))
+    held = (b for layer in layers for own, b in layer._buffers.items() if (id(layer), own) not in apart)
+    return list({id(b): b for b in held if b is not None}.values())
 
 
 def distinct(found: Iterable[Weight]) -> list[Weight]:
@@ -300,6 +316,9 @@ def replace(weight: Weight, values: torch.Tensor) -> Callable[[], None]:
         steps = weight.layer.get_submodule(f"parametrizations.{weight.own}")
         assert isinstance(steps, nn.ModuleList)
         steps.append(fixed)
+        if getattr(weight.layer, weight.own) is not shown:
+            del steps[-1]
+            raise ValueError(f"{weight.title} is cached by parametrize.cached(): audit the model outside of it")
         return lambda: steps.__delitem__(-1)
     handle, before = weight.layer.register_forward_pre_hook(fixed.set), getattr(weight.layer, weight.own)
     fixed.set(weight.layer, None)

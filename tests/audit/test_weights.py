@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import parametrizations, parametrize, prune
 from torch.nn.utils import spectral_norm as old_spectral_norm
 from torch.nn.utils import weight_norm as old_weight_norm
 
@@ -501,7 +501,7 @@ def test_labels_of_minus_one_and_one_are_two_classes_and_the_loss_gets_them_as_g
     pd.testing.assert_frame_equal(signed.table, plain.table, rtol=5e-3)
     assert (signed.facts.task, signed.facts.relabelled) == ("binary", True)
     assert any("-1 and 1 were taken for the classes 0 and 1" in line for line in signed.warnings)
-    with pytest.raises(ValueError, match="labels are -1, 0 and 1: leave out records whose label is missing"):
+    with pytest.raises(ValueError, match="labels are -1, 0, 1: leave out records whose label is missing"):
         run(model, members=(X, np.arange(N) % 3 - 1))
     with pytest.raises(
         ValueError, match=r"members' labels must hold whole numbers 0..2, the classes; record 0 has 1.5"
@@ -584,3 +584,59 @@ def test_layers_on_a_gpu_are_quantized_as_on_the_processor(name):
             assert torch.equal(there.get_parameter(label).cpu(), model.get_parameter(label))
     assert untouched(there, before)
     pd.testing.assert_frame_equal(run(there).table, run(model).table, atol=0.02)
+
+
+# Found in models that people ship -----------------------------------------------------------------------------------
+
+
+def test_quantized_weights_are_used_under_autocast():
+    """Autocast keeps half-precision copies of the weights that it has seen."""
+    model = fitted(mlp())
+    outside = run(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.as_tensor(X))
+        inside = run(model)
+    assert inside.table.function_error["sign"] == pytest.approx(outside.table.function_error["sign"], abs=0.02)
+    assert inside.table.function_error["fp32"] == 0
+
+
+def test_a_frozen_weight_in_a_buffer_is_a_weight():
+    model, plain = fitted(mlp()), mlp()
+    plain.load_state_dict(model.state_dict())
+    frozen = model[0].weight.detach()
+    del model[0].weight
+    model[0].register_buffer("weight", frozen)
+    pd.testing.assert_frame_equal(run(model).table, run(plain).table)
+    assert torch.equal(model[0].weight, frozen)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_computed_weight_takes_no_step_while_it_is_read_and_caches_are_refused():
+    torch.manual_seed(0)
+    for norm in (parametrizations.spectral_norm, old_spectral_norm):
+        model = nn.Sequential(norm(nn.Linear(DIM, 12)), nn.ReLU(), nn.Linear(12, 1)).train()
+        before = state(model)
+        run(model)
+        assert untouched(model, before)
+        assert all(module.training for module in model.modules())
+    model = nn.Sequential(parametrizations.weight_norm(nn.Linear(DIM, 1)))
+    with (
+        parametrize.cached(),
+        pytest.raises(ValueError, match=r"cached by parametrize.cached.* outside of it"),
+    ):
+        run(model)
+
+
+def test_a_scripted_activation_and_an_exported_model_are_no_obstacle():
+    plain = fitted(mlp())
+    scripted = nn.Sequential(plain[0], torch.jit.script(nn.ReLU()), plain[2])
+    pd.testing.assert_frame_equal(run(scripted).table, run(plain).table)
+    graph = torch.export.export(plain, (torch.as_tensor(X),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)).module()
+    with pytest.raises(ValueError, match=r"no quantizable layer: .* name others by include="):
+        audit.find_weights(graph)
+    pd.testing.assert_frame_equal(run(graph, include=["*.weight"]).table, run(plain).table)
+
+
+def test_labels_of_minus_one_and_zero_are_asked_about():
+    with pytest.raises(ValueError, match="labels are -1, 0: leave out records"):
+        run(mlp(), members=(X, Y - 1), heldout=(X_NEW, Y_NEW - 1))
