@@ -29,7 +29,7 @@ class Mutant(NamedTuple):
 
 
 ENGINE, STUDIES, INDICATORS = "tests/assess", "tests/studies", "tests/indicators"
-TABLES = "tests/molecules/test_tables.py"
+TABLES = "tests/molecules/test_read_table.py"
 PACKAGE = "qmis_utils"
 
 MUTANTS = [
@@ -323,27 +323,32 @@ MUTANTS = [
         "audit/weights.py",
         "once.setdefault(weight.place,",
         "once.setdefault((weight.name,),",
-        "tests/audit/test_weights.py",
+        "tests/audit/test_audit_weights.py",
     ),
     Mutant(
         "audit/weights.py",
         "return 2 if self._transposed",
         "return 1 if self._transposed",
-        "tests/audit/test_weights.py",
+        "tests/audit/test_audit_weights.py",
     ),
-    Mutant("audit/modules.py", "if p.is_floating_point() and", "if", "tests/audit/test_weights.py"),
+    Mutant("audit/modules.py", "if p.is_floating_point() and", "if", "tests/audit/test_audit_weights.py"),
     Mutant(
-        "audit/modules.py", "(side > 0).astype(np.int64)", "(side < 0).astype(np.int64)", "tests/audit/test_weights.py"
+        "audit/modules.py",
+        "(side > 0).astype(np.int64)",
+        "(side < 0).astype(np.int64)",
+        "tests/audit/test_audit_weights.py",
     ),
-    Mutant("audit/modules.py", "    if not close(z, again):", "    if False:", "tests/audit/test_weights.py"),
+    Mutant("audit/modules.py", "    if not close(z, again):", "    if False:", "tests/audit/test_audit_weights.py"),
     Mutant("audit/checks.py", "exact | (near & alike)", "exact | near", "tests/audit/test_audit.py"),
     Mutant(
         "audit/report.py",
         'if table[rank]["fp32"] <= others',
         'if table[rank]["fp32"] < others',
-        "tests/audit/test_weights.py",
+        "tests/audit/test_audit_weights.py",
     ),
-    Mutant("audit/report.py", "facts.share < MOST_OF_IT", "facts.share > MOST_OF_IT", "tests/audit/test_weights.py"),
+    Mutant(
+        "audit/report.py", "facts.share < MOST_OF_IT", "facts.share > MOST_OF_IT", "tests/audit/test_audit_weights.py"
+    ),
     Mutant("audit/measure.py", "aucs[0].draws[known]", "aucs[-1].draws[known]", "tests/audit/test_audit_planted.py"),
     Mutant(
         "audit/modules.py", "indicators.adjacent(levels[which, *group], old, rng)", "old", "tests/audit/test_audit.py"

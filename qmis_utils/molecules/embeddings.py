@@ -168,7 +168,8 @@ def _compute(chosen: Embedder, smiles: list[str], name: str) -> np.ndarray:
                         features = np.full((len(smiles), len(row)), np.nan, dtype=np.float32)
                     features[i] = row
     if features is None:
-        raise RuntimeError(f"the representation {name!r} failed on all of {len(smiles)} molecules")
+        why = next((f", the first {reason}" for text in smiles[:1] if (reason := chosen.unfit(text))), "")
+        raise RuntimeError(f"the representation {name!r} failed on all of {len(smiles)} molecules{why}")
     return features
 
 
