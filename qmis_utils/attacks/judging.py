@@ -65,6 +65,11 @@ def auc(scores: ArrayLike, members: ArrayLike) -> np.ndarray:
     return (ranks - n_in * (n_in + 1) / 2) / (n_in * n_out)
 
 
+def _last_of_equals(ordered: np.ndarray) -> np.ndarray:
+    """Tell of ordered scores which differ from the next, the last among them; infinity equals infinity."""
+    return np.append(ordered[1:] != ordered[:-1], True)
+
+
 def advantage(scores: ArrayLike, members: ArrayLike, threshold: float | np.ndarray = 0.0) -> np.ndarray:
     """Return 2 x balanced accuracy - 1 of each target, (M,), at a threshold fixed beforehand (0 for a log ratio).
 
@@ -85,7 +90,7 @@ def roc(scores, members):
     """Return the pooled ROC curve over all targets as (fpr, tpr), both starting at 0 and ending at 1."""
     scores, members = (part.ravel() for part in _judged(scores, members))
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0, True)  # tied scores share one point of the curve
+    last = _last_of_equals(scores[order])  # tied scores share one point of the curve
     hits, misses = np.cumsum(members[order])[last], np.cumsum(~members[order])[last]
     return np.append(0.0, misses / misses[-1]), np.append(0.0, hits / hits[-1])
 
@@ -135,7 +140,7 @@ def resampled_tpr(scores: ArrayLike, members: ArrayLike, fpr: ArrayLike, counts:
     (scores, members), fpr = _judged(scores, members), np.asarray(fpr, float)
     best_first = np.argsort(-scores, axis=None, kind="stable")
     inside, target = members.ravel()[best_first], best_first // scores.shape[1]
-    last = np.append(np.diff(scores.ravel()[best_first]) != 0, True)
+    last = _last_of_equals(scores.ravel()[best_first])
     curves = []
     for weight in np.asarray(counts)[:, target]:
         misses, hits = np.cumsum(weight * ~inside)[last], np.cumsum(weight * inside)[last]
@@ -424,8 +429,10 @@ def best_threshold(scores: ArrayLike, members: ArrayLike) -> float:
     order = np.argsort(-scores, kind="stable")
     s, inside = scores[order], members[order]
     gain = np.cumsum(inside) / inside.sum() - np.cumsum(~inside) / (~inside).sum()
-    best = int(np.argmax(np.where(np.diff(s, append=s[-1]) != 0, gain, -1)))  # only between different scores
-    return float(s[best] + (s[min(best + 1, len(s) - 1)] - s[best]) / 2)
+    between = _last_of_equals(s)[:-1]  # only between different scores
+    best = int(np.argmax(np.where(between, gain[:-1], -1))) if between.any() else len(s) - 1
+    above, below = s[best], s[min(best + 1, len(s) - 1)]
+    return float(below if np.isinf(above) else above + (below - above) / 2)
 
 
 def advantage_held_out(

@@ -529,3 +529,14 @@ def test_stability_by_hand():
     assert [end[0] for end in share] == [*attacks.clopper_pearson(2, 2)]
     assert (overlap, chance) == pytest.approx((1 / 3, 1 / 3))  # 2 of 4 each: one in common by chance, of three
     assert attacks.stability(np.tile(found[:1], (3, 1)))[1] == 1.0
+
+
+def test_a_threshold_next_to_infinity_separates_what_it_should():
+    inf = np.inf
+    for scores, members in [([inf, inf, 1.0, 0.0], [1, 1, 0, 0]), ([2.0, 1.0, -inf, -inf], [1, 1, 0, 0])]:
+        found = attacks.best_threshold(scores, members)
+        assert not np.isnan(found)
+        assert (np.array(scores) > found).tolist() == [True, True, False, False]
+    assert attacks.best_threshold([0.0, 0.0], [1, 0]) == 0
+    x, y = attacks.roc([[-inf, -inf, 1.0, -inf]], [[1, 0, 1, 0]])  # three equal scores are one point
+    assert (x.tolist(), y.tolist()) == ([0, 0, 1], [0, 0.5, 1])
