@@ -58,7 +58,7 @@ students: env  ## write the notebooks for students, without solutions, and for i
 publish: env  ## put the executed notebooks of a full `make figures` in notebooks/
 	@if grep -lE '"injected-parameters"|"output_type": "error"' build/executed/*.ipynb; then \
 		echo "these failed or ran with other parameters: run 'make figures' first" >&2; exit 1; fi
-	@cp build/executed/[0-9]*.ipynb notebooks/
+	@cp build/executed/[0-9A-Z]*.ipynb notebooks/
 	@touch notebooks/py/*.py  # the scripts are the source: --sync takes code from the newer of a pair
 	@.venv/bin/python -m jupytext --quiet --sync notebooks/*.ipynb
 

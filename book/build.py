@@ -97,7 +97,7 @@ def link_prose(text, stem, helpers, cited):
     """Return the text of a cell with its links; a work is cited at its first mention in the notebook only."""
     text = SECTION.sub(rf"({stem.split('_')[0]}-\1)=\n## \1 · \2", text)
     text = TEST.sub(r"[`\2`](#\1-\2)", text)
-    text = re.sub(r"`(\d\d[a-z]?_\w+)`", lambda match: notebook_link(match[1], stem), text)
+    text = re.sub(r"`((?:\d\d|[A-Z])_[a-z]\w+)`", lambda match: notebook_link(match[1], stem), text)
     text = re.sub(r"(?<!\[)`(\w+)`", lambda match: helpers.get(match[1], match[0]), text)
     for key, pattern in list(cited.items()):
         text, found = pattern.subn(rf"\g<0> {{cite}}`{key}`", text, count=1)

@@ -1,6 +1,6 @@
 """One style for every figure, forest plots, and `save_figure`: a figure with its numbers, alt text and provenance.
 
-A figure is four things with one stem: ``02_ranking.png``, ``.svg``, ``.csv`` (the plotted numbers) and an entry in
+A figure is four things with one stem: ``05_ranking.png``, ``.svg``, ``.csv`` (the plotted numbers) and an entry in
 ``manifest.json`` that says which notebook, which code and which parameters made it, and how closely the numbers must
 be met again. Two runs on one machine give equal bytes; between machines the CSV is compared within its tolerance.
 """
@@ -116,7 +116,7 @@ def save_figure(fig, stem, data, alt, rtol=1e-6, atol=0.0, derived=()):
     ----------
     fig : matplotlib.figure.Figure
     stem : str
-        File name without suffix, the notebook's number first: ``"02_ranking"`` or ``"02b_depth"``.
+        File name without suffix, the notebook's number or letter first: ``"05_ranking"`` or ``"B_depth"``.
     data : DataFrame
         The plotted numbers, a row per mark; its index is not written.
     alt : str
@@ -183,8 +183,8 @@ class _Shown:
 
 
 def _check_arguments(stem, data, alt, notebook):
-    if not re.fullmatch(r"\d\d[a-z]?_[a-z0-9]+(_[a-z0-9]+)*", stem):
-        raise ValueError(f"stem {stem!r}: use the notebook's number and lower-case words, like '02_ranking'")
+    if not re.fullmatch(r"(\d\d|[A-Z])_[a-z0-9]+(_[a-z0-9]+)*", stem):
+        raise ValueError(f"stem {stem!r}: use the notebook's number and lower-case words, like '05_ranking'")
     if notebook and notebook.split("_")[0] != stem.split("_")[0]:
         raise ValueError(f"stem {stem!r}: a figure of {notebook} starts with {notebook.split('_')[0]}_")
     if not isinstance(data, pd.DataFrame) or data.empty:

@@ -1,7 +1,7 @@
 """Run the notebooks by papermill, regenerate their figures, and check them against the committed ones.
 
     python -m qmis_utils.run                              every notebook with its full parameters
-    python -m qmis_utils.run 02 -p n_models 64            one notebook, one parameter changed
+    python -m qmis_utils.run 05 -p n_models 64            one notebook, one parameter changed
     python -m qmis_utils.run --params tests/params.yaml   every notebook, quick
     python -m qmis_utils.run --check                      regenerate elsewhere, compare every CSV
 
@@ -62,7 +62,7 @@ def plan(names=(), given=(), from_file=None):
     Parameters
     ----------
     names : list of str
-        Notebooks as path, stem or number ("02"); none means all, in order.
+        Notebooks as path, stem or number ("05"); none means all, in order.
     given : list of (str, str)
         Names and texts, read as ``notebooks.read_text`` says; each must be declared by every notebook chosen, and wins
         over ``from_file``.

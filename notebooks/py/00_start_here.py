@@ -190,18 +190,18 @@ figures.save_figure(
 # |---|---|
 # | `00_start_here` | what is MIS? |
 # | `01_theory_derivation` | what does theory say about quantizers, and is it exact? |
-# | `01b_survival_of_information` | where theory meets networks: what survives when many weights are rounded? |
-# | `02_synthetic_mis_ranking` | do cheap numbers rank quantizers as a strong attack does? |
-# | `02b_indicator_study` | over many settings: which cheap number can be trusted, against which attacker? |
-# | `03_molecular_privacy_utility` | what does privacy cost on real molecules? |
-# | `04_attacks_bound_mis` | how near do the attacks of the field come to the truth, and how are they reported? |
-# | `05_audit_your_model` | what would quantizing a model of your own give away? |
+# | `02_many_weights` | where theory meets networks: what survives when many weights are rounded? |
+# | `05_synthetic_mis_ranking` | do cheap numbers rank quantizers as a strong attack does? |
+# | `B_indicator_study` | over many settings: which cheap number can be trusted, against which attacker? |
+# | `07_molecular_privacy_utility` | what does privacy cost on real molecules? |
+# | `C_attack_families` | how near do the attacks of the field come to the truth, and how are they reported? |
+# | `14_audit_your_model` | what would quantizing a model of your own give away? |
 #
 # The helpers in `qmis_utils` are rooms, each of a few short modules: `theory` (exact insecurity, decay rates, what survives
 # rounding), `quantizers` (codes and scales), `ensemble` (many small networks as one batch), `attacks` (what an attacker sees,
 # the catalogue of attacks, how they are judged), `indicators` (the paper's $r$, the survival correlations and their laws,
 # rank agreement), `assess` (the one engine: a game, releases, attacks and cheap numbers, and what they say of each other),
-# `molecules` (tables, cleaning, splits, representations), `studies` (the inside of `02b` and `03`), `audit` (a model of your
+# `molecules` (tables, cleaning, splits, representations), `studies` (the inside of `B` and `07`), `audit` (a model of your
 # own); and, without science, `figures`, `exercises`, `run` with `runner`, and `store`. Outside a room one asks it for a name:
 # `from qmis_utils import attacks`, then `attacks.auc`. `CONTRIBUTING.md` says which one file to touch to add a thing.
 #
@@ -233,7 +233,7 @@ figures.save_figure(
 # | run one notebook | `.venv/bin/python -m qmis_utils.run notebooks/00_start_here.ipynb` |
 # | change a parameter | `... -p n 50 -p step 0.5` (names and types as in the cell tagged `parameters`) |
 # | read all of it as a book | `make book`, then open `build/book/index.html` |
-# | use your own molecules | `.venv/bin/python -m qmis_utils.run 03 -p tasks '["csv:/path/to/my.csv"]' -p smiles_column SMILES -p label_column y` |
+# | use your own molecules | `.venv/bin/python -m qmis_utils.run 07 -p tasks '["csv:/path/to/my.csv"]' -p smiles_column SMILES -p label_column y` |
 #
 # A run with changed parameters writes to `build/`, never over the committed figures. A table of your own stays where it
 # is: keep it outside the repository.
@@ -244,7 +244,7 @@ figures.save_figure(
 # is not always safer. That is the whole subject: how fast insecurity falls with $n$ and with the quantizer, and how
 # to find out cheaply for models whose $\Delta_n$ nobody can compute.
 #
-# **Limits.** One dimension, a known law, one record at a time; networks come in notebook 02.
+# **Limits.** One dimension, a known law, one record at a time; networks come in notebook 05.
 
 # %% [markdown]
 # ## Exercises

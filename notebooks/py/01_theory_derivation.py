@@ -178,7 +178,7 @@ print(f"constant: Delta = 0   constant with calibrated scale: Delta = {calibrate
 
 # %% [markdown]
 # Statement 2 also says nothing about *training* in a quantized space: minimising a loss over a codebook is not a
-# function of the full-precision minimiser. Sections 5 to 9 treat that case; notebook 01b measures the difference.
+# function of the full-precision minimiser. Sections 5 to 9 treat that case; notebook 02 measures the difference.
 #
 # ## 3 · A bound that counts bits
 #
@@ -200,7 +200,7 @@ pd.DataFrame(rows, columns=["n", "exact Delta", "bound"]).round(5)
 
 # %% [markdown]
 # The bound holds for every algorithm and therefore misses the exponential law. For networks it is vacuous until $n >
-# H/2$. Count every number that leaves the building: the network of notebook 02 (128 inputs, 32 hidden units, one
+# H/2$. Count every number that leaves the building: the network of notebook 05 (128 inputs, 32 hidden units, one
 # output) at one bit per weight still releases 33 biases and 2 scales in 32 bits.
 
 # %%
@@ -880,7 +880,7 @@ pd.DataFrame(verdicts, columns=["claim of theorem", "ratio to the prediction, 1 
 #   place of the mean.
 #
 # **Limits.** One codeword chosen by exact minimisation, few parameters, iid samples, an attacker who knows $P$.
-# Networks round thousands of weights: notebook 01b shows that their security is not exponential.
+# Networks round thousands of weights: notebook 02 shows that their security is not exponential.
 
 # %% [markdown]
 # ## Exercises
@@ -968,7 +968,7 @@ exercises.check("01.5", above)
 # (5.1) is sharp up to a constant for two codewords. (3) Which prior on the place of the mean makes undithered rounding
 # equal to dithered?
 #
-# **Next.** `01b_survival_of_information`: many coordinates, where the two laws meet, and why $r$ does not rank
+# **Next.** `02_many_weights`: many coordinates, where the two laws meet, and why $r$ does not rank
 # networks.
 #
 # ## Appendix · Equation, cell, test

@@ -21,7 +21,7 @@ from qmis_utils.attacks.scores import signal, signal_loss
 if TYPE_CHECKING:
     from qmis_utils.attacks.evidence import Evidence
 
-# Small trees: on nearly all models of notebook 04 they find more members than scikit-learn's 31 leaves, in a fifth of
+# Small trees: on nearly all models of notebook C they find more members than scikit-learn's 31 leaves, in a fifth of
 # the time; records differ far more than members and non-members do, and large trees learn the records.
 BOOSTING = {"max_iter": 25, "learning_rate": 0.2, "max_leaf_nodes": 4}
 

@@ -371,7 +371,7 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
 
     Notes
     -----
-    Survival correlations: QMIS statement 12 and notebook 02b. r: our estimators of the rate in Aubinais et al. (2026),
+    Survival correlations: QMIS statement 12 and notebook B. r: our estimators of the rate in Aubinais et al. (2026),
     Theorem 3.3. Attack: LiRA, leave-one-out; pooled variances ("online_fixed") below 64 models.
 
     Examples

@@ -33,7 +33,7 @@ COLUMNS = {
     "auc": "measured AUC of LiRA, every model attacked with the others as shadows; 0.5 is a coin",
     "null": "mean and range of the same attack on permuted memberships: what it finds where nothing is",
     "advantage": "2 x balanced accuracy - 1 of that attack, whose attacker knows all members: a lower bound given them",
-    "loss_auc": "AUC of calling small losses members; attacks with shadows found as much or more (notebook 04)",
+    "loss_auc": "AUC of calling small losses members; attacks with shadows found as much or more (notebook C)",
     "utility": "held-out accuracy, or R^2; the interval is over held-out records",
     "weight_error": "norm of Q(w) - w over norm of w, all quantized tensors together",
     "entropy": "bits a lossless coder needs per quantized weight",
@@ -60,7 +60,7 @@ MORE = (
 )
 ONE_MODEL = (
     "One model: what membership moves cannot be seen. The function error ranks quantizers less well than the survival "
-    "correlations do, and r of codewords next to one model ranked them far less well (notebook 02b). If members and "
+    "correlations do, and r of codewords next to one model ranked them far less well (notebook B). If members and "
     "held-out records were collected differently, the loss threshold measures that difference."
 )
 USELESS = (
@@ -374,7 +374,7 @@ WARNINGS = {  # about the audit
         lambda table, facts: _unranked(table).any(),
         lambda table, facts: (
             f"n r <= {ENOUGH} for {_unranked(table).sum()} of {len(_unranked(table))} quantizers: theory does not ask "
-            "r to rank them, and on networks it did not (notebook 02b)."
+            "r to rank them, and on networks it did not (notebook B)."
         ),
     ),
     "little to lose": Rule(
@@ -383,7 +383,7 @@ WARNINGS = {  # about the audit
     ),
     "law of regression": Rule(
         lambda table, facts: "auc" in table and facts.task == "regression",
-        "Regression: the survival law (auc_law) promises too much leakage there (notebook 02b); read auc_simulated.",
+        "Regression: the survival law (auc_law) promises too much leakage there (notebook B); read auc_simulated.",
     ),
     "probabilities": Rule(
         lambda table, facts: facts.in_unit and facts.task == "binary",

@@ -364,5 +364,5 @@ def write_text(notebook):
 
 
 def find_notebooks(directory):
-    """Return the numbered notebooks of a directory in order, stem -> path."""
-    return {path.stem: path for path in sorted(Path(directory).glob("[0-9]*.ipynb"))}
+    """Return the notebooks of a directory, stem -> path: the numbered ones in order, then the lettered studies."""
+    return {path.stem: path for path in sorted(Path(directory).glob("[0-9A-Z]*.ipynb"))}

@@ -1,4 +1,4 @@
-"""The two studies: settings of notebook 02b and of notebook 03."""
+"""The two studies: settings of notebook B and of notebook 07."""
 
 from qmis_utils import public
 

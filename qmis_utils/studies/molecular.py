@@ -1,4 +1,4 @@
-"""Heads on frozen representations of molecules: what a quantizer does to their privacy and use; used by notebook 03.
+"""Heads on frozen representations of molecules: what a quantizer does to their privacy and use; used by notebook 07.
 
 A pool is a task under a representation, with its scaffold test set. Its attacked heads fall into groups, each with its
 own initialisation and random halves. ``evaluate_group`` is one group whole, an independent job for ``run.sweep``.

@@ -1,6 +1,6 @@
-"""One setting of the indicator study: its data, its game, and what the engine says of it; used by notebook 02b.
+"""One setting of the indicator study: its data, its game, and what the engine says of it; used by notebook B.
 
-A setting is a row of ``notebooks/settings/02b_settings.yaml``, fixed before results are read.
+A setting is a row of ``notebooks/settings/B_settings.yaml``, fixed before results are read.
 """
 
 from dataclasses import dataclass, replace

@@ -336,8 +336,7 @@ def test_warnings_count_what_they_warn_of():
     warnings = distrust(table(n_r={"open": 1, "private": 2}), replace(FACTS, models=5, copies=3, left="head (3 x 2)"))
     assert warnings == [
         "5 models: a bootstrap over so few is too narrow; take 16.",
-        "n r <= 3 for 2 of 3 quantizers: theory does not ask r to rank them, and on networks it did not (notebook "
-        "02b).",
+        "n r <= 3 for 2 of 3 quantizers: theory does not ask r to rank them, and on networks it did not (notebook B).",
         "Correlations and attack use the same models: their agreement here is no independent check.",
         "Released as trained, and not covered by rho_w: head (3 x 2).",
         "3 held-out records are copies of members: they hide leaks.",

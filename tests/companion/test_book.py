@@ -44,12 +44,12 @@ def test_a_book_is_not_made_of_figures_that_other_parameters_made(tmp_path):
     kept.write_text("an earlier book")
     code = (
         "import sys; sys.path.insert(0, 'book'); import pathlib, build\n"
-        "build.run.stale_figures = lambda *_: ['02_ranking: made with n_models = 16', '02_roc: too']\n"
+        "build.run.stale_figures = lambda *_: ['05_ranking: made with n_models = 16', '05_roc: too']\n"
         "sys.exit(build.main(pathlib.Path(sys.argv[1])))"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=run.ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "02_ranking: made with n_models = 16, and 1 more; `git checkout figures`" in done.stderr
+    assert "05_ranking: made with n_models = 16, and 1 more; `git checkout figures`" in done.stderr
     assert kept.exists()
 
 

@@ -16,7 +16,7 @@ NAMES = ("fp32", "uniform_3", "ternary_90")
 
 
 def test_committed_settings_keep_the_protocol():
-    settings = synthetic.load_settings(ROOT / "notebooks" / "settings" / "02b_settings.yaml")
+    settings = synthetic.load_settings(ROOT / "notebooks" / "settings" / "B_settings.yaml")
     assert len(settings) >= 16
     assert sum(s.split == "judge" for s in settings) == sum(s.split == "choose" for s in settings)
     assert {s.task for s in settings} == {"binary", "multiclass", "regression"}

@@ -1,4 +1,4 @@
-"""The statements of notebooks 01 and 01b, one by one; their appendix tables name these tests."""
+"""The statements of notebooks 01 and 02, one by one; their appendix tables name these tests."""
 
 import itertools
 import math
@@ -467,7 +467,7 @@ def test_statement_14_mean_information():
     assert information.surviving_information(grid_edges(20.0), 0.0, 1.0) < 1e-19
 
 
-NOTEBOOKS = ["01_theory_derivation", "01b_survival_of_information"]
+NOTEBOOKS = ["01_theory_derivation", "02_many_weights"]
 
 
 @pytest.mark.parametrize("stem", NOTEBOOKS)

@@ -1,0 +1,1362 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: notebooks///ipynb,notebooks/py///py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # B · Which cheap number can be trusted?
+#
+# Notebook 05 looked at one setting in depth. Here we decide: over many settings, does the paper's rate $r$, a
+# survival correlation, or something even cheaper rank quantizers as the strongest attacks do, against an attacker who
+# sees outputs and against one who sees the weights? Half of the settings may *choose* between statistics, the other
+# half *judges*.
+#
+# **In the paper.** Section 4 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567): the indicator and its ranking claim.
+#
+# **Figures made.** `B_tau`, `B_settings`, `B_seeds`, `B_law`, `B_white_box`, `B_budget`, `B_matched_utility`, `B_bits`,
+# `B_verdicts`.
+#
+# **You will learn**
+#
+# 1. how to compare many candidate indicators without fooling yourself: fixed settings, a choosing and a judging half;
+# 2. which estimator of the paper's $r$ is the best we found, and why the regime of its theorem matters;
+# 3. which survival correlation speaks of which attacker;
+# 4. how to turn a correlation into a predicted AUC;
+# 5. what a quantizer buys at *equal* test accuracy.
+#
+# **Prerequisites.** `05_synthetic_mis_ranking`, and statement 12 in `02_many_weights`.
+#
+# **Run time** (2 cores): full 7 min, quick 20 s.
+
+# %%
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from scipy import stats
+
+from qmis_utils import attacks, figures, indicators, quantizers, run
+from qmis_utils.assess import NUMBERS, utility
+from qmis_utils.studies import synthetic, tables
+
+figures.use_style()
+
+# %% tags=["parameters"]
+settings_file: str = "settings/B_settings.yaml"  # one mapping per setting, fixed before results are read
+n_draws: int = 100  # bootstrap draws of each estimate (at least 1)
+least_resolved: float = 0.5  # share of pairs that a setting must resolve to count
+n_seeds: int = 2  # further runs of every judging setting, with other seeds (at least 1)
+curve_settings: int = 2  # settings of the budget curves (at least 1)
+most_models: int = 64  # largest number of models on the budget curve (at least 1)
+most_heldout: int = 20000  # largest number of held-out records on the budget curve (at least 1)
+matched_steps: list[int] = [1, 2, 4, 8, 12, 20, 50, 200]  # lengths of the matched-utility view (not empty, at least 1)
+matched_models: int = 128  # attack models of each training length (at least 1)
+matched_settings: list[str] = ["label_noise", "overlap", "many_records_low_dim"]  # binary ones of that view (not empty)
+n_bootstrap: int = 2000  # draws over settings for means and verdicts (at least 1)
+
+# %% [markdown]
+# ## 1 · The settings
+#
+# They differ in the number of records, dimension, modes, label noise, width, depth, task, optimiser, training length,
+# weight decay, initialisation and granularity. The attack models (`n_models`) and the at most 16 models of the
+# indicators (`n_indicator`) are disjoint. Where `white_box` is true, 512 attack models allow an attack on the weights
+# themselves.
+
+# %%
+settings = synthetic.load_settings(settings_file)
+shown = "name split task n_pool dim hidden optimizer init granularity n_models white_box"
+pd.DataFrame([{key: getattr(s, key) for key in shown.split()} for s in settings]).set_index("name")
+
+# %% [markdown]
+# One call runs a setting: it draws the data, trains both sets of models, attacks all quantized targets leave-one-out
+# with four black-box attacks (LiRA online and offline, RMIA, loss threshold) and, where asked, three white-box ones
+# (ridge regression of membership on the weights, whitened influence, and the regression combined with LiRA), and computes
+# every cheap number. Notebook 05 shows the log-log ROC curves and the rates at few false positives. Results are cached on disk, so a killed run resumes.
+
+# %%
+points = [{"setting": s, "draws": n_draws} for s in settings]
+results = tables.complete(run.sweep(synthetic.evaluate, points), settings)
+attacked = sum(s.n_models for s in settings)
+print(f"{len(settings)} settings, {len(synthetic.QUANTIZER_SET)} quantizers, {attacked} attack models")
+
+# %% [markdown]
+# ### What there is to find
+#
+# The AUC of each attack on *full-precision* targets, and the share of quantizer pairs whose AUCs it tells apart.
+
+# %%
+found = pd.DataFrame(
+    {s.name: {a: auc[:, 0].mean() for a, auc in r.auc.items()} for s, r in zip(settings, results, strict=True)}
+)
+found.T.round(3)
+
+# %% [markdown]
+# No attack is best everywhere, but LiRA online is the strongest black-box attack on full precision in nearly all settings.
+# The regression on weights is far stronger where members leave clear traces in them. Where weight decay has blurred these
+# (`decay_width_64`) it is *weaker* than LiRA, which needs the outputs only: there our white-box reference is not the best
+# that such an attacker can do. An indicator should predict the *strongest* attack an attacker could run. We take LiRA as the
+# black-box reference, the regression on weights as the white-box one, and look at all others in section 3.
+
+# %%
+strongest = found.loc[list(tables.BLACK_BOX)].idxmax()
+print(strongest.value_counts().to_string())
+print("regression below LiRA in:", *found.columns[found.loc["weight_regression"] < found.loc["lira"]])
+REFERENCE = {"black": "lira", "white": "weight_regression"}
+
+# %% [markdown]
+# Is LiRA also the strongest on *quantized* targets? We count, for each setting, on how many of the 22 quantizers each of the
+# four black-box attacks has the largest mean AUC.
+
+
+# %%
+def winners(result):
+    """Return the black-box attack with the largest mean AUC on each quantizer."""
+    mean = [result.auc[attack].mean(axis=0) for attack in tables.BLACK_BOX]
+    return np.array(tables.BLACK_BOX)[np.argmax(mean, axis=0)]
+
+
+won = pd.DataFrame([winners(r) for r in results], index=[s.name for s in settings], columns=synthetic.QUANTIZER_SET)
+won.apply(pd.Series.value_counts, axis=1).fillna(0).astype(int)
+
+# %% [markdown]
+# LiRA wins nearly everywhere in most settings; its offline form does in `default` and with three layers, RMIA in the noisy
+# `regression`. The same count per quantizer, over the settings, and how much LiRA leaves behind where another attack wins.
+# The reference `strongest` takes, for each quantizer of a setting, the attack with the largest mean AUC: an attacker who knows which
+# attack suits. As it picks the largest of four noisy means, it is a little too large.
+
+# %%
+left = np.array([(r.auc["strongest"] - r.auc["lira"]).mean(axis=0) for r in results])
+print(f"LiRA is the strongest in {(won == 'lira').to_numpy().mean():.0%} of all cases, or of settings, by quantizer:")
+print((won == "lira").mean().round(2).sort_values().to_string())
+print(f"AUC that LiRA leaves behind: mean {left.mean():.4f}, largest {left.max():.3f}")
+
+# %% [markdown]
+# What LiRA leaves behind is small. But on `ternary_90`, whose models are often broken (section 10), it is the strongest in only
+# half of the settings.
+
+# %% [markdown]
+# The control: the same attacks on full precision when every model is given the membership list of another one. Nothing
+# should be found; the extremes over settings, and of the ends of their intervals, show that single settings stray by 0.01,
+# since these intervals take targets for independent (Limits). An earlier version of the white-box attack, which ran LiRA on the regression's scores, failed here: those
+# scores had been fitted with the target's own membership.
+
+# %%
+null = pd.DataFrame([
+    (s.name, a, *attacks.bootstrap_interval(v.mean(), attacks.bootstrap(v, np.random.default_rng(0))))
+    for s, r in zip(settings, results, strict=True) for a, v in r.null.items()
+], columns=["setting", "attack", "auc", "low", "high"])  # fmt: skip
+null.groupby("attack")[["auc", "low", "high"]].agg({"auc": ["mean", "min", "max"], "low": "max", "high": "min"}).round(
+    3
+)
+
+# %% [markdown]
+# ## 2 · The candidates
+#
+# **The paper's rate.** Our estimators of $r$ differ in where the codewords come from and in how the gaps are
+# aggregated. Sources: `ensemble`, the end points of 16 independent trainings; `trajectory`, late iterates of one run;
+# `neighbourhood`, codewords one level away from one quantized model. Aggregations: `min` and `median` over the gaps
+# to the best codeword, and `all_pairs`, the mean over pairs with the bias of sampling noise removed. Each of the
+# first two also comes with Cramér's rate $I$ in place of its Gaussian version.
+#
+# **Survival correlations.** All correlate a quantized model's deviation from its siblings with the full-precision
+# one. `rho` does so for outputs on held-out inputs. `rho_pc1` first removes the main direction in which outputs move
+# together, and `rho_shape` removes what each model's own offset and gain explain. `rho_pool` is `rho_shape` on the
+# inputs of the training pool instead of held-out ones: still without labels or membership, but on the very records that
+# the models saw or did not see, so that what membership moves is part of what it compares. `rho_w` compares weights
+# instead of outputs, and `sqrt_J` is the square root of the Fisher information that survives in a weight, from statement 12.
+#
+# **Rivals.** Numbers that practitioners use or could: the error of one quantized model's outputs or weights, the
+# entropy of its codes, its sparsity, its nominal bits, its losses and accuracy (each a mean over the 16 models, so that
+# rivals have the same budget), and a `fixed order`, the mean ranking by LiRA on the *other* choosing settings, which costs
+# nothing once someone has run a study like this one; `fixed order, weights` is learnt from the white-box attack. **Cheap attacks**
+# round it off: the loss calibrated by one reference model, and LiRA among the 16 indicator models.
+#
+# ### Kendall's tau, everywhere
+#
+# For every setting, attack and estimator: $\tau$ over *resolved* pairs (paired bootstrap over targets excludes zero
+# and the difference of AUCs is at least 0.002), with the interval from the estimator's own bootstrap draws (over models
+# and held-out records; over models for rivals, over settings for a fixed order). Cramér's rate is slow and gets two fifths
+# of the draws.
+
+# %%
+tau = tables.tau_table(results)
+tau = tau[tau.resolved >= least_resolved].dropna(subset="tau")  # an experiment that resolves little cannot judge
+print(f"{len(tau)} rows; settings that count: {tau.groupby('attack').setting.nunique().to_dict()}")
+
+# %% [markdown]
+# Does such an interval hold its own estimate? It need not: resampled numbers are noisier than the estimate, and noise lowers
+# a rank agreement. It nearly always does. The intervals that decide anything below are over *settings* all the same.
+
+# %%
+lira_rows = tau[tau.attack == "lira"]
+inside = (lira_rows.low - 1e-9 <= lira_rows.tau) & (lira_rows.tau <= lira_rows.high + 1e-9)
+cramer = lira_rows.estimator.str.endswith("cramer")
+print(
+    f"intervals that hold their estimate: Cramer's rate {inside[cramer].mean():.1%}, others {inside[~cramer].mean():.1%}"
+)
+
+# %% [markdown]
+# Only the choosing half may decide what we recommend. Mean $\tau$ over its settings, against each reference attack:
+
+
+# %%
+def mean_tau(split, threat):
+    """Return mean and least tau, and mean tau-b over all pairs, of every estimator over the settings of a split."""
+    rows = tau[(tau.split == split) & (tau.attack == REFERENCE[threat])].groupby("estimator")
+    table = rows.tau.agg(["mean", "min", "count"]).assign(tau_b=rows.tau_b.mean())
+    return table.sort_values("mean", ascending=False)
+
+
+choose = {threat: mean_tau("choose", threat) for threat in REFERENCE}
+choose["black"].head(12).round(3)
+
+# %% [markdown]
+# And against the attacker who sees the weights:
+
+# %%
+choose["white"].head(8).round(3)
+
+# %% [markdown]
+# The recommendation is the best *attack-free indicator* of each table. From here on it is fixed.
+
+# %%
+free = set(tau.estimator[tau.kind == "indicator"])
+recommended = {threat: next(name for name in table.index if name in free) for threat, table in choose.items()}
+best_r = next(name for name in choose["black"].index if name.startswith("r "))
+print("recommended:", recommended, "| best estimator of r:", best_r)
+
+# %% [markdown]
+# ## 3 · The judgement
+#
+# The other half of the settings, which no choice has seen. The last column says whether an estimator is an indicator,
+# a rival, or itself an attack.
+
+# %%
+kinds = tau.drop_duplicates("estimator").set_index("estimator").kind
+judge = {threat: mean_tau("judge", threat).assign(kind=kinds) for threat in REFERENCE}
+judge["black"].head(14).round(3)
+
+# %%
+judge["white"].head(10).round(3)
+
+# %% [markdown]
+# Is the recommended number better than the next ones, or only luckier? Paired differences of $\tau$ over the judging
+# settings, recommended minus other, with Student's $t$ over settings:
+
+
+# %%
+def paired(threat):
+    """Return the mean difference of tau, recommended minus other, with its interval and the share of settings won."""
+    rows = tau[(tau.split == "judge") & (tau.attack == REFERENCE[threat])]
+    wide = rows.pivot(index="setting", columns="estimator", values="tau")
+    others = [name for name in judge[threat].index[:8] if name != recommended[threat]]
+    gaps = {name: (wide[recommended[threat]] - wide[name]).to_numpy() for name in others}
+    rows = [(*attacks.mean_interval(gap), (gap > 0).mean(), len(gap)) for gap in gaps.values()]
+    return pd.DataFrame(rows, gaps.keys(), columns=["mean", "low", "high", "won", "settings"])
+
+
+paired("black").round(3)
+
+# %%
+paired("white").round(3)
+
+# %% [markdown]
+# ### Other attacks
+#
+# LiRA is one attack. The same judgement against every attack that resolves enough pairs: for each, the mean $\tau$ over the
+# judging settings with Student's $t$ interval, and the least. First the recommended number and its nearest rival.
+
+# %%
+also = [a for a in tau.attack.unique() if a not in REFERENCE.values()]
+threat_of = tau.drop_duplicates("attack").set_index("attack").threat
+kept_names = [*dict.fromkeys([*recommended.values(), "function error", "weight error"])]
+more = pd.concat([tables.summarise(tau[(tau.attack == a) & tau.estimator.isin(kept_names)], results,
+                                         {threat_of[a]: a}, n_bootstrap) for a in also])  # fmt: skip
+summary = pd.concat([tables.summarise(tau, results, REFERENCE, n_bootstrap), more], ignore_index=True)
+
+# %% [markdown]
+# One line an attack and estimator; `least` is the worst setting.
+
+
+# %%
+def against(names, threat):
+    """Return mean, interval and least tau of estimators over the judging settings, per attack of a threat."""
+    part = summary[(summary.split == "judge") & (summary.threat == threat) & summary.estimator.isin(names)]
+    means, least = (part[part.setting == k].set_index(["attack", "estimator"]) for k in ("mean", "min"))
+    return means[["tau", "low", "high"]].rename(columns={"tau": "mean"}).assign(least=least.tau).sort_index().round(3)
+
+
+against([recommended["black"], "function error"], "black")
+
+# %%
+against([recommended["white"], "weight error"], "white")
+
+# %% [markdown]
+# Against LiRA, online and offline, and against the strongest attack per quantizer, `rho_pool` does about equally well, and a
+# little less well against the loss threshold. Against RMIA it fails, as everything does. The best of *all* estimators on the judging
+# half, picked with hindsight and so flattered:
+
+# %%
+judging_tau = tau[tau.split == "judge"]
+mean_of = judging_tau.groupby(["attack", "estimator"]).tau.mean().unstack(0)
+best_of = pd.DataFrame({"estimator": mean_of.idxmax(), "kind": kinds[mean_of.idxmax()].to_numpy(), "mean tau": mean_of.max(),
+                        "settings": judging_tau.groupby("attack").setting.nunique()})  # fmt: skip
+best_of.round(3)
+
+# %% [markdown]
+# RMIA and the whitened influence are not predicted by any number here. For RMIA it depends on the setting: in some the order is
+# right, in others reversed. Notebook C shows cases in which RMIA finds more after quantizing than before.
+
+# %%
+by_rmia = judging_tau[(judging_tau.attack == "rmia") & (judging_tau.estimator == recommended["black"])]
+by_rmia.set_index("setting").tau.sort_values().round(2)
+
+# %% [markdown]
+# ### Which pairs are resolved
+#
+# Targets are each other's shadows, so they are not independent: where little leaks, the variance of a mean over them is up
+# to three times the naive one (`attacks.MUTUAL`; notebook C). What happens to the judgement if *every* interval over targets
+# is $\sqrt 3$ times as wide, and fewer pairs are resolved?
+
+
+# %%
+def cautious(threat, widen):
+    """Return mean and least tau of the recommendation, the share of pairs resolved, and settings that count."""
+    taus, shares = [], []
+    for setting, result in zip(settings, results, strict=True):
+        if setting.split == "judge" and REFERENCE[threat] in result.auc:
+            per_target, rng = result.auc[REFERENCE[threat]], np.random.default_rng(setting.seed)
+            signs = indicators.resolved_pairs(per_target, rng, widen=widen)
+            share = np.abs(signs[np.triu_indices(len(signs), 1)]).mean()
+            if share >= least_resolved:
+                taus.append(float(indicators.kendall_resolved(result.value[recommended[threat]], signs)))
+                shares.append(share)
+    return {"mean": np.mean(taus), "least": min(taus), "resolved": np.mean(shares), "settings": len(taus)}
+
+
+wider = pd.DataFrame({(threat, f"{widen:.2f}"): cautious(threat, widen) for threat in REFERENCE
+                      for widen in (1, np.sqrt(attacks.MUTUAL))}).T  # fmt: skip
+wider.round(3)
+
+# %% [markdown]
+# The pairs that drop out are those whose attack difference is small. On the pairs that remain $\tau$ is no lower, so the
+# judgement does not hang on the intervals.
+
+# %% [markdown]
+# ### Hard pairs
+#
+# Most pairs are easy: eight bits leak more than one in every setting. The *hard* pairs are those whose order changes
+# between settings; a fixed order learnt elsewhere cannot get them right.
+
+# %%
+names = np.array(synthetic.QUANTIZER_SET)
+first, second = np.nonzero(np.triu(tables.hard_pairs(results, REFERENCE["black"])))
+print(f"{len(first)} of {len(names) * (len(names) - 1) // 2} pairs are hard for the black box, among them")
+print(", ".join(f"{a}/{b}" for a, b in zip(names[first][:8], names[second][:8], strict=True)))
+
+# %% [markdown]
+# Whether a pair is hard was read off all settings, the judging ones too. With the pairs that the choosing half alone
+# calls hard, $\tau$ on the judging half is higher; we print both and keep the stricter one.
+
+# %%
+chosen = [r for s, r in zip(settings, results, strict=True) if s.split == "choose"]
+hard_there = tables.hard_pairs(chosen, REFERENCE["black"])
+pd.Series({name: tables.hard_tau(name, results, REFERENCE["black"], hard_there)
+           for name in judge["black"].index[:6]}).round(3)  # fmt: skip
+
+# %% [markdown]
+# The headline table joins all of it: the mean over settings, the least setting, and $\tau$ over the hard pairs. The interval
+# of a mean is Student's $t$ over settings (a bootstrap for the hard pairs): an interval of the mean over
+# settings like these, since settings differ far more than bootstrap draws within one do. A least value has no such interval,
+# and neither have the hard pairs of the white box: a bootstrap over three settings would only give their range.
+
+# %%
+focus = [*dict.fromkeys([*recommended.values(), "rho", best_r, "weight error", "fixed order", "lira 16"])]
+summary[summary.estimator.isin(focus)].query("split == 'judge' and attack == 'lira'").drop(
+    columns=["split", "threat", "attack"]
+).round(3)
+
+# %% [markdown]
+# ### The picture
+#
+# Judging settings only. Grey ticks are settings, filled marks the mean with its interval, hollow diamonds the hard pairs;
+# colours tell indicators, rivals and cheap attacks apart. Left: an attacker who sees outputs. Right: one who sees the
+# weights, in three settings. Above, the best estimators on a scale that shows their differences; below, the others. A
+# triangle at the edge stands for hard pairs that lie further left. Cramér's
+# versions of $r$ are left to the table of section 4.
+
+# %%
+COLOR = dict(zip(("indicator", "rival", "attack"), figures.COLORS, strict=False))
+order = [name for name in judge["black"].index if not name.endswith("cramer")]
+best, others = order[:13], order[13:]
+shown_rows = summary[(summary.split == "judge") & summary.attack.isin(REFERENCE.values())]
+
+
+def tau_panel(ax, threat, names, edge):
+    """Draw one row an estimator: settings, hard pairs (on the edge if beyond), and above them the mean, with interval."""
+    dots = judging_tau[(judging_tau.attack == REFERENCE[threat]) & judging_tau.estimator.isin(names)]
+    at_row = np.array([names.index(name) for name in dots.estimator])
+    rows = shown_rows[(shown_rows.threat == threat) & shown_rows.estimator.isin(names)]
+    mean, hard = (rows[rows.setting == k].set_index("estimator").reindex(names) for k in ("mean", "hard_pairs"))
+    colors = [COLOR[kinds[name]] for name in names]
+    ax.vlines(dots.tau, at_row - 0.3, at_row + 0.3, color="0.7", lw=1, zorder=1, rasterized=True)
+    for kind, part in mean.groupby(kinds):
+        figures.forest(ax, part, "tau", names=names, color=COLOR[kind], width=1.8, size=4)
+    for marker, part in (("D", hard.tau.where(hard.tau >= edge)), ("<", (0 * hard.tau + edge).where(hard.tau < edge))):
+        ax.scatter(part, range(len(names)), s=16, marker=marker, facecolors="none", edgecolors=colors, linewidths=0.8, zorder=2,
+                   clip_on=False)  # fmt: skip
+    ax.tick_params(axis="y", labelsize=6.5)
+
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 6.2), sharey="row", sharex="row",
+                         height_ratios=[len(best), max(len(others), 1)])  # fmt: skip
+for row, group, edge in zip(axes, (best, others), (0.55, -1.05), strict=True):
+    for ax, threat in zip(row, REFERENCE, strict=True):
+        tau_panel(ax, threat, group, edge)
+        ax.set_xlim(edge, 1.01 if edge > 0 else 1.05)
+for ax, (threat, attack) in zip(axes[0], REFERENCE.items(), strict=True):
+    ax.set_title(f"{threat} box ({attack})")
+for ax in axes[1]:
+    ax.axvline(0, color="0.4", ls=":", lw=0.8)
+    ax.set_xlabel(r"Kendall $\tau$, resolved pairs")
+marks = [plt.Line2D([], [], marker="o", color=color, label=label) for label, color in COLOR.items()]
+marks.append(plt.Line2D([], [], marker="|", ls="", ms=6, color="0.7", label="a setting"))
+marks.append(plt.Line2D([], [], marker="D", ls="", ms=4, mfc="none", color="0.3", label="hard pairs"))
+figures.legend_above(fig, marks, ncols=5)
+kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"]) | tau.estimator.isin(kept_names)]
+table = pd.concat([kept, summary])[[*tau.columns[:10]]].round(3)
+figures.save_figure(
+    fig, "B_tau", data=table, atol=0.05,
+    alt="Kendall tau of the estimators on the judging settings, against black-box LiRA and a white-box attack: rows "
+    f"by mean tau, from {order[0]} down to {order[-1]}.",
+)  # fmt: skip
+
+# %% [markdown]
+# The same numbers setting by setting, for the estimators that matter. A dark cell is a setting in which an estimator
+# fails.
+
+# %%
+few = list(dict.fromkeys([*recommended.values(), "rho", "rho_w", "sqrt_J", best_r, "weight error", "lira 16"]))
+grid = tau[tau.attack == "lira"].pivot(index="estimator", columns="setting", values="tau")
+grid = grid.loc[few, [s.name for s in settings if s.name in grid]]
+fig, ax = plt.subplots(figsize=(figures.PAGE, 3.4))
+sns.heatmap(grid, vmin=0, vmax=1, cmap="viridis", annot=True, fmt=".2f", annot_kws={"size": 5.5}, ax=ax,
+            cbar_kws={"label": r"$\tau$ with LiRA"})  # fmt: skip
+ax.set(xlabel="", ylabel="")
+ax.tick_params(axis="x", rotation=60)
+plt.setp(ax.get_xticklabels(), ha="right")
+figures.save_figure(
+    fig, "B_settings", data=grid.reset_index().melt(id_vars="estimator", value_name="tau"), atol=0.05,
+    alt="Heat map of Kendall tau with LiRA for a few estimators over all settings that resolve enough pairs.",
+)  # fmt: skip
+
+# %% [markdown]
+# ### Other seeds
+#
+# So far each setting is one pool of records, one draw of memberships and one initialisation. Each judging setting is now run
+# again with other seeds, which change all of these, and the modes, the held-out records and the indicator's models too; each
+# run resolves its own pairs. Nothing is chosen here: the recommendation and the attacks stay.
+
+# %%
+again = [(k, replace(s, seed=s.seed + 1000 * k)) for k in range(1, n_seeds + 1) for s in settings if s.split == "judge"]
+few_numbers = [name for name, number in NUMBERS.items() if number.kind != "attack" and not name.startswith("r ")]
+few_numbers = [name for name in few_numbers if name != "sqrt_J"] + ["r ensemble all_pairs"]
+points = [{"setting": s, "draws": 1, "attacked": [*REFERENCE.values()], "numbers": few_numbers} for _, s in again]
+repeats = [tables.judged(s, r) for (_, s), r in zip(again, run.sweep(synthetic.evaluate, points), strict=True)]
+
+
+# %% [markdown]
+# The same $\tau$ over resolved pairs, seed by seed; seed 0 is the run above. As there, a run counts if it resolves enough.
+
+# %%
+runs = [tau.assign(seed=0)[["seed", "split", "setting", "attack", "estimator", "tau"]]]
+for (k, setting), result in zip(again, repeats, strict=True):
+    for attack, signs in result.signs.items():
+        taus = {name: float(indicators.kendall_resolved(v, signs)) for name, v in result.value.items()}
+        if result.resolved(attack) >= least_resolved:
+            runs.append(pd.DataFrame({"seed": k, "split": setting.split, "setting": setting.name, "attack": attack,
+                                      "estimator": taus.keys(), "tau": taus.values()}))  # fmt: skip
+runs = pd.concat(runs, ignore_index=True)
+
+# %% [markdown]
+# Means over the judging settings that count, a column a seed:
+
+# %%
+watched = [*dict.fromkeys([*recommended.values(), "rho", "function error", best_r])]
+seeds = runs[(runs.split == "judge") & runs.attack.isin(REFERENCE.values()) & runs.estimator.isin(watched)]
+by_seed = seeds.pivot_table(index=["attack", "estimator"], columns="seed", values="tau")
+by_seed.assign(least_run=seeds.groupby(["attack", "estimator"]).tau.min()).round(3)
+
+# %% [markdown]
+# The seed matters: for the black box the differences between seeds are as large as those between the better indicators, and
+# a single run can be far below its setting's other runs. Which one is it, and how does it differ from its setting's others?
+
+# %%
+low_run = seeds[(seeds.attack == "lira") & (seeds.estimator == recommended["black"])].sort_values("tau").iloc[0]
+first_runs = [((0, s), r) for s, r in zip(settings, results, strict=True)]
+rows = []
+for (k, setting), result in [*first_runs, *zip(again, repeats, strict=True)]:
+    if setting.name == low_run.setting:
+        mean, signs = result.auc["lira"].mean(axis=0), result.signs["lira"]
+        rows.append({"seed": k, "fp32": mean[0], "third quartile": np.quantile(mean, 0.75), "first quartile":
+                     np.quantile(mean, 0.25), "least": mean.min(), "resolved": np.abs(signs[np.triu_indices(len(signs), 1)]).mean()})  # fmt: skip
+print(f"least run: seed {low_run.seed} of {low_run.setting}, tau {low_run.tau:.3f}")
+leaks = pd.DataFrame(rows).set_index("seed")
+leaks.round(3)
+
+# %% [markdown]
+# The AUCs of its quantizers lie closer together (the middle half within 0.01), so that fewer pairs are resolved than in the
+# other two runs, just enough to count.
+
+# %% [markdown]
+# How far does $\tau$ of one setting move?
+
+# %%
+within = seeds.groupby(["attack", "estimator", "setting"]).tau.agg(["std", "count"])
+within[within["count"] > 1].groupby(["attack", "estimator"])["std"].mean().unstack(0).round(3)
+
+# %% [markdown]
+# Does the best rival come nearer with more seeds? The difference per setting, a mean over its seeds, with Student's $t$:
+
+# %%
+by_setting = seeds[seeds.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
+ahead = (by_setting[recommended["black"]] - by_setting["function error"]).to_numpy()
+print(f"{recommended['black']} minus function error: {attacks.mean_interval(ahead):+.3f}")
+
+# %% [markdown]
+# Each row is a judging setting, each mark a seed, for the recommended numbers.
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.7), sharex=True, sharey=True)
+for ax, (threat, name) in zip(axes, recommended.items(), strict=True):
+    part = seeds[(seeds.attack == REFERENCE[threat]) & (seeds.estimator == name)]
+    sns.stripplot(part, x="tau", y="setting", hue="seed", jitter=False, dodge=True, palette=figures.COLORS[: n_seeds + 1],
+                  marker="o", size=4, legend=ax is axes[0], ax=ax)  # fmt: skip
+    ax.axvline({"black": 0.85, "white": 0.88}[threat], color="0.4", ls=":", lw=0.8)
+    ax.set(xlabel=rf"$\tau$ of {name} with {REFERENCE[threat]}", ylabel="")
+figures.save_figure(
+    fig, "B_seeds", data=seeds.round(3), atol=0.05,
+    alt="Kendall tau of the recommended indicators in each judging setting, one mark per seed; dotted lines are the least "
+    "values that were asked.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## 4 · When does theory say that r should rank?
+#
+# First all our estimators of $r$ against LiRA on the judging half: the mean over settings with its interval, and the least.
+
+# %%
+of_r = against([name for name in judge["black"].index if name.startswith("r ")], "black").loc["lira"]
+of_r.sort_values("mean", ascending=False)
+
+# %% [markdown]
+# Codewords next to one model say a little: with all pairs the interval of the mean excludes zero, but $\tau$ is low. Late
+# iterates of one run say nothing that holds over settings.
+#
+# Statement 6 of notebook 01: $r$ ranks well only where $n\, r > 3$, with $r$ the *minimum* over codewords. For each
+# setting we count the quantizers for which our minimum over the ensemble reaches that, and compute $\tau$ of our best
+# estimator among them alone, and among the others.
+
+# %%
+regime = tables.regime_table(results, best_r)
+print(f"{regime['n r > 3'].sum()} of {len(settings) * len(synthetic.QUANTIZER_SET)} quantizers lie inside the regime")
+regime.round(2)
+
+# %% [markdown]
+# NaN means that no resolved pair lies there. If $\tau$ inside the regime were much higher than outside, the paper's
+# indicator would be right where its theorem speaks, and only be asked too early elsewhere. So few quantizers of networks
+# reach the regime that this study cannot tell.
+
+# %% [markdown]
+# ## 5 · Magnitude: from a correlation to an AUC
+#
+# Two laws turn a survival correlation into a predicted AUC, both from one full-precision shadow set: the *closed* law
+# $\Phi(\rho\, \Phi^{-1}(\mathrm{AUC}_{fp}))$, and the *simulation* law, which adds noise of variance $v(1/\rho^2 -
+# 1)$ to the full-precision signals ($v$ the model-to-model variance on held-out inputs) and runs the attack on them.
+
+# %%
+laws = tables.law_table(results)
+print(f"{len(laws)} predictions over {laws.setting.nunique()} settings")
+laws.groupby(["attack", "law"]).miss.describe()[["count", "mean", "50%", "min", "max"]].round(3)
+
+# %% [markdown]
+# Median miss with its bootstrap interval over settings (none for the three of the white box), largest miss, slope and $R^2$
+# of measured on predicted, on the judging half:
+
+
+# %%
+def law_quality(part):
+    misses = [group.abs().to_numpy() for _, group in part.miss.groupby(part.setting)]
+    low, high = tables.bootstrap_settings(misses, lambda few: np.median(np.concatenate(few)), n_bootstrap)
+    slope = np.polyfit(part.predicted, part.measured, 1)[0] if part.predicted.std() > 0 else np.nan
+    r2 = 1 - (part.miss**2).sum() / ((part.measured - part.measured.mean()) ** 2).sum()
+    worst = part.miss.loc[part.miss.abs().idxmax()]
+    return pd.Series({"median miss": part.miss.abs().median(), "low": low, "high": high, "largest miss": worst,
+                      "slope": slope, "R2": r2})  # fmt: skip
+
+
+columns = ["predicted", "measured", "miss", "setting"]
+quality = laws[laws.split == "judge"].groupby(["attack", "law"])[columns].apply(law_quality)
+quality.round(4)
+
+# %% [markdown]
+# The closed law assumes that membership shifts a Gaussian. For regression that is wrong, as a member's residual shrinks
+# from either side, and the law should promise too much leakage there; the simulation law makes no such assumption.
+
+# %%
+kind_of_task = np.where(laws.task == "regression", "regression", "classification")
+black_laws = laws[laws.attack == "lira"].groupby(["law", kind_of_task[laws.attack == "lira"]])
+black_laws.miss.agg(["mean", lambda miss: miss.abs().median(), lambda miss: miss.abs().max()]).set_axis(
+    ["mean miss", "median |miss|", "largest |miss|"], axis=1).round(4)  # fmt: skip
+
+# %% [markdown]
+# The laws as a picture, with the interval of each measured AUC over targets (taken for independent): two laws by `rho`, the
+# simulation law by the recommended `rho_pool`, and the law of the weights.
+
+# %%
+halves = pd.concat([pd.DataFrame({"quantizer": names, "attack": a, "setting": s.name,
+                                  "half": 1.96 * v.std(axis=0, ddof=1) / np.sqrt(len(v))})
+                    for s, r in zip(settings, results, strict=True) for a, v in r.auc.items()])  # fmt: skip
+laws = laws.merge(halves, on=["quantizer", "attack", "setting"], validate="many_to_one")
+print(f"half widths: median {laws.half.median():.4f}, 95 % below {laws.half.quantile(0.95):.4f}")
+
+# %% [markdown]
+# So most intervals are shorter than their mark: what lies off the diagonal is the law's miss, not noise of the attack.
+
+# %%
+fig, axes = plt.subplots(1, 4, figsize=(figures.PAGE, 2.4), sharey=True)
+panels = [("closed rho", "lira"), ("simulation rho", "lira"), ("simulation rho_pool", "lira"),
+          ("closed rho_w", REFERENCE["white"])]  # fmt: skip
+for ax, (law, attack) in zip(axes, panels, strict=True):
+    part = laws[(laws.law == law) & (laws.attack == attack)]
+    for name, marker, color in (("classification", "o", figures.COLORS[0]), ("regression", "x", figures.COLORS[1])):
+        some = part[(part.task == "regression") == (name == "regression")]
+        ax.errorbar(some.predicted, some.measured, yerr=some.half, fmt=marker, ms=1.4, lw=0.5, color=color, mew=0.5,
+                    label=name, rasterized=True)  # fmt: skip
+    ax.plot([0.45, 1], [0.45, 1], ":", color="0.4", zorder=3)
+    ax.set(xlabel="predicted AUC", title=f"{law} law\n({attack})")
+axes[0].set_ylabel("measured AUC")
+figures.legend_above(fig, axes[0], ncols=2, markerscale=2)
+figures.save_figure(
+    fig, "B_law", data=laws[laws.attack.isin(REFERENCE.values())].drop(columns=["task"]).round(3), atol=0.02,
+    alt="Measured against predicted attack AUC, with intervals, under the closed and the simulation law by rho, the "
+    "simulation law by rho_pool, and the law of the weights.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## 6 · Two attackers, two answers
+#
+# An output attacker and a weight attacker do not see the same leak. Each dot is a quantizer in one setting where both
+# attacks ran; the distance above the diagonal is what reading the weights adds. Below it, for nearly all quantizers of the
+# setting with weight decay, the regression finds less in the weights than LiRA finds in the outputs. Whoever sees the weights
+# would use both, which is the attack `combined` of section 3; `rho_w` ranks as that one does too.
+
+# %%
+both = tables.threat_table(results, REFERENCE)
+focus_names = ["fp32", "sign", "ternary_33", "ternary_90"]
+both[both.quantizer.isin(focus_names)].pivot(index="setting", columns="quantizer", values=["black", "white"]).round(3)
+
+# %% [markdown]
+# The order of privacy changes with the attacker. A ternary model with 90 % zeros can look nearly like a coin flip from
+# the outside while its weights still tell who trained it.
+
+# %%
+fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.25, 2.9))
+ax.errorbar(both.black, both.white, xerr=both.black_half, yerr=both.white_half, fmt="o", ms=2.5, lw=0.6,
+            color="0.6", label="others")  # fmt: skip
+for name, color in zip(focus_names, figures.COLORS, strict=False):
+    part = both[both.quantizer == name]
+    ax.errorbar(part.black, part.white, xerr=part.black_half, yerr=part.white_half, fmt="o", color=color, label=name)
+ax.plot([0.5, 1], [0.5, 1], ":", color="0.4")
+ax.set(xlabel="black-box AUC (LiRA)", ylabel="white-box AUC")
+ax.legend(loc="lower right")
+figures.save_figure(
+    fig, "B_white_box", data=both, atol=0.02,
+    alt="White-box against black-box AUC per quantizer and setting, with intervals; above the diagonal lie "
+    f"{(both.white > both.black).mean():.0%} of the points.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## 7 · How many models, how many records?
+#
+# The survival correlations, the function error and $r$ over the ensemble at 2 to 64 models and at 100 to 20,000 held-out
+# records, on the first choosing settings, and the shadow budget of the attack: LiRA itself with only 2 to 64 models (below about eight, where a record may lack
+# shadows of one kind, the loss calibrated by one other model takes its place). $\tau$ is against the full LiRA
+# reference of the same setting.
+
+# %%
+budget_settings = [(s, r) for s, r in zip(settings, results, strict=True) if s.split == "choose"][:curve_settings]
+model_budgets = [b for b in (2, 4, 8, 16, 32, 64) if b <= most_models]
+heldout_budgets = [b for b in (100, 300, 1000, 3000, 10_000, 20_000) if b <= most_heldout]
+print(f"{len(budget_settings)} settings; models {model_budgets}; held-out records {heldout_budgets}")
+
+# %% [markdown]
+# One sweep trains the largest ensemble of each setting once and reads smaller budgets off its first models and
+# records.
+
+# %%
+points = [{"setting": s, "models": model_budgets, "heldout": heldout_budgets} for s, _ in budget_settings]
+curves = run.sweep(synthetic.budget_curve, points)
+budget = pd.DataFrame([
+    (setting.name, kind, size, name, indicators.kendall_resolved(values, result.signs["lira"]))
+    for (setting, result), rows in zip(budget_settings, curves, strict=True) for kind, size, name, values in rows
+], columns=["setting", "budget", "size", "estimator", "tau"])  # fmt: skip
+budget.groupby(["budget", "size", "estimator"]).tau.mean().unstack().round(3)
+
+# %% [markdown]
+# Lines are means over these settings, bands their range. Above: survival correlations, the function error, and on the left
+# the attack itself; on the right only what depends on held-out records. Below: the three aggregations of $r$, on a scale of
+# their own. Sampling noise alone gives $r = 1 / (2m)$ with $m$ held-out records, a floor that falls from 0.005 to 0.000025
+# along the axis; `all_pairs` subtracts it, the others do not.
+
+# %%
+AGGREGATES = ["r ensemble all_pairs", "r ensemble median", "r ensemble min"]
+SHOWN = {
+    "models": ["rho", "rho_pool", "rho_w", "lira", "function error"],
+    "held-out": ["rho", "rho_shape", "function error"],
+}
+LINE = dict(zip(["rho", "rho_pool", "rho_w", "lira", "rho_shape", "function error"], figures.COLORS, strict=False))
+LINE |= dict(zip(AGGREGATES, figures.COLORS, strict=False))
+
+
+def budget_panel(ax, part, names):
+    """Draw tau against a budget, a line an estimator."""
+    for name in names:
+        curve = part[part.estimator == name].groupby("size").tau.agg(["mean", "min", "max"])
+        ax.fill_between(curve.index, curve["min"], curve["max"], color=LINE[name], alpha=0.07, lw=0)
+        ax.plot(curve.index, curve["mean"], "o-", color=LINE[name], label=name)
+    sizes = sorted(part["size"].unique())
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size}" if size < 1000 else f"{size // 1000}k" for size in sizes])
+    ax.minorticks_off()
+
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 4.4), sharey="row", sharex="col")
+for column, (kind, part) in zip(axes.T, budget.groupby("budget", sort=False), strict=True):
+    for ax, group in zip(column, (SHOWN[kind], AGGREGATES), strict=True):
+        budget_panel(ax, part, group)
+    column[0].legend(loc="lower right")
+    column[1].set_xlabel({"models": "models trained", "held-out": "held-out records"}[kind])
+axes[1, 0].legend(loc="best")
+for ax in axes[:, 0]:
+    ax.set_ylabel(r"$\tau$ with LiRA")
+figures.save_figure(
+    fig, "B_budget", data=budget, atol=0.05,
+    alt="Kendall tau of survival correlations, function error, r and LiRA itself against the number of models and of "
+    "held-out records.",
+)  # fmt: skip
+
+# %% [markdown]
+# The survival correlations and the function error are as good with a hundred records as with 20,000. $r$ does gain from
+# records, and `all_pairs` from models too, but with all of them it stays far below.
+# Its minimum and its median do not settle as models are added.
+#
+# ### Cost
+#
+# What each number costs, in models trained and training steps, for a setting of default length.
+
+# %%
+default = synthetic.Setting("default")
+cost = pd.Series({name: tables.models_needed(name, default.n_indicator) for name in few} | {"the attack itself": 512})
+pd.DataFrame({"models": cost, "model-steps": cost * default.steps})
+
+# %% [markdown]
+# ## 8 · Privacy at equal utility
+#
+# A broken model leaks nothing. So compare each quantizer with *full-precision* models of at least the same test
+# accuracy, which one gets for free by training for fewer steps. Three settings: with noisy labels, where longer training
+# costs accuracy and adds leakage; with overlapping classes; and with many records of few dimensions.
+
+
+# %%
+def point(game, released):
+    """Return accuracy, LiRA AUC, and the AUC's bootstrap draws over targets, paired by their seed."""
+    signals = attacks.signal(released.logits(game.x), game.y, "binary")
+    aucs = attacks.auc(attacks.lira(signals, game.members), game.members)
+    draws = attacks.bootstrap(aucs, np.random.default_rng(0))
+    return utility(released.logits(game.x_out), game.y_out, "binary").mean(), aucs.mean(), draws
+
+
+# %% [markdown]
+# Each training length gives one full-precision point; all share data, halves and initialisation. The quantizers of the
+# paper's set are applied after the longest training.
+
+
+# %%
+def stop_early(setting):
+    """Return name -> point for full precision after each training length, and for the quantizers after the longest."""
+    early = {}
+    for steps in matched_steps:
+        game = synthetic.prepare(replace(setting, steps=steps, n_models=matched_models))
+        early[f"{steps} step{'s' if steps > 1 else ''}"] = point(game, game.models)
+    return early, {name: point(game, game.models.quantize(name)) for name in quantizers.PAPER_SET}
+
+
+matched = {s.name: stop_early(s) for s in settings if s.name in matched_settings}
+
+# %% [markdown]
+# For each quantizer we take, of the full-precision models that are at least as accurate, the one that leaks least, and
+# subtract: `gain` is what the quantizer saves over stopping early, with the paired bootstrap interval over targets.
+# Where it is negative, stopping early is the better protection at that accuracy; where no full-precision model comes
+# within 0.05 of a quantizer's accuracy, nothing is compared.
+
+
+# %%
+def gain(early, accuracy, draws):
+    """Return the saving over the best full-precision model of at least this accuracy: value, low, high."""
+    able = [p for p in early.values() if p[0] >= accuracy]
+    if not able or min(p[0] for p in able) > accuracy + 0.05:  # no full-precision model is near this accuracy
+        return np.nan, np.nan, np.nan
+    best = min(able, key=lambda p: p[1])
+    saved = best[2] - draws
+    return tuple(attacks.bootstrap_interval(saved.mean(), saved))
+
+
+# %%
+rows = []
+for name, (early, final) in matched.items():
+    for kind, points in (("fp32, stopped early", early), ("quantized", final)):
+        for label, (accuracy, auc, draws) in points.items():
+            saved = gain(early, accuracy, draws) if kind == "quantized" else (np.nan,) * 3
+            rows.append((name, kind, label, accuracy, *attacks.bootstrap_interval(auc, draws), *saved))
+columns = ["setting", "kind", "model", "accuracy", "auc", "low", "high", "gain", "gain_low", "gain_high"]
+equal = pd.DataFrame(rows, columns=columns)
+dots = equal[equal.kind == "quantized"].drop(columns="kind")
+dots.pivot(index="model", columns="setting", values=["gain_low", "gain", "gain_high"]).round(3)
+
+# %% [markdown]
+# In how many of the settings does a quantizer save something, resolvably, and in how many does stopping early?
+
+# %%
+decided = dots.dropna(subset="gain").groupby("model", sort=False)
+pd.DataFrame({"compared": decided.size(), "quantizing better": decided.gain_low.agg(lambda v: (v > 0).sum()),
+              "stopping better": decided.gain_high.agg(lambda v: (v < 0).sum())})  # fmt: skip
+
+# %% [markdown]
+# Left and down would be private and useless, right and down is where one wants to be.
+
+# %%
+fig, axes = plt.subplots(1, len(matched), figsize=(figures.PAGE, 2.9), sharey=True, squeeze=False)
+for ax, (name, part) in zip(axes[0], equal.groupby("setting", sort=False), strict=True):
+    line, marks = (part[part.kind == kind] for kind in ("fp32, stopped early", "quantized"))
+    ax.plot(line.accuracy, line.auc, "-", color="0.6", zorder=1)
+    ax.vlines(line.accuracy, line.low, line.high, color="0.4", lw=1)
+    ax.plot(line.accuracy, line.auc, "o", color="0.4", ms=3.5, label="fp32, stopped early")
+    for row in line.iloc[[0, -1]].itertuples():
+        ax.annotate(row.model, (row.accuracy, row.auc), textcoords="offset points", xytext=(4, -7), size=6)
+    for i, row in enumerate(marks.iloc[1:].itertuples()):
+        ax.vlines(row.accuracy, row.low, row.high, color=figures.COLORS[i % 7], lw=1)
+        ax.plot(row.accuracy, row.auc, "sD^v<>Pp*X"[i], color=figures.COLORS[i % 7], ms=4.5,
+                mfc="w" if i > 6 else None, label=row.model)  # fmt: skip
+    ax.set(xlabel="held-out accuracy", title=name)
+axes[0, 0].set_ylabel("LiRA AUC")
+figures.legend_above(fig, axes[0, 0], ncols=5)
+figures.save_figure(
+    fig, "B_matched_utility", data=equal, atol=0.02,
+    alt="LiRA AUC against held-out accuracy in three settings: full precision at several training lengths as a line, "
+    "quantizers as marks.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## 9 · Bits, entropy, sparsity
+#
+# Does sparsity predict privacy better than bits? Each panel pools the settings: AUC relative to full precision,
+# $(\mathrm{AUC} - 1/2) / (\mathrm{AUC}_{fp} - 1/2)$, the median over settings and the quartiles as a bar.
+
+# %%
+relative = np.array([(r.auc["lira"].mean(axis=0) - 0.5) / (r.auc["lira"][:, 0].mean() - 0.5) for r in results])
+features = ["bits", "code entropy", "sparsity"]
+values = {name: np.mean([np.abs(r.value[name]) for r in results], axis=0) for name in features}
+low, median, high = np.quantile(relative, [0.25, 0.5, 0.75], axis=0)
+bits = pd.DataFrame({"quantizer": synthetic.QUANTIZER_SET, **values, "relative_auc": median, "low": low, "high": high})
+bits.set_index("quantizer").round(2)
+
+# %%
+fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.5), sharey=True)
+for ax, name in zip(axes, features, strict=True):
+    shown = bits[bits.quantizer != "fp32"]
+    ax.vlines(shown[name], shown.low, shown.high, color="0.7", lw=1)
+    ax.plot(shown[name], shown.relative_auc, "o", color=figures.COLORS[0])
+    for label in ("sign", "ternary_90", "uniform_2", "midrise_2"):
+        row = shown[shown.quantizer == label].iloc[0]
+        left = name == "sparsity" and row.sparsity > 0.5
+        ax.annotate(label, (row[name], row.relative_auc), textcoords="offset points", size=6,
+                    xytext=(-5 if left else 4, -9 if label == "sign" else 3), ha="right" if left else "left")  # fmt: skip
+    ax.set_xlabel({"bits": "nominal bits", "code entropy": "code entropy, bits", "sparsity": "share of zeros"}[name])
+axes[0].set_ylabel("leak relative to fp32")
+figures.save_figure(
+    fig, "B_bits", data=bits, atol=0.03,
+    alt="Leak relative to full precision against nominal bits, code entropy and share of zeros, one point per quantizer.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## 10 · Verdicts
+#
+# The paper's claims over *all* settings (they were not tuned on any), ours over the judging half. Each claim is a
+# number per setting, the mean over its seeds; its mean and bootstrap interval over settings decide: *reproduced* above the
+# bar, *contradicted* below it, *not at this scale* if the interval holds it. The paper defines security against an attacker
+# who holds the trained parameters, so each of its claims is judged twice: from outputs (LiRA, all settings) and from weights
+# (the regression, in the five white-box settings).
+
+# %%
+every_run = [*zip(settings, results, strict=True), *((s, r) for (_, s), r in zip(again, repeats, strict=True))]
+
+
+def over_seeds(function, among=settings):
+    """Return the mean over seeds of a function of a result, one row a setting."""
+    return np.array([np.mean([function(r) for s, r in every_run if s.name == t.name], axis=0) for t in among])
+
+
+# %%
+at = {name: i for i, name in enumerate(synthetic.QUANTIZER_SET)}
+paper = [at[name] for name in quantizers.PAPER_SET]
+
+
+def margin_of(auc):
+    """Return how much less ternary_90 leaks than the next best of the paper's set, one value a setting."""
+    return auc[:, [i for i in paper if i != at["ternary_90"]]].min(axis=1) - auc[:, at["ternary_90"]]
+
+
+auc_of = over_seeds(lambda r: r.auc["lira"].mean(axis=0))
+margin = margin_of(auc_of)
+print(
+    f"margin of ternary_90: {margin.min():+.3f} to {margin.max():+.3f}; positive in {(margin > 0).sum()} of {len(margin)}"
+)
+print("not the most private in:", ", ".join(s.name for s, m in zip(settings, margin, strict=True) if m <= 0) or "none")
+
+# %% [markdown]
+# And from the weights:
+
+# %%
+opened = [s for s in settings if s.white_box]
+white_auc = over_seeds(lambda r: r.auc[REFERENCE["white"]].mean(axis=0), opened)
+white_margin = margin_of(white_auc)
+sign_over = white_auc[:, at["sign"]] - white_auc[:, at["ternary_33"]]
+least_of = np.array(quantizers.PAPER_SET)[white_auc[:, paper].argmin(axis=1)]
+pd.DataFrame({"margin of ternary_90": white_margin, "least leaking": least_of, "sign minus ternary_33": sign_over},
+             index=[s.name for s in opened]).round(3)  # fmt: skip
+
+# %% [markdown]
+# A model that predicts nothing leaks nothing. Is `ternary_90` private because it is broken? Beside its margin, the accuracy
+# (or $R^2$) of full precision and of `ternary_90`, and the share `kept` of what full precision has above guessing. We call
+# it broken where less than half is kept.
+
+# %%
+use = np.array([r.utility[[at["fp32"], at["ternary_90"]]] for r in results])
+guess = np.array([0 if s.task == "regression" else 1 / s.classes for s in settings])
+broken = pd.DataFrame({"margin": margin, "fp32": use[:, 0], "ternary_90": use[:, 1],
+                       "kept": (use[:, 1] - guess) / (use[:, 0] - guess)}, index=[s.name for s in settings])  # fmt: skip
+private = broken[broken.margin > 0]
+print(f"most private in {len(private)} settings, broken in {(private.kept < 0.5).sum()} of them")
+broken.round(3)
+
+# %% [markdown]
+# The rank agreements per setting, means over seeds, in the shape that the verdicts need.
+
+# %%
+tau_of = runs[runs.attack == "lira"].pivot_table(index="setting", columns="estimator", values="tau")
+judged = [s.name for s in settings if s.split == "judge" and s.name in tau_of.index]
+white_runs = runs[(runs.attack == REFERENCE["white"]) & (runs.split == "judge")]
+white_tau = white_runs.pivot_table(index="setting", columns="estimator", values="tau")
+
+# %% [markdown]
+# The claim about sparsity speaks of the paper's set, so it is judged there (without full precision), and beside it on all
+# quantizers, half of which have no zero level and tie at sparsity 0.
+
+# %%
+inner = [i for i in paper if i != at["fp32"]]
+
+
+def paper_tau(attack):
+    """Return a function of a result: tau of the features over the paper's set."""
+    square = np.ix_(inner, inner)
+    return lambda r: [indicators.kendall_resolved(r.value[f][inner], r.signs[attack][square]) for f in features]
+
+
+in_paper = pd.DataFrame(over_seeds(paper_tau("lira")), columns=features)
+in_weights = pd.DataFrame(over_seeds(paper_tau(REFERENCE["white"]), opened), columns=features)
+pd.DataFrame({"from outputs": in_paper.mean(), "from weights": in_weights.mean()}).round(3)
+
+
+# %% [markdown]
+# Agreement on the extremes: in which share of the settings does the estimator name the same most and least private
+# quantizer as the attack, up to pairs that the attack does not resolve? With nine settings the Clopper-Pearson interval of a
+# share is wide. First all quantizers, where the least private is full precision, which is easy:
+
+# %%
+judging = [r for s, r in zip(settings, results, strict=True) if s.name in judged]
+tables.extreme_agreement(judging, few).round(2)
+
+# %% [markdown]
+# Without full precision and 8 bits the least private is a real question:
+
+# %%
+trivial = ("fp32", "uniform_8")
+extremes = tables.extreme_agreement(judging, [*few, "function error"], without=trivial)
+extremes.round(2)
+
+# %% [markdown]
+# `rho_pool` then names the least private in six settings of nine, no more than the function error does. To rank well
+# on the whole is not to find the extreme. And for the white box, in its three judging settings:
+
+# %%
+white_judging = [r for s, r in zip(settings, results, strict=True) if s.white_box and s.split == "judge"]
+white_extremes = tables.extreme_agreement(white_judging, few, REFERENCE["white"], trivial)
+white_extremes.round(2)
+
+# %% [markdown]
+# The rule of the verdicts is that of notebook 05 (`attacks.verdict`), now with settings as the unit: Student's $t$ over the
+# eighteen settings, or the nine or three judging ones, or the five with a white box.
+
+
+# %%
+def judge_settings(claim, values, bar=0.0):
+    """Judge a claim about the mean over settings; a difference can reach 2, a correlation 1."""
+    found = attacks.mean_interval(values, most=1 if bar else 2)
+    return attacks.verdict(claim, found, bar) | {"settings": len(values)}
+
+
+# %%
+black, white = recommended["black"], recommended["white"]
+verdicts = pd.DataFrame([
+    judge_settings("ternary_90 most private of the paper's set (AUC margin, from outputs)", margin),
+    judge_settings("ternary_90 most private of the paper's set (AUC margin, from weights)", white_margin),
+    judge_settings("sign less private than ternary_33 (AUC difference, from outputs)", auc_of[:, at["sign"]] - auc_of[:, at["ternary_33"]]),
+    judge_settings("sign less private than ternary_33 (AUC difference, from weights)", sign_over),
+    judge_settings("sparsity ranks the paper's set better than bits (tau, from outputs)", in_paper["sparsity"] - in_paper["bits"]),
+    judge_settings("sparsity ranks the paper's set better than bits (tau, from weights)", in_weights["sparsity"] - in_weights["bits"]),
+    judge_settings("the same over all quantizers, half without zeros (from outputs)", tau_of["sparsity"] - tau_of["bits"]),
+    judge_settings("code entropy ranks the paper's set better than bits (tau, from outputs; ours)", in_paper["code entropy"] - in_paper["bits"]),
+    judge_settings(f"{best_r} ranks as LiRA does (tau > 0.8)", tau_of.loc[judged, best_r], 0.8),
+    judge_settings(f"{black} ranks as LiRA does (tau > 0.95; ours)", tau_of.loc[judged, black], 0.95),
+    judge_settings(f"{white} ranks as the white-box attack (tau > 0.93; ours)", white_tau[white], 0.93),
+])  # fmt: skip
+verdicts.round(3)
+
+# %% [markdown]
+# Where the two directions of "sign against 33 % zeros" both occur, a mean hides more than it says:
+
+# %%
+order_of = {a: [int(r.signs[a][at["sign"], at["ternary_33"]]) for _, r in every_run if a in r.auc]
+            for a in REFERENCE.values()}  # fmt: skip
+for attack, signs in order_of.items():
+    print(f"{attack}: sign leaks more than ternary_33 in {signs.count(1)} runs, less in {signs.count(-1)}, "
+          f"unresolved in {signs.count(0)}")  # fmt: skip
+
+# %%
+fig, ax = plt.subplots(figsize=(figures.PAGE, 2.7))
+figures.forest_of_verdicts(ax, verdicts)
+ax.tick_params(axis="y", labelsize=6.5)
+ax.set(xlim=(-0.55, 1.02), xlabel="estimate, with the bar of the verdict (|)")
+figures.legend_above(fig, ax, ncols=3)
+figures.save_figure(
+    fig, "B_verdicts", data=verdicts, atol=0.05, derived=["verdict"],
+    alt=f"Estimates and intervals of {len(verdicts)} claims, each with its bar and verdict.",
+)  # fmt: skip
+
+# %% [markdown]
+# ### Were the targets met?
+#
+# The targets were set before the study: black box mean $\tau \ge 0.95$, no setting below 0.85, hard pairs at least
+# 0.9, above every rival that is not an attack; white box mean at least 0.93, none below 0.88; the laws within 0.01
+# (median) and
+# 0.06 (worst), white box within 0.02 (median). They speak of "black-box attacks" and "white-box attacks", so the first two are
+# checked against *every* black-box attack and against the strongest per quantizer, and those of the white box against the
+# regression, alone and combined with LiRA. The influence score, which finds less than LiRA on full precision wherever it was
+# run, is left out: it is not predicted either, as section 3 shows.
+
+# %%
+rivals_best = judge["black"][judge["black"].kind == "rival"]["mean"].max()
+hard_rows = summary.query("split == 'judge' and attack == 'lira' and setting == 'hard_pairs'").set_index("estimator")
+hard_value = hard_rows.tau.get(black, np.nan)
+laws_met = {name: quality.loc[("lira", f"simulation {name}")] for name in ("rho", "rho_pool")}
+weight_law = quality.loc[(REFERENCE["white"], "closed rho_w")]
+print(f"hard pairs {hard_value:.3f}; best rival that is not an attack {rivals_best:.3f}")
+
+# %% [markdown]
+# Each line is one target; `reached` must be at least `asked`, misses carry a minus sign so that this reads the same
+# way. The targets speak of the settings as they were fixed; `worst_seed` says what the same number is with the least
+# favourable of the seeds, for the attacks that were run with other seeds.
+
+# %%
+asked = {"black": (black, 0.95, 0.85), "white": (white, 0.93, 0.88)}
+asked_of = {attack: (threat, *asked[threat]) for threat, part in tau.groupby("threat") for attack in part.attack.unique()
+            if attack != "influence"}  # fmt: skip
+of_tau = [(f"{threat} box, {how} tau, {a}", against([name], threat).loc[(a, name), column], bar)
+          for a, (threat, name, *bars) in asked_of.items()
+          for (how, column), bar in zip([("mean", "mean"), ("least", "least")], bars, strict=True)]  # fmt: skip
+checks = pd.DataFrame([
+    *of_tau, ("black box, hard pairs, lira", hard_value, 0.90),
+    ("black box, above the best rival, lira", judge["black"]["mean"][black], rivals_best),
+    *[(f"simulation law of {name}, -median miss", -law["median miss"], -0.01) for name, law in laws_met.items()],
+    *[(f"simulation law of {name}, -largest miss", -abs(law["largest miss"]), -0.06) for name, law in laws_met.items()],
+    ("white-box law, -median miss", -weight_law["median miss"], -0.02),
+], columns=["target", "reached", "asked"]).set_index("target")  # fmt: skip
+
+# %%
+for threat, name in recommended.items():
+    part = seeds[(seeds.attack == REFERENCE[threat]) & (seeds.estimator == name)].groupby("seed").tau
+    for how, each in (("mean", part.mean()), ("least", part.min())):
+        checks.loc[f"{threat} box, {how} tau, {REFERENCE[threat]}", "worst_seed"] = each.min()
+checks.assign(met=checks.reached >= checks.asked).round(4)
+
+# %% [markdown]
+# A target that is not met stays in the table. The table of settings above says in which regime the recommended number
+# comes short; the next cell names it, with the quantizers that are ranked wrongly most often there.
+
+
+# %%
+def worst_case(name, attack):
+    """Return the judging setting with the least tau, and the quantizers most often on the wrong side of a pair there."""
+    rows = tau[(tau.split == "judge") & (tau.attack == attack) & (tau.estimator == name)]
+    setting = rows.loc[rows.tau.idxmin(), "setting"]
+    result = next(r for s, r in zip(settings, results, strict=True) if s.name == setting)
+    signs, value = result.signs[attack], result.value[name]
+    wrong = (signs * np.sign(value[:, None] - value[None, :]) < 0).sum(axis=1)
+    return (
+        setting,
+        rows.tau.min(),
+        dict(zip(names[np.argsort(-wrong)[:4]].tolist(), np.sort(wrong)[::-1][:4].tolist(), strict=True)),
+    )
+
+
+# %%
+for threat in recommended:
+    setting, least, wrong = worst_case(recommended[threat], REFERENCE[threat])
+    print(f"{threat} box, {recommended[threat]}: least tau {least:.3f} in {setting}; wrong pairs of {wrong}")
+
+# %% [markdown]
+# ## What we saw
+#
+# With the settings file and the parameters as they stand:
+#
+# - **Survival correlations rank quantizers as LiRA and the regression on weights do.** Against an attacker who sees outputs
+#   the choosing half recommends `rho_pool`, of outputs on the training pool's inputs without what a model's own offset and
+#   gain explain; against one who sees weights, `rho_w`. On settings that no choice had seen, both rank nearly all resolved
+#   pairs as the attack does: mean $\tau$ 0.972 with LiRA, 0.98 with the regression. So it is with offline LiRA, with the
+#   strongest black-box attack per quantizer, and with the regression combined with LiRA. LiRA itself is the strongest
+#   black-box attack in 79 % of all cases, on `ternary_90` in half of the settings.
+# - **They do not rank quantizers as RMIA does, and nothing here does.** `rho_pool` has a mean $\tau$ of 0.21 with RMIA, from 0.98
+#   in two settings to below -0.3 in four; the best of all our numbers, picked with hindsight, is the test loss with 0.37. The
+#   targets for black-box attacks are therefore met against LiRA, online and offline, and against the strongest attack per
+#   quantizer; against the loss threshold the mean comes short by 0.01; against RMIA they are missed by far. The influence
+#   score is not predicted either.
+# - **The advantage over rivals is not shown.** No rival that is not an attack has a higher mean with LiRA; the function error,
+#   averaged over the same 16 models, comes nearest, and on nine settings the interval of the difference still holds zero. The
+#   correlations cannot all be told apart from one another either: whoever has held-out inputs only takes `rho_shape`. The
+#   white box has three judging settings, so its interval is wide, and hardly another number is told apart from `rho_w` there.
+# - **The seed moves $\tau$ as much as the choice among the better indicators.** With other seeds `rho_pool` has means of 0.96
+#   and 0.93 instead of 0.97, and one run of 27 falls to 0.77; there the AUCs of half of the quantizers lie within 0.01 and only 57 % of
+#   the pairs are resolved. That its mean over
+#   settings and seeds lies above 0.95 is *not shown* at this scale, nor that it beats the function error. `rho_w` holds up:
+#   no run is below 0.90.
+# - **With LiRA and the regression as the attacks, two targets are missed**: the simulation law with `rho_pool` is off by up to 0.09 where 0.06 was asked (with
+#   `rho` it holds); and on hard pairs, whose order changes between settings, `rho_pool` and `rho_shape` come nearest but stay
+#   below 0.9 (which their intervals hold), unless hard pairs are defined on the choosing half alone. With the least
+#   favourable seed the mean and the least $\tau$ of the black box are missed too.
+# - **No estimator of the paper's $r$ that we tried ranks networks as the attacks do.** The best one compares the end points of
+#   several trainings over all pairs. Codewords next to one model say a little (mean $\tau$ 0.28, above zero), late iterates of
+#   one run nothing that holds over settings. Ten times as many held-out records help it, not enough. The
+#   regime $n\,r > 3$ is reached by so few quantizers of networks that whether $r$ ranks there stays open.
+# - **`ternary_90` is the most private of the paper's set from outputs, not from weights.** From outputs it is in 15 of 18
+#   settings (in `regression` by a hair), and in ten of these it is broken: it keeps less than half of the accuracy above guessing. With weight decay or
+#   in the wide regression `uniform_2` leaks less. From weights `uniform_2` leaks less in two of five settings, and the claim
+#   is open.
+# - **"Sign is less private than 33 % zeros" is contradicted**, from outputs on average and from weights in all five settings.
+#   Whether sparsity ranks the paper's set better than bits is not resolved, from outputs or from weights; code entropy ranks
+#   it better than both.
+# - **Rank becomes magnitude**: noise added to one full-precision shadow set, as much as `rho` says, predicts the AUC of the
+#   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most; its median miss is below 0.01
+#   but the interval of that median is not.
+# - **At equal accuracy, stopping early can protect more than quantizing, or less**: with noisy labels, and with many records
+#   of few dimensions, a full-precision model stopped after a few steps is at least as accurate as `sign` or `ternary_33` and
+#   leaks less. With overlapping classes, where the first steps already leak, these two leak less than any such model.
+#   `uniform_2` does so in both settings where a full-precision model comes near its accuracy, in one of them at an accuracy
+#   below that of a single training step.
+#
+# Three cells keep these sentences honest: with the parameters that they speak of, a rerun that contradicts them fails.
+
+# %%
+as_written = settings_file == "settings/B_settings.yaml"
+as_written &= (least_resolved, n_seeds, matched_models, matched_steps) == (0.5, 2, 128, [1, 2, 4, 8, 12, 20, 50, 200])
+word = verdicts.set_index("claim").verdict
+if as_written:
+    assert recommended == {"black": "rho_pool", "white": "rho_w"}
+    assert by_seed.loc["lira", "rho_pool"].between(0.93, 0.975).all()
+    assert seeds[(seeds.attack == "lira") & (seeds.estimator == "rho_pool")].tau.lt(0.8).sum() == 1
+    assert seeds[(seeds.attack == REFERENCE["white"]) & (seeds.estimator == "rho_w")].tau.min() > 0.9
+    assert (word[["rho_pool ranks as LiRA does (tau > 0.95; ours)"]] == "not at this scale").all()
+    assert (mean_of[["rmia", "influence"]] < 0.5).all().all()
+    missed = {"black box, hard pairs, lira", "simulation law of rho_pool, -largest miss", "black box, mean tau, loss"}
+    missed |= {"black box, mean tau, rmia", "black box, least tau, rmia"}
+    assert set(checks.index[checks.reached < checks.asked]) == missed
+    assert 0 < 0.95 - checks.reached["black box, mean tau, loss"] < 0.015
+    assert best_of.estimator["rmia"] == "test loss"
+    assert best_of["mean tau"]["rmia"].round(2) == 0.37
+    assert by_rmia.tau.mean().round(2) == 0.21
+    assert ((by_rmia.tau > 0.97).sum(), (by_rmia.tau < -0.3).sum()) == (2, 4)
+    assert judge["black"]["mean"]["rho_pool"].round(3) == 0.972
+    assert judge["white"]["mean"]["rho_w"].round(2) == 0.98  # one pair of one setting depends on the processor
+    assert 0.785 < (won == "lira").to_numpy().mean() < 0.795
+    assert (won == "lira").ternary_90.mean() == 0.5
+    assert (wider["mean"].unstack().diff(axis=1).iloc[:, 1] > -0.005).all()
+
+# %% [markdown]
+# The rest of them, on the indicators and on $r$:
+
+# %%
+if as_written:
+    hard_free = summary[(summary.split == "judge") & (summary.attack == "lira") & (summary.setting == "hard_pairs")]
+    assert set(hard_free.sort_values("tau").estimator.iloc[-2:]) == {"rho_pool", "rho_shape"}
+    assert judge["white"]["mean"].idxmax() == "rho_w"
+    assert judge["black"].query("kind == 'rival'").index[0] == "function error"
+    assert paired("black").loc["function error", "mean"] > 0 > paired("black").loc["function error", "low"]
+    assert (of_r["mean"] < 0.7).all()
+    assert leaks.loc[low_run.seed, ["third quartile", "first quartile"]].diff().abs().max() < 0.01
+    assert leaks.resolved.idxmin() == low_run.seed
+    assert (found.loc["influence"].dropna() < found.loc["lira", found.loc["influence"].notna()]).all()
+    assert leaks.resolved.min().round(2) == 0.57
+    many = budget[budget["size"] == 20_000].groupby("estimator").tau.mean()
+    few_records = budget[(budget.budget == "models") & (budget["size"] == 16)].groupby("estimator").tau.mean()
+    assert few_records["r ensemble all_pairs"] < many["r ensemble all_pairs"] < 0.6 < many["function error"]
+    pool_law = quality.loc[("lira", "simulation rho_pool")]
+    assert pool_law["median miss"] < 0.01 < pool_law.high
+    neighbour = of_r.filter(like="neighbourhood", axis=0)
+    assert neighbour["mean"].max() == neighbour["mean"]["r neighbourhood all_pairs"] < 0.4
+    assert neighbour.low["r neighbourhood all_pairs"] > 0
+    assert (of_r.filter(like="trajectory", axis=0).low < 0).all()
+    assert extremes["least private"]["rho_pool"] == extremes["least private"]["function error"] == 6 / 9
+    assert regime["n r > 3"].sum() < 0.05 * len(settings) * len(names)
+    assert null.groupby("attack").auc.mean().between(0.48, 0.52).all()
+
+# %% [markdown]
+# And the paper's claims:
+
+# %%
+if as_written:
+    assert word.filter(like="most private").tolist() == ["reproduced", "not at this scale"]
+    assert (word.filter(like="sign less private") == "contradicted").all()
+    assert (len(private), (private.kept < 0.5).sum()) == (15, 10)
+    assert least_of.tolist().count("uniform_2") == (white_margin <= 0).sum() == 2
+    assert (sign_over < 0).all()
+    least = {s.name: min(paper, key=lambda i, a=a: a[i]) for s, a in zip(settings, auc_of, strict=True)}
+    assert {least[s.name] for s, m in zip(settings, margin, strict=True) if m <= 0} == {at["uniform_2"]}
+    assert (both[both.quantizer == "ternary_90"].white > 0.6).all()
+    assert order_of["lira"].count(-1) > 2 * order_of["lira"].count(1)
+    assert tau_of["code entropy"].mean() > tau_of["bits"].mean() > tau_of["sparsity"].mean()
+    few_bits = dots[dots.model.isin(["sign", "ternary_33"])].groupby("setting")
+    assert (few_bits.gain_high.max()[["label_noise", "many_records_low_dim"]] < 0).all()
+    assert few_bits.gain_low.min()["overlap"] > 0
+    assert in_paper.mean().idxmax() == "code entropy"
+    assert (word.filter(like="sparsity ranks") == "not at this scale").all()
+    assert (in_weights.mean().idxmax(), 0 < broken.margin["regression"] < 0.001) == ("code entropy", True)
+    spared = dots[dots.model == "uniform_2"].set_index("setting").gain_low.dropna()
+    assert len(spared) == 2
+    assert (spared > 0).all()
+
+# %% [markdown]
+# ## Limits
+#
+# Small networks on one family of synthetic data; attacks that are strong, not optimal; all models of a white-box
+# setting share their initialisation, which favours the attacker. How the reference is tuned matters: with its ridge penalty
+# chosen by least squared error, as in an earlier run of this study, it finds less where little leaks, by jumps from one
+# quantizer to the next, and `rho_w` ranks as that weaker attack does less well. Intervals of a mean are $t$ intervals over nine settings
+# (black box) or three (white box), which are no random sample of the settings that a reader may care about. A choosing
+# setting has one pool and one seed, a judging one three. The view at equal utility is of three settings. Whether a pair is
+# resolved rests on targets taken for independent, though targets that are each other's shadows share noise: where little
+# leaks, intervals over targets should be up to 1.7 times as wide (notebook C); section 3 repeats the judgement with such
+# intervals. The reference `strongest` is a maximum of noisy means. Other seeds were run with LiRA and the regression only, so
+# what is said of the other attacks rests on one seed. Pairs with full precision or 8 bits are
+# easy for every distortion measure. RMIA is run with the population that the indicator also uses, which is what an outsider
+# would have.
+
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution. Solutions are in cells
+# tagged `solution`, which `make students` leaves out.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises
+
+# %% [markdown]
+# **Exercise B.1.** Four quantizers have attack AUCs 0.70, 0.66, 0.60 and 0.55. An indicator orders them, from the most to
+# the least leaking, as first, third, second, fourth. What is its Kendall $\tau$ if all six pairs are resolved? And what would
+# it be if only the pair in the middle were unresolved?
+
+# %% tags=["exercise"]
+answer = None  # tau over all six pairs
+exercises.check("B.1", answer)
+
+# %% tags=["solution"]
+answer = stats.kendalltau([0.70, 0.66, 0.60, 0.55], [4, 2, 3, 1]).statistic
+exercises.check("B.1", answer)
+
+# %% [markdown]
+# **Exercise B.2.** Why half of the settings may not choose: suppose that twenty indicators are all worthless, and that each
+# one's mean $\tau$ over the choosing half is pure noise, independent and normal with mean 0 and standard deviation 0.2. What
+# do you expect of the *best* of them? On the judging half it will fall back to 0.
+
+# %% tags=["exercise"]
+answer = None  # expected largest mean tau
+exercises.check("B.2", answer)
+
+# %% tags=["solution"]
+z = np.linspace(-8, 8, 40_001)
+answer = 0.2 * (z * 20 * stats.norm.pdf(z) * stats.norm.cdf(z) ** 19).sum() * (z[1] - z[0])
+exercises.check("B.2", answer)
+
+# %% [markdown]
+# **Exercise B.3.** The simulation law adds noise of variance $v (1/\rho^2 - 1)$ to full-precision signals of variance $v$.
+# Members' signals are 1.2 standard deviations above non-members'. Which AUC does the law predict for $\rho = 0.5$ when both
+# groups are normal? Check that it is the survival law again.
+
+# %% tags=["exercise"]
+answer = None  # a number
+exercises.check("B.3", answer)
+
+# %% tags=["solution"]
+answer = stats.norm.cdf(1.2 / np.sqrt(2 * (1 + (1 / 0.5**2 - 1))))
+exercises.check("B.3", answer)
+
+# %% [markdown]
+# **Exercise B.4.** Construct a case in which `rho` and `rho_shape` disagree: outputs of a few models on some inputs, in full
+# precision and quantized, such that `rho` is below 0.5 and `rho_shape` above 0.99. Then say which of the two speaks of a
+# single record, and whether an attacker who calibrates on shadow models would notice the difference. Random outputs will do
+# for the full-precision side, if they share a mean that is far from constant over inputs.
+
+# %% tags=["exercise"]
+answer = None  # a pair of arrays (models, inputs): quantized, full
+exercises.check("B.4", answer)
+
+# %% tags=["solution"]
+rng = np.random.default_rng(0)
+full_outputs = 3 * rng.normal(size=200) + 0.1 * rng.normal(size=(8, 200))
+own_gain, own_offset = rng.uniform(0.9, 1.1, (8, 1)), rng.normal(size=(8, 1))
+exercises.check("B.4", (own_gain * full_outputs + own_offset, full_outputs))
+
+# %% [markdown]
+# **To go further**, without a check.
+#
+# 1. Add a setting of your own to a copy of the settings file and run with `-p settings_file`. Is the recommendation right?
+# 2. Use only two models for the indicators (`n_indicator: 2` in every row). Which correlation suffers most, and why?
+# 3. `rho_pc1` and `rho_shape` both remove something shared. Construct a setting in which they differ, and say who is right.
+# 4. The white-box attack is fitted on 511 shadow models. How does its AUC fall with fewer, and does `rho_w` still rank it?
+#
+# **Next:** `07_molecular_privacy_utility`.
