@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,19 +20,15 @@ import pandas as pd
 import PIL.Image
 from matplotlib import pyplot as plt
 
+from qmis_utils.attacks.judging import VERDICTS
 from qmis_utils.runner.figure_files import read_manifest, write_manifest
 from qmis_utils.store.extras import extra
 from qmis_utils.store.files import locked, write_atomic
 from qmis_utils.store.paths import BUILD
 
 STYLE = Path(__file__).with_name("qmis.mplstyle")
+LOOKS = Path(__file__).parent / "data" / "looks.csv"
 COLORS = mpl.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
-VERDICT_COLORS = {  # a word of `attacks.verdict` -> its colour
-    "reproduced": COLORS[0],
-    "contradicted": COLORS[1],
-    "not at this scale": "0.5",
-    "no difference that matters": COLORS[2],
-}
 COLUMN, PAGE = 3.25, 6.75  # widths in inches: one column, and the whole page, of a two-column paper
 MAX_BYTES = 150_000  # of a picture; and of whatever is committed, a test sees to that
 MAX_TABLE_BYTES = 10_000_000  # a table of the reader's own may list fifty thousand molecules
@@ -41,6 +38,52 @@ DISPLAY_PIXELS_PER_INCH = 150  # the PNG has 200, so that it stays sharp on a de
 def use_style():
     """Load the style of the companion on top of matplotlib's defaults, whatever the reader's matplotlibrc says."""
     plt.style.use(["default", STYLE])
+
+
+@cache
+def _looks():
+    return pd.read_csv(LOOKS, index_col="name", keep_default_na=False).to_dict("index")
+
+
+def look(name, **changes):
+    """Return how a quantizer, an attack, a number or a verdict is drawn in every figure, as arguments of ``ax.plot``.
+
+    Parameters
+    ----------
+    name : str
+        As code has it: ``"ternary_90"``, ``"lira"``, ``"rho_pool"``, ``"undecided"``; rows of ``data/looks.csv``.
+    **changes
+        What this plot draws otherwise, such as ``markersize`` or ``label``.
+
+    Returns
+    -------
+    dict
+        ``color``, ``marker`` and ``label``, the name in a reader's words, with the changes.
+
+    Raises
+    ------
+    ValueError
+        For a name without a row.
+
+    Examples
+    --------
+    >>> look("ternary_90", label=None)
+    {'label': None, 'color': '#009E73', 'marker': '*'}
+    """
+    if name not in _looks():
+        raise ValueError(f"no look for {name!r}: add a row to {LOOKS.name}; there are {', '.join(_looks())}")
+    return _looks()[name] | changes
+
+
+def words(names):
+    """Return names of code in a reader's words, a list; a name without a look stays.
+
+    Examples
+    --------
+    >>> words(["fp32", "ternary_90", "mine"])
+    ['full precision', '90 % zeros', 'mine']
+    """
+    return [_looks().get(name, {"label": name})["label"] for name in names]
 
 
 def forest(
@@ -82,10 +125,10 @@ def forest_of_verdicts(ax, verdicts):
     Verdicts that occur get a label for `legend_above`.
     """
     claims = verdicts.set_index("claim")
-    for word, color in VERDICT_COLORS.items():
+    for word in VERDICTS:
         part = claims[claims.verdict == word]
         if len(part):
-            forest(ax, part, names=claims.index, color=color, label=word)
+            forest(ax, part, names=claims.index, color=look(word)["color"], label=word)
     ax.plot(claims.bar, range(len(claims)), "|", color="k", ms=8, zorder=4)
 
 

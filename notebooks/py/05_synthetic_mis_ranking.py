@@ -859,7 +859,7 @@ figures.save_figure(
 # ## 11 · Verdicts
 #
 # Each claim becomes a number whose sign decides it, with its interval over fresh pools. The rule, fixed beforehand
-# (`attacks.verdict`): *reproduced* if the whole interval is above the bar, *contradicted* if it is below, *not at this scale* otherwise.
+# (`attacks.verdict`): *reproduced* if the whole interval is above the bar, *contradicted* if it is below, *undecided* otherwise.
 # The bar is 0 for a difference of AUCs or of taus, and 0.8 for a rank correlation.
 
 

@@ -1197,7 +1197,7 @@ figures.save_figure(
 # ## 10 · Verdicts
 #
 # Each claim is a number with an interval, and a bar fixed beforehand (`attacks.verdict`): *reproduced* if the interval is above the bar,
-# *contradicted* if it is below, *not at this scale* otherwise. AUC differences take the $t$ interval over groups,
+# *contradicted* if it is below, *undecided* otherwise. AUC differences take the $t$ interval over groups,
 # as do $\tau$ and the law; utility differences take the bootstrap over test molecules, correlations with exposure the one
 # over pool molecules; all are means over the settings of a kind. `holds_in` counts the settings whose own estimate is above the bar: tasks differ more than groups
 # do, and an interval over groups does not speak of the next task.
@@ -1317,7 +1317,7 @@ findings = []
 
 
 ADVICE = {
-    "not at this scale": "not settled by this run: measure it on the model you ship",
+    "undecided": "not settled by this run: measure it on the model you ship",
     "no difference that matters": "no difference that matters here",
 }
 

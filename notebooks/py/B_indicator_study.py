@@ -910,7 +910,7 @@ figures.save_figure(
 #
 # The paper's claims over *all* settings (they were not tuned on any), ours over the judging half. Each claim is a
 # number per setting, the mean over its seeds; its mean and bootstrap interval over settings decide: *reproduced* above the
-# bar, *contradicted* below it, *not at this scale* if the interval holds it. The paper defines security against an attacker
+# bar, *contradicted* below it, *undecided* if the interval holds it. The paper defines security against an attacker
 # who holds the trained parameters, so each of its claims is judged twice: from outputs (LiRA, all settings) and from weights
 # (the regression, in the five white-box settings).
 
@@ -1201,7 +1201,7 @@ if as_written:
     assert by_seed.loc["lira", "rho_pool"].between(0.93, 0.975).all()
     assert seeds[(seeds.attack == "lira") & (seeds.estimator == "rho_pool")].tau.lt(0.8).sum() == 1
     assert seeds[(seeds.attack == REFERENCE["white"]) & (seeds.estimator == "rho_w")].tau.min() > 0.9
-    assert (word[["rho_pool ranks as LiRA does (tau > 0.95; ours)"]] == "not at this scale").all()
+    assert (word[["rho_pool ranks as LiRA does (tau > 0.95; ours)"]] == "undecided").all()
     assert (mean_of[["rmia", "influence"]] < 0.5).all().all()
     missed = {"black box, hard pairs, lira", "simulation law of rho_pool, -largest miss", "black box, mean tau, loss"}
     missed |= {"black box, mean tau, rmia", "black box, least tau, rmia"}
@@ -1250,7 +1250,7 @@ if as_written:
 
 # %%
 if as_written:
-    assert word.filter(like="most private").tolist() == ["reproduced", "not at this scale"]
+    assert word.filter(like="most private").tolist() == ["reproduced", "undecided"]
     assert (word.filter(like="sign less private") == "contradicted").all()
     assert (len(private), (private.kept < 0.5).sum()) == (15, 10)
     assert least_of.tolist().count("uniform_2") == (white_margin <= 0).sum() == 2
@@ -1264,7 +1264,7 @@ if as_written:
     assert (few_bits.gain_high.max()[["label_noise", "many_records_low_dim"]] < 0).all()
     assert few_bits.gain_low.min()["overlap"] > 0
     assert in_paper.mean().idxmax() == "code entropy"
-    assert (word.filter(like="sparsity ranks") == "not at this scale").all()
+    assert (word.filter(like="sparsity ranks") == "undecided").all()
     assert (in_weights.mean().idxmax(), 0 < broken.margin["regression"] < 0.001) == ("code entropy", True)
     spared = dots[dots.model == "uniform_2"].set_index("setting").gain_low.dropna()
     assert len(spared) == 2

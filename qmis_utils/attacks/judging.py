@@ -23,7 +23,7 @@ MUTUAL = 3  # at most: true over naive variance of a mean over targets that are 
 VERDICTS = REPRODUCED, CONTRADICTED, NOT_SETTLED, NO_DIFFERENCE = (
     "reproduced",
     "contradicted",
-    "not at this scale",
+    "undecided",
     "no difference that matters",
 )
 
@@ -295,7 +295,7 @@ def verdict(
 
     It is "reproduced" if the whole interval lies above the bar and "contradicted" if the whole interval lies below.
     Where all of it lies within a margin of the bar, on whichever side, there is "no difference that matters".
-    Otherwise, and wherever the run cannot settle the claim, it is "not at this scale".
+    Otherwise, and wherever the run cannot settle the claim, it is "undecided".
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 from matplotlib import pyplot as plt
 
-from qmis_utils import attacks, figures
+from qmis_utils import assess, attacks, figures, quantizers
 from qmis_utils.runner import figure_files
 
 FRAME = pd.DataFrame({"name": ["sign", "twn", "b158"], "n": [1, 2, 3], "auc": [0.5, 1 / 3, np.nan]})
@@ -159,15 +159,25 @@ def test_a_forest_of_verdicts_has_their_colours_and_bars(ax):
     lines, marks, colors = drawn(ax)
     assert lines == [[[0.1, 0], [0.9, 0]], [[0.2, 3], [0.8, 3]], [[-0.9, 2], [-0.1, 2]], [[-0.2, 1], [0.4, 1]]]
     assert marks == [[0.5, 0], [0.6, 3], [-0.5, 2], [0.1, 1], [0.0, 0], [0.05, 1], [0.0, 2], [0.1, 3]]
-    words = ["reproduced", "contradicted", "not at this scale"]
-    assert colors == [*(figures.VERDICT_COLORS[word] for word in words), "k"]
+    words = ["reproduced", "contradicted", "undecided"]
+    assert colors == [*(figures.look(word)["color"] for word in words), "k"]
     assert ax.get_legend_handles_labels()[1] == words
     assert [text.get_text() for text in ax.get_yticklabels()] == list("abcd")
 
 
-def test_every_verdict_has_a_colour_of_its_own():
-    assert tuple(figures.VERDICT_COLORS) == attacks.VERDICTS
-    assert len(set(figures.VERDICT_COLORS.values())) == len(attacks.VERDICTS)
+def test_every_verdict_quantizer_attack_and_number_has_a_look_of_its_own():
+    numbers = {"r" if name.startswith("r ") else name for name in assess.NUMBERS}
+    numbers -= {"train loss", "test loss", "test accuracy", "generalisation gap", "one reference", "lira 16"}
+    for names in (attacks.VERDICTS, quantizers.QUANTIZERS, attacks.ATTACKS, numbers):
+        looks = [figures.look(name) for name in names]
+        assert len({(given["color"], given["marker"]) for given in looks}) == len(looks)
+        assert len({given["label"] for given in looks}) == len(looks)
+
+
+def test_a_name_without_a_look_is_an_error_that_lists_those_with_one():
+    with pytest.raises(ValueError, match=r"no look for 'ternary_91': add a row to looks.csv; there are fp32, "):
+        figures.look("ternary_91")
+    assert figures.words(["ternary_90", "ternary_91"]) == ["90 % zeros", "ternary_91"]
 
 
 def test_a_legend_above_names_each_label_once():

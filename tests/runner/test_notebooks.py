@@ -19,7 +19,10 @@ PATHS = list(notebooks.find_notebooks(run.NOTEBOOKS).values())
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(home|root|work|tmp|Users|opt|usr|var)/|site-packages|<scratch>|<environment>")
 TIMING = re.compile(r"\b\d+(\.\d+)?\s?(ms|s|sec|seconds?|min|minutes?)\b|[Ww]all time|\d+%\|")
 
+READING = [path for path in PATHS if path.stem[0].isdigit()]  # studies and reports have a letter
+
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+each_reading_notebook = pytest.mark.parametrize("path", READING, ids=lambda path: path.stem)
 
 
 def code_cells(path):
@@ -104,6 +107,43 @@ def test_cells_are_small_and_explained(path):
     assert statistics.median(lengths) <= 6
     assert max(lengths) <= 30
     assert words >= 6 * sum(lengths)
+
+
+def shown_tables(path):
+    """Return the number of rows of each table that a notebook shows."""
+    html = [output.data["text/html"] for output in outputs(path) if "text/html" in output.get("data", {})]
+    return [len(re.findall("<tr", text.split("</thead>")[-1])) for text in html if "<table" in text]
+
+
+@each_reading_notebook
+def test_can_be_read_in_one_sitting(path):
+    cells = notebooks.read_notebook(path).cells
+    text = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert len(cells) <= 70
+    assert sum(len(source.split()) for source in text) <= 3000
+    assert sum(map(len, code)) <= 12_000
+    assert max(len(line) for source in code for line in source.splitlines()) <= 88
+    assert max(len(code_lines(cell)) for cell in code_cells(path)) <= 24
+    assert len(shown_tables(path)) <= 6
+    assert max([0, *shown_tables(path)]) <= 8
+    assert notebooks.run_minutes(notebooks.read_notebook(path))[0] <= 4
+
+
+@each_reading_notebook
+def test_answers_first(path):
+    """The first cell asks and answers with a number; the figure comes before any other text is long."""
+    cells = notebooks.read_notebook(path).cells
+    assert re.search(r"\*\*Question\.\*\* .+\?", cells[0].source, re.DOTALL)
+    answer = re.search(r"\*\*Answer\.\*\* (.+?)(\n\n|\Z)", cells[0].source, re.DOTALL)[1]
+    assert re.search(r"\d", answer)
+    first = next(
+        i for i, cell in enumerate(cells) if any("image/png" in o.get("data", {}) for o in cell.get("outputs", []))
+    )
+    before = cells[:first]
+    assert sum(len(cell.source.split()) for cell in before if cell.cell_type == "markdown") <= 350
+    shown = [cell for cell in before if cell.cell_type == "code" and not notebooks.has_tag(cell, "hide-input")]
+    assert sum(len(code_lines(cell)) for cell in shown) <= 45
 
 
 @each_notebook
