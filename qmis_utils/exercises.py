@@ -140,24 +140,62 @@ def _averages_to_the_insecurity(exposure):
     return spread and values.min() >= 0 and abs(values @ weights / weights.sum() / exact - 1) < 0.03
 
 
+# -- 01
+
+
 @_property
 def _doubling_hurts(step):
-    leaks = [security.gaussian_mean_insecurity(1000, width, 0.3) for width in (float(step), 2 * float(step))]
-    return 0.2 <= step <= 0.6 and leaks[1] > 100 * leaks[0]
+    step = float(step)
+    if not 0.2 <= step <= 0.6:
+        return "the step is not between 0.2 and 0.6"
+    once, twice = (security.gaussian_mean_insecurity(1000, width, 0.3) for width in (step, 2 * step))
+    return twice > 100 * once or f"doubling multiplies the insecurity by {twice / once:.3g}"
 
 
 @_property
 def _calibration_reveals(answer):
-    n, p = answer
+    n, p = map(float, answer)
+    if n != int(n) or n < 2:
+        return "the number of flips is not a whole number of at least two"
+    if not 0 < p < 1:
+        return "the probability is not between 0 and 1"
     none, none_given_zero = (1 - p) ** n, (1 - p) ** (n - 1)
-    return int(n) == n >= 2 and 0 < p < 1 and p * none + (1 - p) * (none_given_zero - none) > 0.29
+    found = p * none + (1 - p) * (none_given_zero - none)
+    return found > 0.29 or f"the insecurity is {found:.3f}"
 
 
 @_property
 def _gaussian_rate_misleads(answer):
     gap, probs = (np.asarray(part, dtype=float) for part in answer)
-    cramer = rates.cramer_rate(gap, probs)
-    return len(gap) <= 4 and 0 < cramer < math.inf and rates.gaussian_rate(gap, probs) > 3 * cramer
+    if len(gap) > 4:
+        return "the gap has more than four values"
+    cramer, gaussian = rates.cramer_rate(gap, probs), rates.gaussian_rate(gap, probs)
+    if cramer == 0:
+        return "the gap is not positive on average"
+    if cramer == math.inf or gap.min() >= 0:
+        return "the gap is never negative"
+    return gaussian > 3 * cramer or f"r is {gaussian / cramer:.2f} times I"
+
+
+# -- 02
+
+
+@_property
+def _leaves_one_per_cent(answer):
+    centred, spread = map(float, answer)
+    if abs(centred - 6.73) > 0.06:
+        return "the width for means at the centre is off: both edges count, at half the width"
+    return abs(spread - 181) < 6 or "the width for spread means is off"
+
+
+@_property
+def _predicts_then_measures(answer):
+    predicted, measured = map(float, answer)
+    if abs(predicted - 0.656) > 0.006:
+        return "the prediction is off: J by statement 14, then the AUC of two Gaussians at the distance that is left"
+    if predicted == measured:
+        return "the prediction is given twice: simulate the second"
+    return abs(measured - 0.656) < 0.03 or "the measurement is off: are both kinds of releases scored alike?"
 
 
 @_property

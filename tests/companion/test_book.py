@@ -144,7 +144,7 @@ def test_slides_are_there_with_their_pictures_and_notes(book, pages):
     ]
     assert sorted(page.alts.values()) == sorted(" ".join(entry["alt"].split()) for entry in made)
     text = (book / "slides" / "01_theory_derivation.html").read_text(encoding="utf-8")
-    assert text.count('class="notes"') >= 10
+    assert text.count('class="notes"') >= 7  # one for each statement of notebook 01
 
 
 def test_the_site_is_small(book):

@@ -1,0 +1,68 @@
+"""What notebook 01 says, against the tables of its figures and the exact values."""
+
+import math
+
+import numpy as np
+import pytest
+from reading import answer, table, text
+
+from qmis_utils.theory import security
+
+STEM = "01_theory_derivation"
+
+
+@pytest.fixture
+def leaks():
+    """Insecurity at n = 1000 by release, from the first figure."""
+    laws = table("01_three_laws")
+    rows = laws[laws.n == 1000].set_index("release")
+    return np.exp(rows[["exact", "law"]])
+
+
+def test_the_answer_quotes_the_three_values_at_a_thousand_samples(leaks):
+    unrounded, edge, far = (leaks.exact[name] for name in ("unrounded", "on an edge", "0.13 from an edge"))
+    said = answer(STEM)
+    assert f"gains {unrounded:.4f} without rounding, {far:.7f} at $b = 0.13$, and {edge:.4f} again on an edge" in said
+    assert far < unrounded / 1000 < edge  # the conclusion: rounding helps, but not on an edge
+
+
+def test_the_law_is_the_one_of_the_answer(leaks):
+    assert leaks.law["unrounded"] == pytest.approx(1 / (math.pi * math.sqrt(1000)))
+    assert leaks.law["0.13 from an edge"] == pytest.approx(math.exp(-1000 * 0.13**2 / 2) / (math.pi * math.sqrt(1000)))
+    assert (leaks.exact / leaks.law).between(0.9, 1.1).all()
+
+
+def test_what_we_saw_quotes_the_same_values(leaks):
+    unrounded, far = leaks.exact["unrounded"], leaks.exact["0.13 from an edge"]
+    assert f"at $n = 1000$, {unrounded:.4f} for $b = 0$ and {far:.7f} for $b = 0.13$" in text(STEM)
+
+
+def test_dithering_beats_noise_by_at_most_28_per_cent():
+    leak = table("01_utility_frontier").pivot(index="w", columns="rule", values="insecurity")
+    ratio = leak.dithered / leak.noise
+    assert (ratio < 1).all()
+    assert ratio.min() > math.sqrt(math.pi / 6)
+    assert f"{1 - math.sqrt(math.pi / 6):.0%}" == "28%"
+    assert "dithered rounding is at most 28 % better than noise" in text(STEM)
+    assert (leak["on edge"] > 0.99 * leak["on edge"].iloc[0]).all()  # one bit leaks everything
+    assert leak["at centre"].iloc[-1] < 1e-30
+
+
+def test_the_map_has_ridges_and_a_narrow_band():
+    diagram = table("01_phase_diagram")
+    share = diagram.insecurity / diagram.full_precision
+    largest = diagram.n == diagram.n.max()
+    on = largest & (diagram["mean"] == 0.3) & diagram.step.isin([0.6, 0.2, 0.12])
+    assert on.sum() == 3
+    assert (share[on] > 0.99).all()
+    assert share[largest & (diagram["mean"] == 0) & (diagram.step >= 0.1)].max() < 1e-6
+    assert f"{math.sqrt(math.log(1e6) / math.log(2)):.1f}" in text(STEM)
+    assert {0, 0.1, 0.12, 0.25, 0.3, 0.5} == set(diagram["mean"])
+
+
+def test_exercise_prose_about_the_rate_alone():
+    exact = next(n for n in range(1, 1000) if security.gaussian_mean_insecurity(n, 0.5, 0.12) < 1e-3)
+    alone = math.ceil(2 * math.log(1000) / 0.13**2)
+    assert (exact, alone) == (338, 818)
+    assert f"{alone / exact:.1f}" == "2.4"
+    assert 55 < math.pi * math.sqrt(exact) < 60

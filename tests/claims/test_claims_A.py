@@ -1,0 +1,33 @@
+"""What notebook A says in its answer, against the tables of its figures."""
+
+import numpy as np
+from reading import answer, table
+from scipy import stats
+
+
+def tau(rows, prediction, truth):
+    return stats.kendalltau(rows[prediction], rows[truth]).statistic
+
+
+def test_the_answer_quotes_the_taus_of_the_ladder():
+    rows = table("A_ladder").query("panel != 'grid'")
+    said = answer("A_proofs")
+    found = {name: f"{tau(rows, *name):.2f}" for name in (("nI", "erm"), ("nr", "erm"), ("nI", "rounded"))}
+    found[("nr", "rounded")], found[("n_edge", "rounded")] = (
+        f"{tau(rows, name, 'rounded'):.2f}" for name in ("nr", "n_edge")
+    )
+    assert f"($\\tau = {found['nI', 'erm']}$ at $n = 40$)" in said
+    assert f"nearly as well ({found['nr', 'erm']})" in said
+    assert f"($\\tau$ = {found['nI', 'rounded']} and {found['nr', 'rounded']})" in said
+    assert f"takes over ({found['n_edge', 'rounded']})" in said
+    assert f"{rows.problem.nunique()} problems" in said
+    assert set(rows.n) == {40}
+
+
+def test_from_three_on_the_sharp_form_is_within_a_quarter():
+    sharp = table("A_sharp_ratio")
+    late = sharp[(sharp.nI > 3) & sharp.problem.str.startswith("random")]
+    assert len(late) >= 20
+    assert late.ratio.between(0.75, 1.25).all()
+    early = sharp[(sharp.nI < 0.3) & sharp.problem.str.startswith("random")]
+    assert not np.all(early.ratio.between(0.75, 1.25))
