@@ -35,7 +35,7 @@
 # Berry-Esseen (12).
 #
 # *In the paper: Theorem 3.1 in sections 5 and 6, Theorem 3.3 in section 8; 3, 9, 12, 13 and the sharp form of 6 are ours.
-# Figures: `A_sharp_ratio`, `A_voronoi`, `A_ladder`.* **Run time** (2 cores): full 1.5 min, quick 20 s.
+# Figures: `A_sharp_ratio`, `A_voronoi`, `A_ladder`.* **Run time** (2 cores): full 1 min, quick 20 s.
 
 # %%
 import itertools
@@ -651,11 +651,11 @@ print("tau of the two orders:", in_words(kendall(largest.erm, largest.rounded)))
 
 # %% tags=["hide-input"]
 last = grid[grid.n == max(sizes)]
-rows = largest
+rows, edge = largest, largest.n_edge
 panels = [
-    ("A mean on a grid", last.minus_log, [("$n r = n I$", last.nr)]),
-    ("Best codeword", rows.erm, [("$n I$", rows.nI), ("$n r$", rows.nr)]),
-    ("Rounded weights", rows.rounded, [("edge", rows.n_edge), ("$n I$", rows.nI)]),
+    ("Mean on a grid: $r$ ranks", last.minus_log, [("$n r = n I$", last.nr)]),
+    ("Best codeword: $I$ ranks best", rows.erm, [("$n I$", rows.nI), ("$n r$", rows.nr)]),
+    ("Rounded weights: edges do", rows.rounded, [("edge", edge), ("$n I$", rows.nI)]),
 ]
 fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.7), sharey=True)
 for ax, (title, truth, series) in zip(axes, panels, strict=True):
