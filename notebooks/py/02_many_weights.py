@@ -30,7 +30,7 @@
 # Fisher information and Stein's lemma are explained where they are used. A section has the number of its statement; the
 # error bounds and the step from codebooks to rounded weights are in [A, sections 12 and 9](A_proofs.ipynb).
 #
-# *In the paper: nothing of this; statements 12 to 14 are ours. Figures: `02_mean_information`, `02_survival`,
+# *In the paper: only the exponent $n r$ of section 13; statements 12 to 14 are ours. Figures: `02_mean_information`, `02_survival`,
 # `02_crossover`.* **Run time** (2 cores): full 15 s, quick 10 s.
 
 # %%
@@ -390,7 +390,7 @@ table.map("{:.2g}".format)
 # ## What we saw
 #
 # - Of an attack on many rounded weights a share $\sqrt J$ of $d'$ survives, and $\rho \le \sqrt J$ of a linear attack; both
-#   predict simulated AUCs.
+#   predict simulated AUCs, unless a rare cell rules the score of the linear attack.
 # - With means spread over cells of width $w$, $J$ is $1.806/w$: 9 % at $w = 20$, where means at the centres would leave
 #   1.6 × 10⁻²¹. That is why networks are not protected exponentially.
 # - The paper's exponent $n r$ holds where flips over an edge are rare; while many weights flip it is $n r / 2$.
