@@ -178,17 +178,18 @@ print(f"{right:.4f} ± {error:.4f}, predicted {(1 + helper) / 2:.4f}")
 # *Derivation.* Every attack on $Q(\hat\theta_n)$ is also an attack on $\hat\theta_n$: apply $Q$ first. So the best attack
 # on $\hat\theta_n$ is at least as good. $\square$
 #
-# Here is a Gaussian mean of 100 samples, whose true value is 0.3, rounded to multiples of a step.
+# Here is a Gaussian mean of 100 samples, whose true value is 0.3, rounded to multiples of a step: its insecurity as a
+# share of the unrounded one.
 
 # %%
 steps = np.array([0.05, 0.1, 0.2, 0.3, 0.6])
 unrounded = security.full_precision_insecurity(100, 1)
 rounded = security.gaussian_mean_insecurity(100, steps, 0.3)
-share = rounded / unrounded
-pd.DataFrame({"step": steps, "Delta": rounded, "share": share}).round(4)
+for step, share in zip(steps, rounded / unrounded, strict=True):
+    print(f"step {step}: share {share:.3f}")
 
 # %% [markdown]
-# No share exceeds 1, but the column is not monotone. Two grids can be compared if one is a function of the other. Tripling
+# No share exceeds 1, but they do not fall steadily. Two grids can be compared if one is a function of the other. Tripling
 # the step merges whole cells and cannot hurt. Doubling it moves the edges and may hurt: steps 0.2 and 0.6 have an edge
 # exactly at 0.3. "Fewer bits are safer" is not a theorem.
 #
