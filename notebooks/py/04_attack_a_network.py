@@ -1,0 +1,556 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: notebooks///ipynb,notebooks/py///py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · Attack a quantized network, from outside and from inside
+#
+# **Question.** How is a quantized network attacked, from its outputs and from its weights?
+#
+# **Answer.** ANSWER
+#
+# You need the membership game of [notebook 00](00_start_here.ipynb) and nothing else. AUC is the chance that an attack
+# scores a random member above a random non-member: 0.5 is a coin, 1 finds everybody.
+#
+# *In the paper: the synthetic study, section 4. Figures: `04_two_attackers`, `04_roc`.* **Run time** (2 cores): full 2 min, quick 10 s.
+
+# %%
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from scipy.stats import norm
+
+from qmis_utils import attacks, ensemble, figures, quantizers
+
+figures.use_style()
+
+# %% tags=["parameters"]
+seed: int = 0  # of the first group of models; the others take the next numbers (at least 0)
+dim: int = 128  # input dimension (at least 1)
+k_modes: int = 8  # number of Gaussians; the label is the mode's parity (at least 2)
+n_pool: int = 256  # records in the pool; members are a random half (at least 8)
+n_heldout: int = 1000  # fresh records, for accuracy (at least 1)
+width: int = 32  # hidden units (at least 1)
+steps: int = 200  # full-batch Adam steps (at least 1)
+n_models: int = 256  # models of a group, each a target and a shadow of the others (at least 16)
+n_groups: int = 5  # groups for each setting and initialisation (at least 2)
+n_many: int = 1024  # models of the last section (at least 32)
+
+# %% [markdown]
+# A record is a point $x$ of a Gaussian mixture with a label $y$. We draw a **pool** of records. Each network trains on
+# a random half of it: its *members*. The attacker knows the pool, the quantizer and how networks are trained, but
+# not which half a network saw. This is the **pool game**.
+
+
+# %%
+def draw_pool(separation, group):
+    """Return the pool (x, y), fresh records (x, y), and the group's random generator."""
+    rng = np.random.default_rng([seed + group, int(separation)])
+    means = rng.normal(size=(k_modes, dim)) * separation / np.sqrt(dim)
+    mode = rng.integers(k_modes, size=n_pool + n_heldout)
+    x, y = means[mode] + rng.normal(size=(len(mode), dim)), mode % 2
+    return x[:n_pool], y[:n_pool], x[n_pool:], y[n_pool:], rng
+
+
+# %% [markdown]
+# Two attackers meet the same models. **LiRA** sees one output for each record. The **weight attack** sees all released
+# weights. Both are explained below.
+
+
+# %%
+def attack_both(models, members, x, y, init):
+    """Return the mean AUC of LiRA and of the weight attack on released models."""
+    signals = attacks.signal(models.logits(x), y, "binary")
+    seen = models if init == "shared" else attacks.align(models)
+    lira = attacks.lira(signals, members)
+    weights = attacks.regress_membership(seen.vectors(), members)
+    return [attacks.auc(scores, members).mean() for scores in (lira, weights)]
+
+
+# %% [markdown]
+# A **group** is a pool and the models trained on its halves. We quantize every model of a group in nine ways and
+# attack each of them. The row `null` is a control, explained in section 3.
+
+
+# %%
+def study_group(setting, init, group):
+    """Return a row a quantizer: what both attacks find, and the accuracy on fresh records."""
+    x, y, x_new, y_new, rng = draw_pool(SEPARATION[setting], group)
+    members = ensemble.random_halves(n_models, n_pool, rng)
+    models = ensemble.train(
+        x, y, members, hidden=(width,), steps=steps, init=init, seed=seed + group
+    )
+    dealt = attacks.permuted(members, rng)
+    rows = [("null", *attack_both(models, dealt, x, y, init), np.nan)]
+    for name in quantizers.PAPER_SET:
+        released = models.quantize(name)
+        right = (released.logits(x_new) > 0) == y_new
+        rows.append((name, *attack_both(released, members, x, y, init), right.mean()))
+    return [(setting, init, group, *row) for row in rows]
+
+
+# %%
+SEPARATION = {"separated modes": 20.0, "overlapping modes": 4.0}
+COLUMNS = "setting init group quantizer lira weight_regression accuracy".split()
+rows = []
+for setting in SEPARATION:
+    for init in ("shared", "random"):
+        for group in range(n_groups):
+            rows += study_group(setting, init, group)
+found = pd.DataFrame(rows, columns=COLUMNS)
+
+# %% tags=["hide-input"]
+cells = []
+for key, part in found.groupby(["setting", "init", "quantizer"], sort=False):
+    for name in ("lira", "weight_regression", "accuracy"):
+        interval = attacks.mean_interval(part[name], most=1)
+        cells.append((*key, name, *interval))
+KEYS = ["setting", "init", "quantizer", "attack"]
+table = pd.DataFrame(cells, columns=[*KEYS, "auc", "low", "high"])
+order = list(quantizers.PAPER_SET)
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 4.6), sharex=True, sharey=True)
+for row, setting in zip(axes, SEPARATION, strict=True):
+    for ax, init in zip(row, ("shared", "random"), strict=True):
+        panel = table[(table.setting == setting) & (table.init == init)]
+        for attack, shift in (("lira", -0.14), ("weight_regression", 0.14)):
+            part = panel[(panel.attack == attack) & (panel.quantizer != "null")]
+            part = part.set_index("quantizer").loc[order]
+            look = figures.look(attack)
+            part.index = figures.words(part.index)
+            figures.forest(ax, part, "auc", shift=shift, size=4.5, width=1.5, **look)
+        ax.axvline(0.5, color="0.4", ls=":", lw=0.8)
+        ax.set_title(f"{setting}, {init} initialisation", loc="left")
+        ax.grid(axis="y")
+for ax in axes[1]:
+    ax.set_xlabel("AUC of the attack (0.5 = nothing found)")
+figures.legend_above(fig, axes[0, 0], ncols=2)
+figures.save_figure(
+    fig, "04_two_attackers", data=table, atol=0.02,
+    alt="AUC of LiRA and of the weight attack on nine quantizers, in two settings and "
+    "with a shared or a random initialisation. With a shared one the weight attack "
+    "finds 90 % zeros out; with a random one it nearly collapses.",
+)  # fmt: skip
+
+# %% [markdown]
+# Read the first row, 90 % zeros at the bottom: with a shared initialisation (left) LiRA finds next to nothing in it, and
+# the weight attack finds almost as much as LiRA finds in full precision. With a random initialisation (right) the weight
+# attack falls behind LiRA on nearly every quantizer. Bars are 95 % intervals over groups. We now build both attacks.
+#
+# ## 1 · The game
+#
+# Take the first group with separated modes and a shared initialisation: all its networks start from the same weights.
+
+# %%
+x, y, x_new, y_new, rng = draw_pool(SEPARATION["separated modes"], 0)
+members = ensemble.random_halves(n_models, n_pool, rng)
+members[:3, :10].astype(int)
+
+# %% [markdown]
+# A row is a model, a column a record of the pool, 1 a member. The halves are independent. (Complementary pairs would
+# let an attacker count a record's other appearances and read off the answer.)
+
+# %%
+train = {"hidden": (width,), "steps": steps, "seed": seed}
+models = ensemble.train(x, y, members, init="shared", **train)
+
+# %% [markdown]
+# The **target** is the model under attack. A **shadow** is a model that the attacker trained on a half of its own
+# choice. Here every model is the target in turn and the others are its shadows, so $M$ trainings give $M$ attacks.
+#
+# Do these networks memorise? Accuracy does not show it:
+
+# %%
+correct = (models.logits(x) > 0) == y
+on_fresh = ((models.logits(x_new) > 0) == y_new).mean()
+print(f"members {correct[members].mean():.3f}, non-members {correct[~members].mean():.3f}")
+print(f"fresh records {on_fresh:.3f}")
+
+# %% [markdown]
+# The attack has to read confidence, not decisions.
+#
+# ## 2 · LiRA in ten lines
+#
+# The **signal** of a record is what an attack computes from one output: here the log-odds that the model gives to the
+# record's true label.
+
+# %%
+signals = attacks.signal(models.logits(x), y, "binary")
+signals.shape
+
+# %% [markdown]
+# Take one record, and all models: those that trained on it (IN) and those that did not (OUT).
+
+# %%
+record = 0
+inside = members[:, record]
+for word, part in (("IN", signals[inside, record]), ("OUT", signals[~inside, record])):
+    print(f"{word:3s} mean {part.mean():.2f}, standard deviation {part.std(ddof=1):.2f}")
+
+# %% [markdown]
+# **LiRA** (Carlini et al. 2022) fits a normal density to the shadows' IN signals and another to their OUT signals, and
+# takes the logarithm of their ratio at the target's signal. That is all of it:
+
+
+# %%
+def likelihood_ratio(signals, members, target):
+    """Return LiRA's score of every record of one target; all other models are shadows."""
+    others = np.arange(len(signals)) != target
+    shadows, inside = signals[others], members[others]
+    scores = []
+    for record in range(signals.shape[1]):
+        seen = shadows[inside[:, record], record]
+        unseen = shadows[~inside[:, record], record]
+        value = signals[target, record]
+        log_in = norm.logpdf(value, seen.mean(), seen.std(ddof=1))
+        log_out = norm.logpdf(value, unseen.mean(), unseen.std(ddof=1))
+        scores.append(log_in - log_out)
+    return np.array(scores)
+
+
+# %% [markdown]
+# The helper `attacks.lira` does the same for all targets at once. The largest difference on the first target:
+
+# %%
+scores = attacks.lira(signals, members)
+difference = abs(likelihood_ratio(signals, members, 0) - scores[0]).max()
+print(f"at most one millionth: {difference < 1e-6}")
+
+# %% [markdown]
+# This is LiRA **online**: the attacker trains shadows with the record and without it, after it has learnt which record
+# it wants to attack. **Offline** shadows are trained once, beforehand, and none of them on the record. Only the OUT
+# density is known then, and the score says how far the target's signal lies in its upper tail (exercise 04.1).
+
+# %%
+for variant in ("online", "offline"):
+    auc = attacks.auc(attacks.lira(signals, members, variant), members)
+    print(f"{variant:8s} AUC {attacks.mean_interval(auc, mutual=True):.3f}")
+
+# %% [markdown]
+# Targets that are each other's shadows are not independent. `mutual=True` takes their standard error $\sqrt 3$ times as
+# large, the most that simulations asked for ([C, section 5](C_attack_families.ipynb)).
+#
+# ## 3 · The null control
+#
+# An attack can be fooled by its own code. The control: deal each model the membership list of another model and attack
+# again. Nothing is left to find, so an honest attack has AUC 0.5. These are the rows `null` of the first table, means
+# over groups with their intervals.
+
+# %%
+null = table[(table.quantizer == "null") & (table.attack != "accuracy")]
+null.drop(columns="quantizer").round(3).set_index(KEYS[:2])
+
+# %% [markdown]
+# ## 4 · Few false alarms
+#
+# AUC averages over records. An attacker who accuses only when nearly certain cares about the true-positive rate (TPR,
+# members found) at a low false-positive rate (FPR, non-members accused). We pool the scores of all targets of this group
+# and compare LiRA with the weight attack.
+
+# %%
+sparse = models.quantize("ternary_90")
+sparse_signals = attacks.signal(sparse.logits(x), y, "binary")
+curves = {
+    ("fp32", "lira"): scores,
+    ("ternary_90", "lira"): attacks.lira(sparse_signals, members),
+    ("ternary_90", "weight_regression"): attacks.regress_membership(
+        sparse.vectors(), members
+    ),
+}
+
+# %% [markdown]
+# Targets are drawn anew for the bands, again $\sqrt 3$ times as wide.
+
+
+# %%
+def roc_band(scores, grid, draws=200):
+    """Return the pooled TPR on a grid of FPR, its low and its high."""
+    tpr = np.interp(grid, *attacks.roc(scores, members))
+    counts = rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws)
+    spread = attacks.resampled_tpr(scores, members, grid, counts).std(axis=0)
+    half = 1.96 * spread * np.sqrt(attacks.MUTUAL)
+    return tpr, np.clip(tpr - half, 1e-4, 1), np.clip(tpr + half, 1e-4, 1)
+
+
+# %% tags=["hide-input"]
+grid = np.geomspace(1e-3, 1, 40)
+fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.2, 3))
+parts = []
+for ((name, attack), score), style in zip(curves.items(), ["-", "-", "--"], strict=True):
+    tpr, low, high = roc_band(score, grid)
+    color = figures.look("fp32" if name == "fp32" else attack)["color"]
+    label = ", ".join(figures.words([attack, name]))
+    ax.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
+    ax.loglog(grid, tpr, style, color=color, label=label)
+    rows = {"quantizer": name, "attack": attack, "fpr": grid, "tpr": tpr}
+    parts.append(pd.DataFrame(rows | {"low": low, "high": high}))
+ax.loglog(grid, grid, ":", color="0.4", label="coin")
+ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
+ax.set(xlim=(1e-3, 1), ylim=(1e-3, 1))
+ax.set_title("Zeros hide from outputs, not from weights", loc="left")
+ax.legend(loc="lower right")
+figures.save_figure(
+    fig, "04_roc", data=pd.concat(parts), atol=0.01,
+    alt="Log-log ROC curves, shared initialisation: LiRA on 90 % zeros follows the coin, "
+    "the weight attack on the same models lies above it at every rate.",
+)  # fmt: skip
+
+# %% [markdown]
+# Pooled trials share records and shadows, so no binomial interval holds for them. For *one* record and fixed shadows the
+# targets are independent trials, and the interval of Clopper and Pearson is exact. We split the models into shadows and
+# targets, let the shadows choose the record that moves most and the threshold halfway between its two means, and only
+# then look at the targets.
+
+# %%
+half = n_models // 2
+past, known = signals[:half], members[:half]
+moved = attacks.exposure(past, known).value
+worst = int(np.argmax(moved))
+is_member = known[:, worst]
+threshold = (past[is_member, worst].mean() + past[~is_member, worst].mean()) / 2
+
+# %%
+guess, truth = signals[half:, worst] > threshold, members[half:, worst]
+for word, group in (("members found", truth), ("non-members accused", ~truth)):
+    share = attacks.clopper_pearson(guess[group].sum(), group.sum())
+    print(f"{word:20s} {guess[group].sum()} of {group.sum()}: {share:.2f}")
+
+# %% [markdown]
+# Such a record is far from safe, whatever the mean says; [notebook 08](08_who_is_exposed.ipynb) asks which records they are.
+#
+# ## 5 · Nine quantizers
+#
+# A quantizer replaces each weight matrix by whole-number **codes** times one **scale**. The **release** is what leaves
+# the building: codes, scales, and biases in full precision. The paper's set holds full precision, even grids of 8, 4, 3
+# and 2 bits, the sign of each weight, and signs of which 33, 50 or 90 % are set to zero.
+
+# %%
+rows = {}
+for name in quantizers.PAPER_SET[1:]:
+    codes = quantizers.quantize(models.weights[0], name)
+    row = {"zeros": quantizers.sparsity(codes).mean()}
+    rows[name] = row | {"entropy": quantizers.code_entropy(codes).mean()}
+accuracy = found.groupby(["quantizer", "setting"]).accuracy.mean().unstack()
+described = pd.DataFrame(rows).T.join(accuracy)
+described.set_axis(figures.words(described.index)).round(2)
+
+# %% [markdown]
+# `entropy` is in bits per weight of the first layer. Nominal bits mislead: the 2-bit grid sets most weights to zero, and 90
+# % zeros carry less than the one bit of `sign`. With overlapping modes 90 % zeros cost nearly all accuracy; with
+# separated modes they cost little.
+#
+# ## 6 · The attacker who reads the weights
+#
+# Each record pulls the weights in its own direction while it is trained on. The **weight attack** learns this
+# direction: for each record it fits a ridge regression that predicts membership from the released weights of the shadows,
+# and applies it to the target's weights. Each penalty is chosen on models other than the target.
+
+# %%
+for name in ("fp32", "sign", "ternary_33", "ternary_90"):
+    released = models.quantize(name).vectors()
+    auc = attacks.auc(attacks.regress_membership(released, members), members)
+    interval = attacks.mean_interval(auc, mutual=True)
+    print(f"{figures.words([name])[0]:14s} AUC {interval:.3f}")
+
+# %% [markdown]
+# LiRA asks one record about itself. The weight attack reads thousands of numbers at once, each of which is a little
+# informative. Setting 90 % to zero leaves *which* weights are large, and this pattern remembers.
+#
+# ## 7 · A random initialisation hides the weights
+#
+# So far weight 17 of one model could be compared with weight 17 of another. If every network starts from its own random
+# weights, its hidden units play other roles. Their order means nothing: permuting units changes no output. An attacker
+# can try to **align** them, that is, permute the units of each model to match those of the first.
+
+# %%
+apart = ensemble.train(x, y, members, init="random", **train)
+aligned = attacks.align(apart)
+same = np.allclose(aligned.logits(x), apart.logits(x), atol=1e-3)
+print("same outputs:", same)
+for word, seen in (("as they are", apart), ("aligned", aligned)):
+    auc = attacks.auc(attacks.regress_membership(seen.vectors(), members), members)
+    print(f"{word:12s} AUC {attacks.mean_interval(auc, mutual=True):.3f}")
+
+# %% [markdown]
+# Alignment helps, but this weight attack nearly collapses. LiRA loses too, since random starts add noise to each output. The
+# attack on quantized models above aligns what is released, not what it was made from.
+#
+# ## 8 · What survives
+#
+# The claim to test: *90 % zeros look private from outside and are not from inside.* Per setting and initialisation, the AUC of both
+# attacks on 90 % zeros, and the difference within each group.
+
+# %%
+hidden = found[found.quantizer == "ternary_90"].set_index(["setting", "init"])
+rows = {}
+for key, part in hidden.groupby(level=[0, 1], sort=False):
+    columns = {"LiRA": part.lira, "weight attack": part.weight_regression}
+    columns["difference"] = part.weight_regression - part.lira
+    rows[key] = {k: f"{attacks.mean_interval(v):.3f}" for k, v in columns.items()}
+pd.DataFrame(rows).T
+
+# %% [markdown]
+# It holds with a shared initialisation, in both settings. With a random one the difference is gone or too small to matter.
+#
+# The order of quantizers hangs on the attacker as well. The paper finds `sign` *less* private than 33 % zeros. The
+# AUC of `sign` minus that of 33 % zeros:
+
+# %%
+pair = found.pivot(index=["setting", "init", "group"], columns="quantizer")
+rows = {}
+for key, part in pair.groupby(level=[0, 1], sort=False):
+    gaps = {a: part[a]["sign"] - part[a]["ternary_33"] for a in COLUMNS[4:6]}
+    rows[key] = {k: f"{attacks.mean_interval(v):+.3f}" for k, v in gaps.items()}
+pd.DataFrame(rows).T.set_axis(["LiRA", "weight attack"], axis=1)
+
+# %% [markdown]
+# LiRASIGN
+#
+# ## 9 · More shadows
+#
+# A collapse of one attack is no proof of privacy. How does the weight attack on 90 % zeros grow with the number of models?
+
+
+# %%
+def with_more_models(setting, init):
+    """Return a row: what both attacks find in 90 % zeros, with few models and many."""
+    x, y, _, _, rng = draw_pool(SEPARATION[setting], 0)
+    members = ensemble.random_halves(n_many, n_pool, rng)
+    models = ensemble.train(x, y, members, init=init, **train).quantize("ternary_90")
+    row = {}
+    for m in (n_models, n_many):
+        found = attack_both(models[:m], members[:m], x, y, init)
+        row |= {f"LiRA, {m}": found[0], f"weight attack, {m}": found[1]}
+    return row
+
+
+# %%
+many = {}
+for setting in SEPARATION:
+    for init in ("shared", "random"):
+        many[setting, init] = with_more_models(setting, init)
+pd.DataFrame(many).T.round(3)
+
+# %% [markdown]
+# MORE
+#
+# ## What we saw
+#
+# WHATWESAW
+
+# %% [markdown]
+# ## Exercises
+#
+# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution.
+
+# %% tags=["exercise"]
+from qmis_utils import exercises, indicators
+
+# %% [markdown]
+# **Exercise 04.1.** Write LiRA **offline**: a function of signals and members, both arrays (models, records), that
+# returns an array of their shape. The score is $\Phi((s - m)/v)$ with the target's signal $s$ and the mean $m$ and standard
+# deviation $v$ (`ddof=1`) of the record's OUT signals over the *other* models. The check compares it with
+# `attacks.lira` on random data, to six digits.
+
+# %% tags=["exercise"]
+answer = None  # a function of signals and members
+exercises.check("04.1", answer)
+
+
+# %% tags=["solution"]
+def offline(signals, members):
+    scores = np.empty(signals.shape)
+    for target, record in np.ndindex(signals.shape):
+        unseen = ~members[:, record]
+        unseen[target] = False  # a target must not calibrate itself
+        out = signals[unseen, record]
+        scores[target, record] = norm.cdf(
+            signals[target, record], out.mean(), out.std(ddof=1)
+        )
+    return scores
+
+
+exercises.check("04.1", offline)
+
+# %% [markdown] tags=["solution"]
+# Why: if the target stays among its own shadows, an OUT target pulls the mean towards itself, and an IN target does not.
+# The score then knows the membership that it should guess, which is the bug of the next exercise.
+
+# %% [markdown]
+# **Exercise 04.2.** Plant a bug that only the null control finds. Write an attack, a function as in 04.1, whose scores
+# depend on the signals and *use the target's own membership*, as a careless fit does. On pure noise with 24 models its AUC
+# must exceed 0.6.
+
+# %% tags=["exercise"]
+answer = None  # a function of signals and members
+exercises.check("04.2", answer)
+
+
+# %% tags=["solution"]
+def careless(signals, members):
+    mean_in = np.where(members, signals, 0).sum(axis=0) / members.sum(axis=0)
+    mean_out = np.where(members, 0, signals).sum(axis=0) / (~members).sum(axis=0)
+    return (signals - mean_out) ** 2 - (signals - mean_in) ** 2
+
+
+exercises.check("04.2", careless)
+
+# %% [markdown] tags=["solution"]
+# Why: with few models the target is a twelfth of the mean that it is compared with, so it is always a bit nearer to its own
+# side. The attack looks strong on real models; only noise, where nothing can be found, tells.
+
+# %% [markdown]
+# **Exercise 04.3.** Write a quantizer: a function of one weight matrix that returns a matrix of its shape with at most
+# four different values. The check trains twelve small networks and applies it to each matrix of each network. The outputs
+# must keep a correlation above 0.94 with those of full precision, while the survival correlation $\rho$
+# (notebook 05: lower is more private) must fall below 0.45. Neither the 2-bit grid nor any of the paper's ternary rules does
+# both.
+
+# %% tags=["exercise"]
+answer = None  # a function of a matrix
+exercises.check("04.3", answer)
+
+
+# %% tags=["solution"]
+def three_quarters_zero(w):
+    keep = abs(w) > np.quantile(abs(w), 0.75)
+    return np.sign(w) * keep * abs(w)[keep].mean()
+
+
+exercises.check("04.3", three_quarters_zero)
+
+# %% [markdown] tags=["solution"]
+# Why: small weights carry little of the function and much of what tells two halves of the data apart. Zeroing half keeps
+# too much of it; zeroing 90 % takes weights that the function needs.
+
+# %% [markdown]
+# **Exercise 04.4.** Read the first figure, separated modes. With a shared initialisation, in how many of the nine
+# quantizers does the weight attack find more than LiRA finds in *full precision*? (A whole number.)
+
+# %% tags=["exercise"]
+answer = None  # a whole number
+exercises.check("04.4", answer)
+
+# %% tags=["solution"]
+exercises.check("04.4", 8)  # all but 90 % zeros
+
+# %% [markdown] tags=["solution"]
+# Why: the comparison of attackers outweighs that of quantizers. Whoever publishes weights and measures leakage by outputs
+# measures another release.
+
+# %% [markdown]
+# **Next.** [05](05_synthetic_mis_ranking.ipynb): all this took thousands of trained models. Can a number replace the attack?
