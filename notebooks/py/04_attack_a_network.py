@@ -28,26 +28,24 @@
 # *In the paper: the synthetic study, section 4. Figures: `04_two_attackers`, `04_roc`.* **Run time** (2 cores): full 2 min, quick 10 s.
 
 # %%
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from scipy.stats import norm
 
 from qmis_utils import attacks, ensemble, figures, quantizers
 
 figures.use_style()
 
 # %% tags=["parameters"]
-seed: int = 0  # of the first group of models; the others take the next numbers (at least 0)
+seed: int = 0  # of the first group; the others take the next numbers (at least 0)
 dim: int = 128  # input dimension (at least 1)
 k_modes: int = 8  # number of Gaussians; the label is the mode's parity (at least 2)
 n_pool: int = 256  # records in the pool; members are a random half (at least 8)
-n_heldout: int = 1000  # fresh records, for accuracy (at least 1)
-width: int = 32  # hidden units (at least 1)
 steps: int = 200  # full-batch Adam steps (at least 1)
-n_models: int = 256  # models of a group, each a target and a shadow of the others (at least 16)
+n_models: int = 256  # models of a group, each other's shadows (at least 16)
 n_groups: int = 5  # groups for each setting and initialisation (at least 2)
-n_many: int = 1024  # models of the last section (at least 32)
 
 # %% [markdown]
 # A record is a point $x$ of a Gaussian mixture with a label $y$. We draw a **pool** of records. Each network trains on
@@ -57,10 +55,10 @@ n_many: int = 1024  # models of the last section (at least 32)
 
 # %%
 def draw_pool(separation, group):
-    """Return the pool (x, y), fresh records (x, y), and the group's random generator."""
+    """Return the pool (x, y), fresh records (x, y) and a random generator."""
     rng = np.random.default_rng([seed + group, int(separation)])
     means = rng.normal(size=(k_modes, dim)) * separation / np.sqrt(dim)
-    mode = rng.integers(k_modes, size=n_pool + n_heldout)
+    mode = rng.integers(k_modes, size=5 * n_pool)
     x, y = means[mode] + rng.normal(size=(len(mode), dim)), mode % 2
     return x[:n_pool], y[:n_pool], x[n_pool:], y[n_pool:], rng
 
@@ -75,75 +73,73 @@ def attack_both(models, members, x, y, init):
     """Return the mean AUC of LiRA and of the weight attack on released models."""
     signals = attacks.signal(models.logits(x), y, "binary")
     seen = models if init == "shared" else attacks.align(models)
-    lira = attacks.lira(signals, members)
     weights = attacks.regress_membership(seen.vectors(), members)
-    return [attacks.auc(scores, members).mean() for scores in (lira, weights)]
+    both = attacks.lira(signals, members), weights
+    return [attacks.auc(scores, members).mean() for scores in both]
 
 
 # %% [markdown]
 # A **group** is a pool and the models trained on its halves. We quantize every model of a group in nine ways and
-# attack each of them. The row `null` is a control, explained in section 3.
+# attack each of them. The row `control` is explained in section 3.
 
 
 # %%
 def study_group(setting, init, group):
-    """Return a row a quantizer: what both attacks find, and the accuracy on fresh records."""
+    """Return a row a quantizer: what both attacks find, and its accuracy."""
     x, y, x_new, y_new, rng = draw_pool(SEPARATION[setting], group)
     members = ensemble.random_halves(n_models, n_pool, rng)
-    models = ensemble.train(
-        x, y, members, hidden=(width,), steps=steps, init=init, seed=seed + group
-    )
+    models = ensemble.train(x, y, members, steps=steps, init=init, seed=seed + group)
     dealt = attacks.permuted(members, rng)
-    rows = [("null", *attack_both(models, dealt, x, y, init), np.nan)]
+    rows = [("control", *attack_both(models, dealt, x, y, init), np.nan)]
     for name in quantizers.PAPER_SET:
         released = models.quantize(name)
         right = (released.logits(x_new) > 0) == y_new
         rows.append((name, *attack_both(released, members, x, y, init), right.mean()))
-    return [(setting, init, group, *row) for row in rows]
+    frame = pd.DataFrame(rows, columns=["quantizer", *MEASURED])
+    return frame.assign(setting=setting, init=init, group=group)
 
 
 # %%
+MEASURED = ["lira", "weight_regression", "accuracy"]
 SEPARATION = {"separated modes": 20.0, "overlapping modes": 4.0}
-COLUMNS = "setting init group quantizer lira weight_regression accuracy".split()
-rows = []
-for setting in SEPARATION:
-    for init in ("shared", "random"):
-        for group in range(n_groups):
-            rows += study_group(setting, init, group)
-found = pd.DataFrame(rows, columns=COLUMNS)
+keys = product(SEPARATION, ("shared", "random"), range(n_groups))
+found = pd.concat([study_group(*key) for key in keys])
 
 # %% tags=["hide-input"]
 cells = []
-for key, part in found.groupby(["setting", "init", "quantizer"], sort=False):
-    for name in ("lira", "weight_regression", "accuracy"):
-        interval = attacks.mean_interval(part[name], most=1)
-        cells.append((*key, name, *interval))
-KEYS = ["setting", "init", "quantizer", "attack"]
-table = pd.DataFrame(cells, columns=[*KEYS, "auc", "low", "high"])
-order = list(quantizers.PAPER_SET)
+KEYS = ["setting", "init", "quantizer"]
+for key, part in found.groupby(KEYS, sort=False):
+    for name in MEASURED:
+        cells.append((*key, name, *attacks.mean_interval(part[name], most=1)))
+table = pd.DataFrame(cells, columns=[*KEYS, "attack", "value", "low", "high"])
+TITLES = [
+    "the weights tell more than the outputs",
+    "the weight attack nearly collapses",
+    "90 % zeros hide from the outputs only",
+    "the weights add nothing",
+]
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 4.6), sharex=True, sharey=True)
-for row, setting in zip(axes, SEPARATION, strict=True):
-    for ax, init in zip(row, ("shared", "random"), strict=True):
-        panel = table[(table.setting == setting) & (table.init == init)]
-        for attack, shift in (("lira", -0.14), ("weight_regression", 0.14)):
-            part = panel[(panel.attack == attack) & (panel.quantizer != "null")]
-            part = part.set_index("quantizer").loc[order]
-            look = figures.look(attack)
-            part.index = figures.words(part.index)
-            figures.forest(ax, part, "auc", shift=shift, size=4.5, width=1.5, **look)
-        ax.axvline(0.5, color="0.4", ls=":", lw=0.8)
-        ax.set_title(f"{setting}, {init} initialisation", loc="left")
-        ax.grid(axis="y")
+fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 4.8), sharex=True, sharey=True)
+panels = product(SEPARATION, ("shared", "random"))
+for ax, (setting, init), title in zip(axes.flat, panels, TITLES, strict=True):
+    panel = table[(table.setting == setting) & (table.init == init)]
+    for attack, shift in (("lira", -0.14), ("weight_regression", 0.14)):
+        part = panel[panel.attack == attack].set_index("quantizer")
+        part = part.loc[quantizers.PAPER_SET]
+        part.index = figures.words(part.index)
+        look = figures.look(attack)
+        figures.forest(ax, part, "value", shift=shift, size=4.5, width=1.5, **look)
+    ax.axvline(0.5, color="0.4", ls=":", lw=0.8)
+    ax.set_title(f"{setting}, {init} initialisation:\n{title}", loc="left")
+    ax.grid(axis="y")
 for ax in axes[1]:
     ax.set_xlabel("AUC of the attack (0.5 = nothing found)")
 figures.legend_above(fig, axes[0, 0], ncols=2)
 figures.save_figure(
     fig, "04_two_attackers", data=table, atol=0.02,
-    alt="AUC of LiRA and of the weight attack on nine quantizers, in two settings and "
-    "with a shared or a random initialisation. With a shared one the weight attack "
-    "finds 90 % zeros out; with a random one it nearly collapses.",
+    alt="AUC of LiRA and of the weight attack on nine quantizers, two settings, shared "
+    "and random initialisation; with a random one the weight attack collapses.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -156,19 +152,16 @@ figures.save_figure(
 # Take the first group with separated modes and a shared initialisation: all its networks start from the same weights.
 
 # %%
-x, y, x_new, y_new, rng = draw_pool(SEPARATION["separated modes"], 0)
+x, y, x_new, y_new, rng = draw_pool(20.0, 0)
 members = ensemble.random_halves(n_models, n_pool, rng)
+models = ensemble.train(x, y, members, steps=steps, init="shared", seed=seed)
 members[:3, :10].astype(int)
 
 # %% [markdown]
 # A row is a model, a column a record of the pool, 1 a member. The halves are independent. (Complementary pairs would
-# let an attacker count a record's other appearances and read off the answer.)
-
-# %%
-train = {"hidden": (width,), "steps": steps, "seed": seed}
-models = ensemble.train(x, y, members, init="shared", **train)
-
-# %% [markdown]
+# let an attacker count a record's other appearances and read off the answer.) The networks have one hidden layer of 32
+# units.
+#
 # The **target** is the model under attack. A **shadow** is a model that the attacker trained on a half of its own
 # choice. Here every model is the target in turn and the others are its shadows, so $M$ trainings give $M$ attacks.
 #
@@ -177,7 +170,7 @@ models = ensemble.train(x, y, members, init="shared", **train)
 # %%
 correct = (models.logits(x) > 0) == y
 on_fresh = ((models.logits(x_new) > 0) == y_new).mean()
-print(f"members {correct[members].mean():.3f}, non-members {correct[~members].mean():.3f}")
+print(f"members {correct[members].mean():.3f}, others {correct[~members].mean():.3f}")
 print(f"fresh records {on_fresh:.3f}")
 
 # %% [markdown]
@@ -190,16 +183,14 @@ print(f"fresh records {on_fresh:.3f}")
 
 # %%
 signals = attacks.signal(models.logits(x), y, "binary")
-signals.shape
 
 # %% [markdown]
-# Take one record, and all models: those that trained on it (IN) and those that did not (OUT).
+# Take the first record, and all models: those that trained on it (IN) and those that did not (OUT).
 
 # %%
-record = 0
-inside = members[:, record]
-for word, part in (("IN", signals[inside, record]), ("OUT", signals[~inside, record])):
-    print(f"{word:3s} mean {part.mean():.2f}, standard deviation {part.std(ddof=1):.2f}")
+inside, values = members[:, 0], signals[:, 0]
+for word, part in (("IN", values[inside]), ("OUT", values[~inside])):
+    print(f"{word:3s} mean {part.mean():.2f}, deviation {part.std(ddof=1):.2f}")
 
 # %% [markdown]
 # **LiRA** (Carlini et al. 2022) fits a normal density to the shadows' IN signals and another to their OUT signals, and
@@ -207,15 +198,15 @@ for word, part in (("IN", signals[inside, record]), ("OUT", signals[~inside, rec
 
 
 # %%
+from scipy.stats import norm
+
+
 def likelihood_ratio(signals, members, target):
-    """Return LiRA's score of every record of one target; all other models are shadows."""
-    others = np.arange(len(signals)) != target
-    shadows, inside = signals[others], members[others]
+    """Return LiRA's scores for one target; all other models are its shadows."""
+    shadow = np.arange(len(signals)) != target
     scores = []
-    for record in range(signals.shape[1]):
-        seen = shadows[inside[:, record], record]
-        unseen = shadows[~inside[:, record], record]
-        value = signals[target, record]
+    for value, past, inside in zip(signals[target], signals.T, members.T, strict=True):
+        seen, unseen = past[shadow & inside], past[shadow & ~inside]
         log_in = norm.logpdf(value, seen.mean(), seen.std(ddof=1))
         log_out = norm.logpdf(value, unseen.mean(), unseen.std(ddof=1))
         scores.append(log_in - log_out)
@@ -223,12 +214,11 @@ def likelihood_ratio(signals, members, target):
 
 
 # %% [markdown]
-# The helper `attacks.lira` does the same for all targets at once. The largest difference on the first target:
+# The helper `attacks.lira` does the same for all targets at once. Do they agree on the first target, to six digits?
 
 # %%
 scores = attacks.lira(signals, members)
-difference = abs(likelihood_ratio(signals, members, 0) - scores[0]).max()
-print(f"at most one millionth: {difference < 1e-6}")
+np.allclose(likelihood_ratio(signals, members, 0), scores[0], atol=1e-6)
 
 # %% [markdown]
 # This is LiRA **online**: the attacker trains shadows with the record and without it, after it has learnt which record
@@ -247,11 +237,11 @@ for variant in ("online", "offline"):
 # ## 3 · The null control
 #
 # An attack can be fooled by its own code. The control: deal each model the membership list of another model and attack
-# again. Nothing is left to find, so an honest attack has AUC 0.5. These are the rows `null` of the first table, means
+# again. Nothing is left to find, so an honest attack has AUC 0.5. These are the rows `control` of `table`, means
 # over groups with their intervals.
 
 # %%
-null = table[(table.quantizer == "null") & (table.attack != "accuracy")]
+null = table[(table.quantizer == "control") & (table.attack != "accuracy")]
 null.drop(columns="quantizer").round(3).set_index(KEYS[:2])
 
 # %% [markdown]
@@ -263,14 +253,11 @@ null.drop(columns="quantizer").round(3).set_index(KEYS[:2])
 
 # %%
 sparse = models.quantize("ternary_90")
-sparse_signals = attacks.signal(sparse.logits(x), y, "binary")
-curves = {
-    ("fp32", "lira"): scores,
-    ("ternary_90", "lira"): attacks.lira(sparse_signals, members),
-    ("ternary_90", "weight_regression"): attacks.regress_membership(
-        sparse.vectors(), members
-    ),
-}
+outputs = attacks.signal(sparse.logits(x), y, "binary")
+weights = attacks.regress_membership(sparse.vectors(), members)
+curves = {("fp32", "lira"): scores}
+curves["ternary_90", "lira"] = attacks.lira(outputs, members)
+curves["ternary_90", "weight_regression"] = weights
 
 # %% [markdown]
 # Targets are drawn anew for the bands, again $\sqrt 3$ times as wide.
@@ -278,7 +265,7 @@ curves = {
 
 # %%
 def roc_band(scores, grid, draws=200):
-    """Return the pooled TPR on a grid of FPR, its low and its high."""
+    """Return the pooled TPR on a grid, its low and its high."""
     tpr = np.interp(grid, *attacks.roc(scores, members))
     counts = rng.multinomial(n_models, np.full(n_models, 1 / n_models), size=draws)
     spread = attacks.resampled_tpr(scores, members, grid, counts).std(axis=0)
@@ -290,23 +277,22 @@ def roc_band(scores, grid, draws=200):
 grid = np.geomspace(1e-3, 1, 40)
 fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.2, 3))
 parts = []
-for ((name, attack), score), style in zip(curves.items(), ["-", "-", "--"], strict=True):
+for (name, attack), score in curves.items():
     tpr, low, high = roc_band(score, grid)
     color = figures.look("fp32" if name == "fp32" else attack)["color"]
     label = ", ".join(figures.words([attack, name]))
     ax.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
-    ax.loglog(grid, tpr, style, color=color, label=label)
+    ax.loglog(grid, tpr, color=color, label=label)
     rows = {"quantizer": name, "attack": attack, "fpr": grid, "tpr": tpr}
     parts.append(pd.DataFrame(rows | {"low": low, "high": high}))
 ax.loglog(grid, grid, ":", color="0.4", label="coin")
-ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
-ax.set(xlim=(1e-3, 1), ylim=(1e-3, 1))
+ax.set(xlabel="FPR", ylabel="TPR", xlim=(1e-3, 1), ylim=(1e-3, 1))
 ax.set_title("Zeros hide from outputs, not from weights", loc="left")
 ax.legend(loc="lower right")
 figures.save_figure(
     fig, "04_roc", data=pd.concat(parts), atol=0.01,
-    alt="Log-log ROC curves, shared initialisation: LiRA on 90 % zeros follows the coin, "
-    "the weight attack on the same models lies above it at every rate.",
+    alt="ROC curves on 90 % zeros, shared initialisation: LiRA stays near the coin, "
+    "the weight attack lies above it.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -318,16 +304,15 @@ figures.save_figure(
 # %%
 half = n_models // 2
 past, known = signals[:half], members[:half]
-moved = attacks.exposure(past, known).value
-worst = int(np.argmax(moved))
-is_member = known[:, worst]
-threshold = (past[is_member, worst].mean() + past[~is_member, worst].mean()) / 2
+worst = attacks.exposure(past, known).value.argmax()
+means = [past[known[:, worst] == k, worst].mean() for k in (0, 1)]
+threshold = np.mean(means)
 
 # %%
 guess, truth = signals[half:, worst] > threshold, members[half:, worst]
 for word, group in (("members found", truth), ("non-members accused", ~truth)):
     share = attacks.clopper_pearson(guess[group].sum(), group.sum())
-    print(f"{word:20s} {guess[group].sum()} of {group.sum()}: {share:.2f}")
+    print(f"{word:20s} {share:.2f} of {group.sum()}")
 
 # %% [markdown]
 # Such a record is far from safe, whatever the mean says; [notebook 08](08_who_is_exposed.ipynb) asks which records they are.
@@ -342,8 +327,8 @@ for word, group in (("members found", truth), ("non-members accused", ~truth)):
 rows = {}
 for name in quantizers.PAPER_SET[1:]:
     codes = quantizers.quantize(models.weights[0], name)
-    row = {"zeros": quantizers.sparsity(codes).mean()}
-    rows[name] = row | {"entropy": quantizers.code_entropy(codes).mean()}
+    zeros, entropy = quantizers.sparsity(codes), quantizers.code_entropy(codes)
+    rows[name] = {"zeros": zeros.mean(), "entropy": entropy.mean()}
 accuracy = found.groupby(["quantizer", "setting"]).accuracy.mean().unstack()
 described = pd.DataFrame(rows).T.join(accuracy)
 described.set_axis(figures.words(described.index)).round(2)
@@ -377,10 +362,9 @@ for name in ("fp32", "sign", "ternary_33", "ternary_90"):
 # can try to **align** them, that is, permute the units of each model to match those of the first.
 
 # %%
-apart = ensemble.train(x, y, members, init="random", **train)
+apart = ensemble.train(x, y, members, steps=steps, init="random", seed=seed)
 aligned = attacks.align(apart)
-same = np.allclose(aligned.logits(x), apart.logits(x), atol=1e-3)
-print("same outputs:", same)
+print("same outputs:", np.allclose(aligned.logits(x), apart.logits(x), atol=1e-3))
 for word, seen in (("as they are", apart), ("aligned", aligned)):
     auc = attacks.auc(attacks.regress_membership(seen.vectors(), members), members)
     print(f"{word:12s} AUC {attacks.mean_interval(auc, mutual=True):.3f}")
@@ -413,7 +397,7 @@ pd.DataFrame(rows).T
 pair = found.pivot(index=["setting", "init", "group"], columns="quantizer")
 rows = {}
 for key, part in pair.groupby(level=[0, 1], sort=False):
-    gaps = {a: part[a]["sign"] - part[a]["ternary_33"] for a in COLUMNS[4:6]}
+    gaps = {a: part[a]["sign"] - part[a]["ternary_33"] for a in MEASURED[:2]}
     rows[key] = {k: f"{attacks.mean_interval(v):+.3f}" for k, v in gaps.items()}
 pd.DataFrame(rows).T.set_axis(["LiRA", "weight attack"], axis=1)
 
@@ -429,21 +413,18 @@ pd.DataFrame(rows).T.set_axis(["LiRA", "weight attack"], axis=1)
 def with_more_models(setting, init):
     """Return a row: what both attacks find in 90 % zeros, with few models and many."""
     x, y, _, _, rng = draw_pool(SEPARATION[setting], 0)
-    members = ensemble.random_halves(n_many, n_pool, rng)
-    models = ensemble.train(x, y, members, init=init, **train).quantize("ternary_90")
-    row = {}
-    for m in (n_models, n_many):
-        found = attack_both(models[:m], members[:m], x, y, init)
-        row |= {f"LiRA, {m}": found[0], f"weight attack, {m}": found[1]}
+    members = ensemble.random_halves(4 * n_models, n_pool, rng)
+    models = ensemble.train(x, y, members, steps=steps, init=init, seed=seed)
+    models, row = models.quantize("ternary_90"), {}
+    for m in (n_models, 4 * n_models):
+        lira, weights = attack_both(models[:m], members[:m], x, y, init)
+        row |= {f"LiRA, {m}": lira, f"weight attack, {m}": weights}
     return row
 
 
 # %%
-many = {}
-for setting in SEPARATION:
-    for init in ("shared", "random"):
-        many[setting, init] = with_more_models(setting, init)
-pd.DataFrame(many).T.round(3)
+keys = list(product(SEPARATION, ("shared", "random")))
+pd.DataFrame([with_more_models(*key) for key in keys], keys).round(3)
 
 # %% [markdown]
 # MORE
@@ -458,7 +439,7 @@ pd.DataFrame(many).T.round(3)
 # Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution.
 
 # %% tags=["exercise"]
-from qmis_utils import exercises, indicators
+from qmis_utils import exercises
 
 # %% [markdown]
 # **Exercise 04.1.** Write LiRA **offline**: a function of signals and members, both arrays (models, records), that
@@ -477,10 +458,8 @@ def offline(signals, members):
     for target, record in np.ndindex(signals.shape):
         unseen = ~members[:, record]
         unseen[target] = False  # a target must not calibrate itself
-        out = signals[unseen, record]
-        scores[target, record] = norm.cdf(
-            signals[target, record], out.mean(), out.std(ddof=1)
-        )
+        out, value = signals[unseen, record], signals[target, record]
+        scores[target, record] = norm.cdf(value, out.mean(), out.std(ddof=1))
     return scores
 
 
@@ -526,12 +505,12 @@ exercises.check("04.3", answer)
 
 
 # %% tags=["solution"]
-def three_quarters_zero(w):
+def quarter(w):
     keep = abs(w) > np.quantile(abs(w), 0.75)
     return np.sign(w) * keep * abs(w)[keep].mean()
 
 
-exercises.check("04.3", three_quarters_zero)
+exercises.check("04.3", quarter)
 
 # %% [markdown] tags=["solution"]
 # Why: small weights carry little of the function and much of what tells two halves of the data apart. Zeroing half keeps
