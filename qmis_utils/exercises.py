@@ -254,8 +254,16 @@ def _loses_all_but_one(weights):
 @_property
 def _keeps_most_in_three_levels(rule):
     weights = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
-    values = np.asarray(rule(weights.copy()), dtype=float)
-    return values.shape == weights.shape and len(np.unique(values)) == 3 and np.corrcoef(values, weights)[0, 1] > 0.895
+    order = np.random.default_rng(5).permutation(len(weights))
+    values, shuffled = (np.asarray(rule(given.copy()), dtype=float) for given in (weights, weights[order]))
+    if values.shape != weights.shape:
+        return f"an array of {weights.shape} became one of {values.shape}."
+    if not np.array_equal(values[order], shuffled):
+        return "shuffled weights get other values: a rule looks at values, not at places."
+    if len(np.unique(values)) != 3:
+        return f"there are {len(np.unique(values))} different values, not three."
+    kept = np.corrcoef(values, weights)[0, 1]
+    return True if kept > 0.895 else f"the correlation is {kept:.3f}: how many weights should be zero?"
 
 
 @_property

@@ -202,7 +202,7 @@ from scipy.stats import norm
 
 
 def likelihood_ratio(signals, members, target):
-    """Return LiRA's scores for one target; all other models are its shadows."""
+    """Return LiRA's scores for one target; all others are its shadows."""
     shadow = np.arange(len(signals)) != target
     scores = []
     for value, past, inside in zip(signals[target], signals.T, members.T, strict=True):
@@ -287,7 +287,7 @@ for (name, attack), score in curves.items():
     parts.append(pd.DataFrame(rows | {"low": low, "high": high}))
 ax.loglog(grid, grid, ":", color="0.4", label="coin")
 ax.set(xlabel="FPR", ylabel="TPR", xlim=(1e-3, 1), ylim=(1e-3, 1))
-ax.set_title("Zeros hide from outputs, not from weights", loc="left")
+ax.set_title("Private from outside only", loc="left")
 ax.legend(loc="lower right")
 figures.save_figure(
     fig, "04_roc", data=pd.concat(parts), atol=0.01,
@@ -411,7 +411,7 @@ pd.DataFrame(rows).T.set_axis(["LiRA", "weight attack"], axis=1)
 
 # %%
 def with_more_models(setting, init):
-    """Return a row: what both attacks find in 90 % zeros, with few models and many."""
+    """Return what both attacks find in 90 % zeros, with few models and many."""
     x, y, _, _, rng = draw_pool(SEPARATION[setting], 0)
     members = ensemble.random_halves(4 * n_models, n_pool, rng)
     models = ensemble.train(x, y, members, steps=steps, init=init, seed=seed)
