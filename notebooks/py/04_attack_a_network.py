@@ -23,7 +23,7 @@
 # **Answer.** From outputs by LiRA, from weights by an attack that learns how each record moves them; the two disagree. In
 # the pool game with separated modes, LiRA finds next to nothing in networks with 90 % zeros (AUC 0.523 [0.516, 0.530]) and
 # the weight attack finds much (0.650 [0.642, 0.659]), but only if all networks share their initialisation; with a
-# random one the weight attack finds nothing there either (0.505 [0.499, 0.512]).
+# random one and the same 256 networks a group the weight attack finds nothing there either (0.505 [0.499, 0.512]).
 #
 # You need the membership game of [notebook 00](00_start_here.ipynb) and nothing else. AUC is the chance that an attack
 # scores a random member above a random non-member: 0.5 is a coin, 1 finds everybody.
@@ -338,8 +338,9 @@ described.set_axis(figures.words(described.index)).round(2)
 
 # %% [markdown]
 # `entropy` is in bits per weight of the first layer. Nominal bits mislead: the 2-bit grid sets most weights to zero, and 90
-# % zeros carry less than the one bit of `sign`. With overlapping modes 90 % zeros cost nearly all accuracy; with
-# separated modes they cost little.
+# % zeros carry less than the one bit of `sign`. With overlapping modes 90 % zeros cost most of the accuracy
+# above one half, with separated modes a tenth of all accuracy: [notebook 06](06_equal_utility.ipynb) compares at equal
+# accuracy.
 #
 # ## 6 · The attacker who reads the weights
 #
@@ -356,7 +357,8 @@ for name in ("fp32", "sign", "ternary_33", "ternary_90"):
 
 # %% [markdown]
 # LiRA asks one record about itself. The weight attack reads thousands of numbers at once, each of which is a little
-# informative. Setting 90 % to zero leaves *which* weights are large, and this pattern remembers.
+# informative. Setting 90 % to zero still releases *which* weights are large, and that depends on who
+# was a member.
 #
 # ## 7 · A random initialisation hides the weights
 #
@@ -433,7 +435,7 @@ keys = list(product(SEPARATION, ("shared", "random")))
 pd.DataFrame([with_more_models(*key) for key in keys], keys).round(3)
 
 # %% [markdown]
-# With a shared initialisation the weight attack gains much from four times as many models, LiRA nothing. With a random one
+# One group a row, so there are no intervals. With a shared initialisation the weight attack gains much from four times as many models, LiRA nothing. With a random one
 # it gains, too: with overlapping modes it now passes LiRA, with separated modes it still finds next to nothing. Networks
 # with 90 % zeros and a random initialisation withstand *this* attack at *this* budget. Better alignment or more
 # shadows may find more.

@@ -368,9 +368,9 @@ for setting in SETTINGS:
 pd.DataFrame(verdicts)
 
 # %% [markdown]
-# The first claim holds for LiRA here, and in nearly all settings of [B, section 10](B_indicator_study.ipynb). For the weight
-# attack and a shared initialisation it is the claim that hides most: see [04](04_attack_a_network.ipynb), and
-# [06](06_equal_utility.ipynb) for what such a model is still good for. The second is no property of the two quantizers: it
+# The first claim holds, here and on average over the settings of [B, section 10](B_indicator_study.ipynb). But most private does not mean private:
+# with a shared initialisation the weight attack of [04](04_attack_a_network.ipynb) finds much in 90 % zeros; and a broken
+# model leaks nothing ([06](06_equal_utility.ipynb)). The second is no property of the two quantizers: it
 # changes with the setting, the attacker and the initialisation. The third fails where the interval lies below 0.8, and never
 # reaches it.
 #
@@ -444,7 +444,7 @@ exercises.check("05.3", [3.0] + 11 * [0.4])
 
 # %% [markdown]
 # **Exercise 05.4.** How many independent non-members are needed so that an estimated false-positive rate near 1 % has a
-# relative standard deviation of 10 %? A whole number. Compare with the 128 non-members of one target here.
+# relative standard deviation of 10 %? A whole number. Compare with the 128 non-members of one target in notebook 04.
 
 # %% tags=["exercise"]
 answer = None  # a whole number
