@@ -435,7 +435,7 @@ keys = list(product(SEPARATION, ("shared", "random")))
 pd.DataFrame([with_more_models(*key) for key in keys], keys).round(3)
 
 # %% [markdown]
-# One group a row, so there are no intervals. With a shared initialisation the weight attack gains much from four times as many models, LiRA nothing. With a random one
+# One group a row, so there are no intervals. With a shared initialisation the weight attack gains much from four times as many models, LiRA hardly anything. With a random one
 # it gains, too: with overlapping modes it now passes LiRA, with separated modes it still finds next to nothing. Networks
 # with 90 % zeros and a random initialisation withstand *this* attack at *this* budget. Better alignment or more
 # shadows may find more.
