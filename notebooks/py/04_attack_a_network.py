@@ -119,7 +119,7 @@ TITLES = [
     "the weights tell more than the outputs",
     "the weight attack nearly collapses",
     "90 % zeros hide from the outputs only",
-    "the weights tell less",
+    "the weights add nothing",
 ]
 
 # %% tags=["hide-input"]
