@@ -12,13 +12,13 @@ import hashlib
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
 from scipy.stats import norm
 
-from qmis_utils import indicators, molecules, quantizers
+from qmis_utils import attacks, indicators, molecules, quantizers
 from qmis_utils.runner import notebooks
 from qmis_utils.store.extras import extra
 from qmis_utils.store.paths import BUILD, checkout, given_path
@@ -204,6 +204,84 @@ def _predicts_then_measures(answer):
     return abs(measured - 0.656) < 0.03 or "the measurement is off: are both kinds of releases scored alike?"
 
 
+# -- 04
+
+
+def _noise(n_models, n_records=40, seed=4):
+    """Return signals that know nothing of members, and members, for attacks to be tried on."""
+    from qmis_utils import ensemble
+
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_models, n_records)), ensemble.random_halves(n_models, n_records, rng)
+
+
+@_property
+def _is_offline_lira(attack):
+    signals, members = _noise(24)
+    signals = signals + members  # so that IN and OUT differ
+    scores = np.asarray(attack(signals.copy(), members.copy()), dtype=float)
+    if scores.shape != signals.shape:
+        return f"the scores have shape {scores.shape}, the signals {signals.shape}."
+    right = attacks.lira(signals, members, "offline")
+    if np.allclose(scores, right, atol=1e-6):
+        return True
+    out = np.where(members, np.nan, signals)
+    wrong = {
+        "the target is among its own shadows.": norm.cdf((signals - np.nanmean(out, 0)) / np.nanstd(out, 0, ddof=1)),
+        "these are standardised signals: the last step, the distribution function, is missing.": norm.ppf(right),
+        "the score falls where the signal grows.": 1 - right,
+        "this is the online score, with an IN density.": attacks.lira(signals, members),
+    }
+    return next((part for part, its in wrong.items() if np.allclose(scores, its, atol=1e-6)), False)
+
+
+@_property
+def _fools_itself(attack):
+    signals, members = _noise(24, 400)
+    scores = np.asarray(attack(signals.copy(), members.copy()), dtype=float)
+    if np.array_equal(scores, np.asarray(attack(_noise(24, 400, 5)[0], members.copy()), dtype=float)):
+        return "other signals give the same scores: the attack must read them."
+    found = attacks.auc(scores, members).mean()
+    return True if found > 0.6 else f"on noise its AUC is {found:.2f}: it hardly uses the target's own membership."
+
+
+@cache
+def _twelve_networks():
+    """Return small networks trained on random halves of one pool, and fresh inputs."""
+    from qmis_utils import ensemble
+
+    rng = np.random.default_rng(4)
+    means = rng.normal(size=(4, 32)) * 8 / np.sqrt(32)
+    mode = rng.integers(4, size=464)
+    x = means[mode] + rng.normal(size=(464, 32))
+    members = ensemble.random_halves(12, 64, rng)
+    return ensemble.train(x[:64], mode[:64] % 2, members, hidden=(16,), steps=100, seed=4), x[64:]
+
+
+@_property
+def _hides_at_little_cost(rule):
+    import torch
+
+    models, x = _twelve_networks()
+    released = [np.array([rule(matrix.copy()) for matrix in w.numpy()], dtype=np.float32) for w in models.weights]
+    if any(new.shape != w.shape for new, w in zip(released, models.weights, strict=True)):
+        return "the matrix that comes back has another shape."
+    if max(len(np.unique(matrix)) for layer in released for matrix in layer) > 4:
+        return "a matrix has more than four different values."
+    outputs = replace(models, weights=tuple(map(torch.tensor, released))).logits(x)
+    full = models.logits(x)
+    if not (np.isfinite(outputs).all() and outputs.std(axis=1).min() > 0):
+        return "the outputs of a quantized network are all equal, or not finite."
+    kept = np.mean([np.corrcoef(new, old)[0, 1] for new, old in zip(outputs, full, strict=True)])
+    rho = indicators.survival_rho(outputs, full, draws=1).value
+    if kept > 0.94 and rho < 0.45:
+        return True
+    return f"outputs keep a correlation of {kept:.3f} (above 0.94 is asked for), rho is {rho:.3f} (below 0.45)."
+
+
+# -- 05
+
+
 @_property
 def _loses_all_but_one(weights):
     weights = np.asarray(weights, dtype=float)
@@ -214,8 +292,16 @@ def _loses_all_but_one(weights):
 @_property
 def _keeps_most_in_three_levels(rule):
     weights = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
-    values = np.asarray(rule(weights.copy()), dtype=float)
-    return values.shape == weights.shape and len(np.unique(values)) == 3 and np.corrcoef(values, weights)[0, 1] > 0.895
+    order = np.random.default_rng(5).permutation(len(weights))
+    values, shuffled = (np.asarray(rule(given.copy()), dtype=float) for given in (weights, weights[order]))
+    if values.shape != weights.shape:
+        return f"an array of {weights.shape} became one of {values.shape}."
+    if not np.array_equal(values[order], shuffled):
+        return "shuffled weights get other values: a rule looks at values, not at places."
+    if len(np.unique(values)) != 3:
+        return f"there are {len(np.unique(values))} different values, not three."
+    kept = np.corrcoef(values, weights)[0, 1]
+    return True if kept > 0.895 else f"the correlation is {kept:.3f}: how many weights should be zero?"
 
 
 @_property

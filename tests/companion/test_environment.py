@@ -169,7 +169,7 @@ BUDGETS = {
     "molecules": 900,
     "studies": 800,
     "audit": 1200,
-    "runner store figures exercises run": 1320,
+    "runner store figures exercises run": 1500,
 }
 
 

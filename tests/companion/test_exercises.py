@@ -4,9 +4,10 @@ import ast
 import re
 import symtable
 
+import numpy as np
 import pytest
 
-from qmis_utils import exercises, run
+from qmis_utils import attacks, exercises, run
 from qmis_utils.runner import notebooks
 from qmis_utils.store import paths
 
@@ -26,6 +27,11 @@ each_notebook = pytest.mark.parametrize("stem", NOTEBOOKS)
 
 def tagged(stem, tag):
     return [cell for cell in notebooks.read_notebook(NOTEBOOKS[stem]).cells if notebooks.has_tag(cell, tag)]
+
+
+def solutions(stem):
+    """Return the code of the solutions; beside it, words may say why."""
+    return [cell for cell in tagged(stem, "solution") if cell.cell_type == "code"]
 
 
 def imports(stem):
@@ -51,7 +57,7 @@ def test_a_notebook_has_three_to_six_exercises_in_order(stem):
 @each_notebook
 def test_the_solutions_pass_and_need_only_the_imports(stem):
     namespace = imports(stem)
-    for cell in tagged(stem, "solution"):
+    for cell in solutions(stem):
         *_, last = ast.parse(cell.source).body
         exec(compile(cell.source, stem, "exec"), namespace)
         verdict = eval(compile(ast.Expression(last.value), stem, "eval"), namespace)
@@ -131,7 +137,7 @@ def answers(stem):
         found[key] = answer
 
     namespace["exercises"] = type("Recorder", (), {"check": staticmethod(record)})
-    for cell in tagged(stem, "solution"):
+    for cell in solutions(stem):
         exec(cell.source, namespace)
     return {key: value for key, value in found.items() if key in NUMBERS}
 
@@ -157,6 +163,28 @@ def test_a_hint_that_could_be_the_solution_is_a_question(key):
     assert EXERCISES[key].hint.endswith("?")
 
 
+@pytest.mark.parametrize(
+    ("key", "answer", "part"),
+    [
+        ("04.1", lambda signals, members: signals[:2], "the scores have shape"),
+        ("04.1", lambda signals, members: attacks.lira(signals, members), "the online score"),
+        ("04.1", lambda signals, members: 1 - attacks.lira(signals, members, "offline"), "falls where the signal"),
+        ("04.2", lambda signals, members: members * 1.0, "other signals give the same scores"),
+        ("04.2", lambda signals, members: attacks.lira(signals, members, "offline"), "hardly uses the target's own"),
+        ("04.3", np.sign, "outputs keep a correlation of 0.99"),
+        ("04.3", lambda matrix: matrix, "more than four different values"),
+        ("04.3", lambda matrix: 0 * matrix, "all equal"),
+        ("05.5", lambda weights: np.repeat([-1.0, 0.0, 1.0], [5400, 9200, 5400]), "shuffled weights"),
+        ("05.5", lambda weights: np.sign(weights), "2 different values, not three"),
+    ],
+)
+def test_a_construction_that_fails_is_told_which_part(key, answer, part):
+    verdict = exercises.check(key, answer)
+    assert verdict.right is False
+    assert verdict.message.startswith(f"{key}: not yet. Hint: ")
+    assert part in verdict.message
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     out = tmp_path_factory.mktemp("sets")
@@ -169,9 +197,9 @@ def test_students_get_no_solutions_and_instructors_all(sets, stem):
     student, instructor = (
         notebooks.read_notebook(sets / name / f"{stem}.ipynb") for name in ("students", "instructor")
     )
-    solutions = [cell.source for cell in tagged(stem, "solution")]
-    assert not [cell for cell in student.cells if cell.source in solutions or notebooks.has_tag(cell, "solution")]
-    assert len(instructor.cells) == len(student.cells) + len(solutions)
+    taken = [cell.source for cell in tagged(stem, "solution")]
+    assert not [cell for cell in student.cells if cell.source in taken or notebooks.has_tag(cell, "solution")]
+    assert len(instructor.cells) == len(student.cells) + len(taken)
     assert not any(cell.outputs for cell in student.cells if notebooks.has_tag(cell, "exercise"))
     assert not RIGHT.findall(notebooks.write_text(student))
 

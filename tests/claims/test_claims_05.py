@@ -1,0 +1,106 @@
+"""What notebook 05 says is what its committed figures hold, and the other way round."""
+
+import pytest
+from reading import answer, table, text
+
+from qmis_utils import attacks
+
+STEM = "05_synthetic_mis_ranking"
+STUDY = table("05_tau").set_index(["setting", "estimator"])
+RANKING = table("05_ranking").set_index(["setting", "init", "number", "quantizer"]).sort_index()
+LAW = table("05_survival_law")
+CELLS = [(setting, init) for setting in ("separated modes", "overlapping modes") for init in ("shared", "random")]
+DISTORTIONS = ("rho_pool", "function error", "weight error")
+
+
+def written(estimator):
+    found = STUDY.loc["mean", estimator]
+    return f"{found.tau:.3f} {found.low:.3f}, {found.high:.3f}"  # prose comes without its brackets
+
+
+@pytest.mark.parametrize(
+    ("words", "estimator"),
+    [
+        (r"the error of a network's outputs with $\tau$ = {}", "function error"),
+        (r"our $\rho_{{\rm pool}}$ with {}", "rho_pool"),
+        ("so does a fixed order learnt elsewhere, {}", "fixed order"),
+        ("as we estimate it, has {}", "r ensemble all_pairs"),
+    ],
+)
+def test_the_answer_quotes_the_figure(words, estimator):
+    assert words.format(written(estimator)) in answer(STEM)
+
+
+def test_any_honest_distortion_ranks_and_r_does_not():
+    mean = STUDY.loc["mean"]
+    assert (mean.tau[[*DISTORTIONS, "fixed order"]] > 0.93).all()
+    assert mean.high["r ensemble all_pairs"] < 0.8
+    assert mean.high["r trajectory min"] < 0.5
+    assert mean.low["code entropy"] > mean.high["r ensemble all_pairs"]
+    assert len(STUDY.drop(["mean", "hard_pairs"], level="setting").unstack()) == 9
+
+
+def lead(other):
+    each = STUDY.drop(["mean", "hard_pairs"], level="setting").tau.unstack()
+    return attacks.mean_interval((each["rho_pool"] - each[other]).to_numpy())
+
+
+def test_the_lead_of_rho_pool_is_not_shown():
+    found = lead("function error")
+    assert f"is {found.value:.3f} {found.low:.3f}, {found.high:.3f}: not shown" in text(STEM)
+    assert found.low < 0 < found.high
+    assert lead("weight error").low < 0
+    assert abs(lead("fixed order").low) < 0.002
+    assert min(lead("code entropy").low, lead("r ensemble all_pairs").low) > 0
+
+
+def test_the_hard_pairs_are_quoted():
+    hard = STUDY.loc["hard_pairs"].tau
+    quoted = [f"{hard[name]:.3f}" for name in ("rho_pool", "function error", "fixed order")]
+    words = r"is {} for $\rho_{{\rm pool}}$, {} for the error of outputs and {} for the fixed order"
+    assert words.format(*quoted) in text(STEM)
+
+
+def test_what_we_saw_quotes_the_means():
+    order = ["rho_pool", "function error", "fixed order", "weight error", "code entropy"]
+    quoted = [f"{STUDY.loc['mean', name].tau:.3f}" for name in [*order, "r ensemble all_pairs", "sparsity"]]
+    words = (
+        r"$\tau$ is {} for $\rho_{{\rm pool}}$, {} for the error of outputs, {} for a fixed order, {} for the error of "
+        "weights, {} for the entropy of codes, {} for the best estimate of $r$, and {} for the share of zeros"
+    )
+    assert words.format(*quoted) in text(STEM)
+
+
+def test_the_ranking_survives_a_random_initialisation():
+    tau = RANKING.xs("tau", level="number").value
+    quoted = {init: [f"{tau[setting, init, 'rho_pool']:.2f}" for setting, i in CELLS if i == init] for _, init in CELLS}
+    assert (
+        "has {} and {} with a shared one, {} and {} with a random one".format(*quoted["shared"], *quoted["random"])
+    ) in text(STEM)
+    for cell in CELLS:
+        assert min(tau[(*cell, name)] for name in DISTORTIONS) > 0.84
+        assert max(tau[(*cell, name)] for name in ("r ensemble all_pairs", "r trajectory min")) < 0.75
+
+
+def test_r_puts_two_bits_beside_full_precision():
+    here = RANKING.loc["separated modes", "shared"].value
+    assert abs(here["r ensemble all_pairs", "uniform_2"] / here["r ensemble all_pairs", "fp32"] - 1) < 0.25
+    assert here["lira", "fp32"] - here["lira", "uniform_2"] > 0.08
+
+
+def test_the_survival_law_errs_on_the_safe_side_but_for_ninety_percent_zeros():
+    shared = LAW[LAW.init == "shared"].set_index(["setting", "quantizer"])
+    most = shared.loc["overlapping modes", "ternary_90"]
+    assert f"it predicts {most.predicted:.3f} and LiRA finds {most.measured:.3f}" in text(STEM)
+    miss = shared.loc["separated modes", "ternary_90"]
+    assert f"(miss {miss.miss:.3f} {miss.low:.3f}, {miss.high:.3f})" in text(STEM)
+    others = shared.drop("ternary_90", level="quantizer")
+    assert others.miss.between(-0.001, 0.04).all()
+
+
+def test_the_paper_s_claims_on_fresh_pools():
+    lira = RANKING.xs("lira", level="number").value
+    for setting, init in CELLS:
+        assert lira[setting, init].idxmin() == "ternary_90"
+    gap = {setting: lira[setting, "shared", "sign"] - lira[setting, "shared", "ternary_33"] for setting, _ in CELLS}
+    assert gap["separated modes"] > 0 > gap["overlapping modes"]
