@@ -42,7 +42,7 @@ class Records(NamedTuple):
 
 
 def draw(name: str, seed: int = 0, n_heldout: int = 2000, max_molecules: int = 600) -> Records:
-    """Draw the records of a setting: another seed is another pool.
+    """Draw the records of a setting: another seed is another pool, of molecules another part of one table.
 
     Parameters
     ----------
@@ -60,9 +60,11 @@ def draw(name: str, seed: int = 0, n_heldout: int = 2000, max_molecules: int = 6
     if name not in SETTINGS:
         raise ValueError(f"unknown setting {name!r}; valid: {', '.join(SETTINGS)}")
     if name in MOLECULES:
-        table = molecular.prepare(MOLECULES[name], "rdkit2d", split="random", test_fraction=0.3, seed=seed,
-                                  max_molecules=max_molecules)  # fmt: skip
-        return Records(table.x, table.y, table.x_test, table.y_test, table.kind, 100, table.kind == "binary")
+        table = molecular.prepare(MOLECULES[name], "rdkit2d", max_molecules=max_molecules)  # embedded once
+        x, y = np.vstack([table.x, table.x_test]), np.concatenate([table.y, table.y_test])
+        order = np.random.default_rng([seed, 2]).permutation(len(x))
+        fresh, pool = np.split(order, [3 * len(x) // 10])
+        return Records(x[pool], y[pool], x[fresh], y[fresh], table.kind, 100, table.kind == "binary")
     setting, rng = synthetic.Setting(name, **MIXTURES[name]), np.random.default_rng([seed, 2])
     world = synthetic.draw_world(setting, rng)
     x, y = synthetic.draw_records(setting, setting.n_pool, world, rng)
