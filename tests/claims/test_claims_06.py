@@ -1,0 +1,114 @@
+"""What notebook 06 says of privacy at equal utility, and the numbers behind it."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from reading import answer, table, text
+
+from qmis_utils import run
+from qmis_utils.runner import notebooks
+from qmis_utils.studies import stopping
+
+STEM = "06_equal_utility"
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return table("06_saving")
+
+
+@pytest.fixture(scope="module")
+def says(cells):
+    """Return the verdicts, a row a setting and quantizer, a column an initialisation."""
+    return cells.pivot(index=["setting", "model"], columns="init", values="says")
+
+
+def of(cells, setting, model, init):
+    return cells.set_index(["setting", "model", "init"]).loc[(setting, model, init)]
+
+
+def size(row):
+    """Return what is quoted of an extra leak, its size with the interval."""
+    values = [row.extra, row.low, row.high] if row.extra > 0 else [-row.extra, -row.high, -row.low]
+    return "{:.3f} {:.3f}, {:.3f}".format(*values)  # `text` takes brackets out
+
+
+def test_every_verdict_follows_from_its_interval(cells):
+    for row in cells.itertuples():
+        if row.kept < 0.1:
+            expected = "worth nothing"
+        elif -0.01 < row.low and row.high < 0.01:
+            expected = "no difference that matters"
+        else:
+            expected = "quantizing wins" if row.high < 0 else "stopping wins" if row.low > 0 else "undecided"
+        assert row.says == expected
+
+
+def test_the_answer(cells, says):
+    counts = says.apply(pd.Series.value_counts).fillna(0).astype(int)
+    compared = (says != "worth nothing").sum()
+    stops, wins = counts.loc["stopping wins"], counts.loc["quantizing wins"]
+    assert f"leaks less in {stops.random} of {compared.random} cases" in answer(STEM)
+    assert wins.random == 1
+    assert counts.loc["undecided"].random == 4
+    assert "four are undecided" in answer(STEM)
+    only = cells[(cells.init == "random") & (cells.says == "quantizing wins")].iloc[0]
+    assert f"quantizing in one, by {size(only)} of AUC" in answer(STEM)
+    assert f"quantizing leaks less in {wins.shared} of {compared.shared}." in answer(STEM)
+    assert f"quantizing wins in {wins.shared} cells, stopping in {stops.shared}" in text(STEM)
+    assert stops.random > 0.8 * compared.random  # what "hardly ever" means
+
+
+def test_what_becomes_of_the_advantages(says):
+    after = says.random[says.shared == "quantizing wins"].value_counts()
+    assert after.to_dict() == {"stopping wins": 11, "undecided": 4, "quantizing wins": 1}
+    assert "Of 16 advantages one stays, four become undecided, and eleven turn round" in text(STEM)
+    assert not ((says.shared == "stopping wins") & (says.random == "quantizing wins")).any()
+    undecided = says.index[says.random == "undecided"]
+    assert set(undecided) == {("overlapping classes", m) for m in ("sign", "ternary_33", "ternary_50", "ternary_90")}
+
+
+def test_the_earlier_conclusions(cells):
+    said = text(STEM)
+    for setting in ("overlapping classes", "BBB"):
+        shared, random = (of(cells, setting, "ternary_90", init) for init in ("shared", "random"))
+        assert shared.high < 0
+        assert random.extra > 0
+        assert f"{size(shared)} less" in said
+        assert f"{size(random)} more" in said
+    earlier = [("overlapping classes", m) for m in ("uniform_2", "uniform_3", "sign", "ternary_33", "ternary_50")]
+    earlier += [("overlapping classes", "ternary_90"), ("many records", "uniform_2"), ("clear classes", "ternary_90")]
+    assert min(of(cells, *cell, "random").extra for cell in earlier) > -0.01
+
+
+def test_the_alarm():
+    stopped = table("06_plane").query("kind == 'stopped'").set_index(["setting", "init"])
+    early = stopped[stopped.length == 0.2].auc.unstack()
+    whole = stopped[stopped.model == "fp32"].auc.unstack()
+    row = "overlapping classes"
+    assert f"({early.shared[row]:.3f} against {whole.shared[row]:.3f})" in text(STEM)
+    assert f"({early.random.min():.3f} to {early.random.max():.3f})" in text(STEM)
+    share = ((early.shared - 0.5) / (whole.shared - 0.5)).drop(row)
+    assert share[["clear classes", "noisy labels", "BBB"]].between(0.75, 0.88).all()
+    assert share[["many records", "FreeSolv"]].between(0.28, 0.4).all()
+    assert (whole.shared - whole.random).drop("clear classes").max() < 0.02
+
+
+def test_the_last_steps_buy_nothing():
+    curve = table("06_plane").query("kind == 'stopped' and setting == 'FreeSolv' and init == 'random'")
+    leak = curve.auc.iloc[-1] - stopping.leak_at(curve.utility, curve.auc, curve.utility.iloc[-1])
+    assert f"{leak:.2f}" == "0.26"
+    assert text(STEM).count("0.26 of AUC") == 2
+
+
+def test_the_other_ways_of_matching():
+    cells = notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb").cells
+    shown = [o.data.get("text/plain", "") for c in cells for o in c.get("outputs", []) if "data" in o]
+    (found,) = [t for t in shown if "next longer stop" in t and "usual steps only" in t]
+    shares = np.array([[float(v) for v in re.findall(r"\d\.\d+", line)] for line in found.splitlines()[1:]])
+    assert shares.shape == (3, 2)
+    quoted = "the share is 0, 0.15 and 0.05; with a shared one 0.40, 0.42 and 0.30"
+    assert quoted in text(STEM)
+    assert shares.tolist() == [[0.0, 0.40], [0.15, 0.42], [0.05, 0.30]]
