@@ -28,8 +28,8 @@
 # A model that predicts nothing leaks nothing, so privacy is compared at equal *utility* on fresh records: accuracy, area
 # under the ROC curve (BBB) or $R^2$ (FreeSolv). You need notebook 04 (LiRA, shadow, pool).
 #
-# *In the paper: section 5, privacy against performance. Figures: `06_saving`, `06_plane`, `06_start`.* **Run time**
-# (2 cores): full 2 min, quick 15 s.
+# *In the paper: section 5, privacy against performance. Figures: `06_saving`, `06_plane`, `06_start`.*
+# **Run time** (2 cores): full 3 min, quick 20 s.
 
 # %%
 import numpy as np

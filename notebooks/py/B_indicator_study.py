@@ -33,8 +33,8 @@
 # statistics, the other half *judges*. Needed: `05_synthetic_mis_ranking`, and statement 12 in `02_many_weights`.
 #
 # *In the paper: section 4 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), the indicator and its ranking claim. Figures:
-# `B_tau`, `B_settings`, `B_seeds`, `B_law`, `B_white_box`, `B_budget`, `B_verdicts`.* **Run time** (2 cores): full 7 min,
-# quick 20 s.
+# `B_tau`, `B_settings`, `B_seeds`, `B_law`, `B_white_box`, `B_budget`, `B_verdicts`.*
+# **Run time** (2 cores): full 7 min, quick 20 s.
 
 # %%
 from dataclasses import replace

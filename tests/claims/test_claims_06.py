@@ -35,11 +35,17 @@ def size(row):
     return "{:.3f} {:.3f}, {:.3f}".format(*values)  # `text` takes brackets out
 
 
+def outputs():
+    """Return what the cells of the notebook show, as text."""
+    cells = notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb").cells
+    return [o.data.get("text/plain", "") for c in cells for o in c.get("outputs", []) if "data" in o]
+
+
 def test_every_verdict_follows_from_its_interval(cells):
     for row in cells.itertuples():
         if row.kept < 0.1:
             expected = "worth nothing"
-        elif -0.01 < row.low and row.high < 0.01:
+        elif row.low > -0.01 and row.high < 0.01:
             expected = "no difference that matters"
         else:
             expected = "quantizing wins" if row.high < 0 else "stopping wins" if row.low > 0 else "undecided"
@@ -99,14 +105,13 @@ def test_the_alarm():
 def test_the_last_steps_buy_nothing():
     curve = table("06_plane").query("kind == 'stopped' and setting == 'FreeSolv' and init == 'random'")
     leak = curve.auc.iloc[-1] - stopping.leak_at(curve.utility, curve.auc, curve.utility.iloc[-1])
-    assert f"{leak:.2f}" == "0.26"
+    assert leak == pytest.approx(0.26, abs=0.01)  # of the mean curve; what is quoted is the mean over seeds
+    assert any(re.search(r"^FreeSolv +0\.26\d +0\.\d+$", t, re.MULTILINE) for t in outputs())
     assert text(STEM).count("0.26 of AUC") == 2
 
 
 def test_the_other_ways_of_matching():
-    cells = notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb").cells
-    shown = [o.data.get("text/plain", "") for c in cells for o in c.get("outputs", []) if "data" in o]
-    (found,) = [t for t in shown if "next longer stop" in t and "usual steps only" in t]
+    (found,) = [t for t in outputs() if "next longer stop" in t and "usual steps only" in t]
     shares = np.array([[float(v) for v in re.findall(r"\d\.\d+", line)] for line in found.splitlines()[1:]])
     assert shares.shape == (3, 2)
     quoted = "the share is 0, 0.15 and 0.05; with a shared one 0.40, 0.42 and 0.30"
