@@ -55,7 +55,7 @@ max_molecules: int = 600  # molecules of a table (at least 60)
 # ## 1 · The answer
 #
 # A *run* is a pool of records, 64 random halves of it, and a network trained on each half. All networks of a
-# run start from one initialisation that the attacker knows (*shared*), or each from its own that nobody knows (*random*).
+# run have one initialisation, or *start*, that the attacker knows (*shared*), or each its own that nobody knows (*random*).
 # Four settings are Gaussian mixtures, two are molecules under RDKit's descriptors (BBB, a classification; FreeSolv, a
 # regression). Full precision is stopped early; quantizers are applied after all 200 steps (molecules: 100).
 
@@ -87,7 +87,7 @@ runs = found.groupby(["setting", "init", "seed"], sort=False)
 extra = pd.concat([extra_leak(part) for _, part in runs])
 
 # %% [markdown]
-# The rule was fixed on other seeds. A quantizer that keeps less than a tenth of what training
+# The rule was fixed on two pilot seeds, before these. A quantizer that keeps less than a tenth of what training
 # gains in utility is *worth nothing*, and is not compared. Else a *cell* (setting, quantizer, initialisation)
 # gets the mean over seeds with Student's 95 % interval. Quantizing wins if it lies below zero, stopping if above;
 # within ±0.01 there is no difference that matters; else the cell is undecided.
@@ -147,7 +147,7 @@ figures.save_figure(
 
 # %% [markdown]
 # Orange circles lie on both sides of zero: with a shared initialisation many a quantizer leaks less than the stopped model.
-# Blue squares lie at zero or to the right of it: with random initialisations the advantage is gone, or reversed. How many
+# Blue squares lie at zero or to the right of it: with random initialisations the saving is gone, or reversed. How many
 # cells are there of each kind?
 
 # %%
@@ -246,8 +246,6 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# Left, the line jumps from an untrained model to nearly its full leak and then climbs straight up. Any quantizer that
-# loses a little leak on the way is left of it. Right, the same line starts at one half and leaks only as it learns, and it
 # Left, the line jumps from the untrained model to most of its leak at once, and then climbs. A quantizer that is worth
 # less than full precision falls to the left of it. Right, the line starts at one half, leaks only as it learns, and the
 # quantizers lie on it or to its right.
@@ -265,7 +263,7 @@ late.pivot_table(index="setting", columns="init", values="extra").round(3)
 # %% [markdown]
 # Up to 0.26 of AUC for nothing. Whoever quantizes such a model repairs with rounding what training did too long.
 #
-# ## 3 · The alarm: two steps leak as much as two hundred
+# ## 3 · The alarm: two steps can leak as much as two hundred
 #
 # The left panel should have made us suspicious. What LiRA finds after two steps of a tenth of the usual size, and after the
 # whole training:
@@ -346,7 +344,7 @@ figures.save_figure(
 
 # %% [markdown]
 # Under the shared initialisation the models that trained on the record stand apart from the others, although no model has
-# learnt anything yet. Under random ones they are mixed. This is why a curve of stopped models with a shared initialisation
+# learnt much yet. Under random ones they are mixed. This is why a curve of stopped models with a shared initialisation
 # is no fair yardstick: it says what *these* stopped models leak to an attacker who knows where they started, and nearly all
 # of it is knowledge of the start.
 #
@@ -360,8 +358,8 @@ print(wins.drop(columns=["init", "kept", "says"]).round(3).to_string(index=False
 
 # %% [markdown]
 # One cell in 41: a network with 90 % zeros on classes that are easily told apart, and there by less than the 0.01 that we
-# said would matter. Undecided are four, all on overlapping classes: `sign`, and 33, 50 and 90 % zeros. There a quantizer and a
-# stopped model are as good as each other.
+# said would matter. Undecided are four, all on overlapping classes: `sign`, and 33, 50 and 90 % zeros. There eight seeds do not
+# tell a quantizer from a stopped model.
 #
 # And what becomes of the cells that quantizing wins with a shared initialisation?
 
@@ -371,7 +369,7 @@ won = wide.says.shared == "quantizing wins"
 print(wide.says.random[won].value_counts().to_string())
 
 # %% [markdown]
-# Of 16 advantages one stays, four become undecided, and eleven turn round: the stopped model leaks less. The reverse does not
+# Of 16 savings one stays, four become undecided, and eleven turn round: the stopped model leaks less. The reverse does not
 # occur: no cell that stopping wins with a shared initialisation is won by quantizing with random ones.
 #
 # An earlier version of this companion had matched utility with a shared initialisation only, on one seed, and had concluded
@@ -386,7 +384,7 @@ wide[["extra", "says"]].reindex(EARLIER).round(3)
 
 # %% [markdown]
 # With a shared initialisation the old conclusions are found again, but for 3 bits, whose saving does not matter. With random ones
-# none of these advantages is larger than 0.01. The largest was that of 90 % zeros on overlapping classes: the
+# none of these savings is larger than 0.01. The largest was that of 90 % zeros on overlapping classes: the
 # quantized model leaks 0.315 [0.307, 0.324] less, but 0.008 [-0.000, 0.017] *more* once the start is secret. Beside stopped
 # models it looked private because those reveal their halves to whoever knows the start. On BBB, 90 % zeros go from 0.150
 # [0.138, 0.162] less to 0.038 [0.035, 0.040] more.
@@ -429,24 +427,24 @@ means = {way: e.groupby(by, sort=False).extra.mean()[worth] for way, e in ways.i
 # ## 5 · Which initialisation is mine?
 #
 # *Shared* is not a mistake: it is a threat model. Whoever fine-tunes a published checkpoint, or publishes the seed with the
-# code, gives the attacker the start. Then few steps protect nothing, and a quantizer that loses information does protect, for what
+# code, gives the attacker the start. Then few steps protect little, and a quantizer that loses information does protect, for what
 # it costs. *Random* is a network that is trained from scratch on a secret seed, such as a new head on a frozen embedding.
-# Then stopping early is the cheaper protection at most utilities. What one must not do is quote the first number for the
-# second situation, or compare two releases with another start each.
+# Then stopping early is the cheaper protection at most utilities. What one must not do is quote a number of one
+# situation in the other, or compare two releases across them.
 #
-# What this notebook does not say: all attacks here read outputs. Whoever sees the weights sees more, and a shared start helps
-# them even more ([B, section 6](B_indicator_study.ipynb)). One may also quantize *and* stop early, which we did not run.
-# Networks have one hidden layer of 32 units, and one optimiser. Seeds share the table of molecules, so an interval for BBB or
-# FreeSolv speaks of other halves and other initialisations, not of other tables. Of forty cells without any difference, two
-# would be decided by chance.
+# What this notebook does not say. All attacks here read outputs; whoever sees the weights may find more
+# ([B, section 6](B_indicator_study.ipynb), where all models share a start). Quantizers are applied after the whole training:
+# one may also quantize a model *and* stop it early, which we did not run. Networks have one hidden layer of 32 units and
+# one optimiser. Seeds share the table of molecules, so an interval for BBB or FreeSolv speaks of other halves and other
+# initialisations, not of other tables.
 #
 # ## What we saw
 #
 # - A comparison of privacy needs equal utility, and a curve of full precision to compare with: several stops, several seeds.
 # - With random initialisations stopping early leaks less than quantizing in 36 of 41 cells, quantizing in one.
-# - With a shared, known initialisation quantizing leaks less in 16 of 40; one of these advantages survives a secret start.
-# - The alarm was there: with a shared initialisation two steps leak as much as two hundred. They reveal their half
-#   because nothing else tells two models apart.
+# - With a shared, known initialisation quantizing leaks less in 16 of 40; one of these savings survives a secret start.
+# - The alarm was there: where classes overlap, two steps from a shared start leak as much as two hundred. They reveal their
+#   half because nothing else tells two models apart.
 # - The last steps of training cost privacy and buy nothing: on FreeSolv 0.26 of AUC (random initialisations).
 # - Name the initialisation with every number.
 #
@@ -459,7 +457,7 @@ from qmis_utils import exercises
 
 # %% [markdown]
 # **Exercise 06.1.** Read it off the lower right panel of `06_plane` (FreeSolv, random initialisations). Full precision after
-# the whole training is at the end of the grey line. Walk back along the line without losing any utility. By how much does
+# the whole training is at the end of the grey line. Go back along the line without losing any utility. By how much does
 # the AUC of LiRA fall, to one decimal?
 
 # %% tags=["exercise"]

@@ -70,7 +70,7 @@ def test_the_answer(cells, says):
 def test_what_becomes_of_the_advantages(says):
     after = says.random[says.shared == "quantizing wins"].value_counts()
     assert after.to_dict() == {"stopping wins": 11, "undecided": 4, "quantizing wins": 1}
-    assert "Of 16 advantages one stays, four become undecided, and eleven turn round" in text(STEM)
+    assert "Of 16 savings one stays, four become undecided, and eleven turn round" in text(STEM)
     assert not ((says.shared == "stopping wins") & (says.random == "quantizing wins")).any()
     undecided = says.index[says.random == "undecided"]
     assert set(undecided) == {("overlapping classes", m) for m in ("sign", "ternary_33", "ternary_50", "ternary_90")}
