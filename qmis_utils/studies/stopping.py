@@ -85,7 +85,7 @@ def judge(records: Records, members: np.ndarray, models: Ensemble) -> tuple[floa
 
 
 def compare(name: str, seed: int, init: str, names: tuple[str, ...], n_models: int = 64,
-            tenths: tuple[int, ...] = TENTHS, steps: tuple[int, ...] = STEPS,
+            tenths: tuple[int, ...] = TENTHS, steps: tuple[int, ...] = STEPS, early: bool = False,
             **sizes: int) -> pd.DataFrame:  # fmt: skip
     """Judge full precision at every stop, and quantizers after the whole training: one point of the sweep.
 
@@ -99,6 +99,8 @@ def compare(name: str, seed: int, init: str, names: tuple[str, ...], n_models: i
     n_models : int
     tenths, steps : tuple of int
         Stops, in steps of a tenth of the usual size and in usual steps.
+    early : bool
+        Whether to quantize the models of every stop, too.
 
     Returns
     -------
@@ -113,11 +115,12 @@ def compare(name: str, seed: int, init: str, names: tuple[str, ...], n_models: i
     whole = train(records, members, init, seed, records.steps)
     guess = utility(untrained.logits(records.x_out), records.y_out, records.task, ranked=records.ranked)
     rows = [("stopped", "untrained", 0.0, float(guess.mean()), 0.5)]
-    for count, size in [*((k, 0.1) for k in tenths), *((k, 1.0) for k in steps)]:
-        models = train(records, members, init, seed, count, size * LR)
-        rows.append(("stopped", "early stop", count * size, *judge(records, members, models)))
-    rows.append(("stopped", "fp32", float(records.steps), *judge(records, members, whole)))
-    rows += [("quantized", q, float(records.steps), *judge(records, members, whole.quantize(q))) for q in names]
+    for count, size in [*((k, 0.1) for k in tenths), *((k, 1.0) for k in steps), (records.steps, 1.0)]:
+        last = count * size == records.steps
+        models = whole if last else train(records, members, init, seed, count, size * LR)
+        rows.append(("stopped", "fp32" if last else "early stop", count * size, *judge(records, members, models)))
+        if early or last:
+            rows += [("quantized", q, count * size, *judge(records, members, models.quantize(q))) for q in names]
     frame = pd.DataFrame(rows, columns=["kind", "model", "length", "utility", "auc"])
     return frame.assign(setting=name, seed=seed, init=init)
 
