@@ -311,6 +311,17 @@ def _only_shape_survives(answer):
     return values[0] < 0.5 and values[1] > 0.99
 
 
+# -- 06
+
+
+@_property
+def _next_stop_flatters(answer):
+    (low, least), (high, most), (useful, leak) = np.asarray(answer, float)
+    at_lot = least + (useful - low) / (high - low) * (most - least)
+    aucs_and_order = low < useful < high and 0.5 <= least < most <= 1
+    return bool(aucs_and_order and at_lot < leak < most)
+
+
 @_property
 def _one_molecule_two_texts(answer):
     from rdkit import Chem

@@ -114,7 +114,7 @@ def forest(
         raise ValueError(f"names must hold every name of the rows; missing: {', '.join(map(str, unknown))}")
     places = np.array([names.index(name) for name in rows.index]) + shift
     ax.hlines(places, rows.low, rows.high, color=color, lw=width, zorder=2)
-    ax.plot(rows[value], places, marker, color=color, ms=size, zorder=3, label=label)
+    ax.plot(rows[value], places, marker=marker, ls="", color=color, ms=size, zorder=3, label=label)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
 
