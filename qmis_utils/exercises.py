@@ -238,8 +238,7 @@ def _is_per_record(loss):
 @_property
 def _leaves_no_trace(records):
     w, x = np.random.default_rng(9).normal(size=(200, 6, 4)), np.asarray(records, dtype=float)
-    calibrated = quantizers.quantize_gptq(w, 3, x).codes
-    return x.any() and (calibrated == quantizers.quantize(w, "uniform_mse_3").codes).all()
+    return x.any() and (quantizers.quantize_gptq(w, 3, x).codes == quantizers.quantize(w, "uniform_mse_3").codes).all()
 
 
 # ----------------------------------------------------------------------------------------------------------- registry
