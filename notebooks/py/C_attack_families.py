@@ -423,6 +423,7 @@ for ax, (label, part) in zip(axes, ladder.groupby("model", sort=False), strict=T
 axes[0].set_ylabel(r"share of $\Delta_n$ found")
 axes[0].set_ylim(0, None)
 figures.legend_above(fig, axes[0], ncols=4)
+fig.suptitle("In 64 dimensions one threshold for all records finds ever less of what is there", fontsize=9)
 figures.save_figure(
     fig, "C_gap", data=ladder, atol=0.06,
     alt="Share of the exact insecurity that four attacks find against n for three exact models: the likelihood ratio finds "
@@ -798,7 +799,8 @@ for ax, init in zip(axes, ["shared", "random"], strict=True):
     grid = part.pivot(index="attack", columns="cell", values="advantage").reindex(order)[part.cell.unique()]
     draw_map(ax, grid, 0.9)
     ax.set_xticks(range(grid.shape[1]), figures.words([cell.split("/")[1] for cell in grid]), rotation=90, fontsize=7)
-    ax.set_title(f"{init} initialisation", loc="left", pad=14)
+    title = {"shared": "Shared initialisation", "random": "Random: attacks on weights lose most"}[init]
+    ax.set_title(title, loc="left", pad=14)
     for at, key in enumerate(table_settings):
         ax.text((at + 0.5) * len(names) - 0.5, -0.7, key.split("_")[0], ha="center", fontsize=7)
         ax.axvline((at + 1) * len(names) - 0.5, color="w", lw=2)
@@ -824,7 +826,9 @@ ax.set_yticks(
     range(len(grid)), ["likelihood ratio" if a == "likelihood_ratio" else figures.words([a])[0] for a in grid.index]
 )
 ax.set_xticks(
-    range(grid.shape[1]), [game.replace(", ", "\n").replace("fp32", "full precision") for game in grid], fontsize=7
+    range(grid.shape[1]),
+    [game.replace(", ", "\n").replace("fp32", "full prec.").replace("random ", "") for game in grid],
+    fontsize=7,
 )
 ax.set_title(r"Share of $\Delta_n$ found in the population game, %", loc="left")
 figures.save_figure(
@@ -969,6 +973,7 @@ for ax, (key, part) in zip(axes, budget.groupby("setting", sort=False), strict=T
     ax.set_xticks([b for b in budgets if b <= n_models], [str(b) for b in budgets if b <= n_models])
     ax.minorticks_off()
 axes[0].set_ylabel("AUC")
+fig.suptitle("Few shadows: pool the variance", fontsize=9)
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.save_figure(
     fig, "C_budget", data=budget, atol=0.04,
