@@ -73,7 +73,7 @@ n_models: int = 96  # models of every setting; each is the target in turn (at le
 n_costly: int = 8  # targets of the costly attacks (at least 1)
 budgets: list[int] = [12, 16, 24, 32, 48, 64, 96]  # models, the target included (not empty, at least 1)
 n_walked: int = 24  # models whose label distances are calibrated (at least 1)
-n_repeats: int = 3  # further draws of pools, initialisations and memberships (at least 1)
+n_repeats: int = 2  # further draws of pools, initialisations and memberships (at least 1)
 
 # %% [markdown]
 # ## 1 · The game, and what "fair" means here
@@ -113,10 +113,10 @@ catalogue.set_index("attack")
 # ## 2 · Exact models: three kinds, eight games
 #
 # Notebook 01 computes $\Delta_n$ exactly for small algorithms: a mean on a grid, a mean in many dimensions, a finite
-# codebook. We simulate their releases and let attacks loose on them. This is the *population
-# game* of the definition. It is played in columns: each column has its own record $z$, one target trained with $z$ (row 0), one without
-# (row 1), and `n_references` shadow releases, half of them IN. Every release is trained on fresh data, so that
-# columns are independent and the intervals are exact, but for what some attacks estimate from all columns at once.
+# codebook. We simulate their releases and let attacks loose on them, in the *population game* of the definition. It is
+# played in columns: each has its own record $z$, one target trained with $z$ (row 0), one without (row 1), and
+# `n_references` shadow releases, half of them IN. Every release is trained on fresh data, so that columns are
+# independent and the intervals are exact, but for what some attacks estimate from all columns at once.
 
 
 # %%
@@ -538,8 +538,9 @@ pd.DataFrame([
 # %% [markdown]
 # ## 7 · The families, one by one
 #
-# Before all attacks meet all quantizers, each is introduced on one set of targets: close modes, signs, shared initialisation. A number
-# is an advantage with its 95 % interval over targets (Student's $t$; the threshold from the other half of the targets).
+# Before all attacks meet all quantizers, each is introduced on one set of targets: close modes, signs, shared
+# initialisation. A number is an advantage with its 95 % interval over targets (Student's $t$; the threshold from the other
+# half of the targets).
 #
 # Targets that are each other's shadows are not quite independent: the memberships of a record in two models enter the
 # scores of both alike. Where little leaks, the standard error of an attack over $M$ such targets is up to 1.7 times the naive
@@ -758,12 +759,12 @@ beyond[~beyond.attack.str.startswith("lira")].round(3)
 
 
 # %%
-def worth(key, name):
-    models, setting = trained[key, "shared"][0].quantize(name), settings[key]
+def worth(key, init, name):
+    models, setting = trained[key, init][0].quantize(name), settings[key]
     return utility(models.logits(setting.x_out), setting.y_out, setting.task).mean()
 
 
-useful = pd.DataFrame({key: {name: worth(key, name) for name in names} for key in settings}).T
+useful = pd.DataFrame({cell: {name: worth(*cell, name) for name in names} for cell in trained}).T
 useful.round(3)
 
 # %% [markdown]
@@ -919,10 +920,11 @@ figures.save_figure(
 #
 # ## 10 · What a budget of shadows buys
 #
-# The same attacks with fewer models, signs and the shared initialisation: the models are cut into as many separate groups as there are, so that every budget has
-# nearly all targets. Only records with four IN and four OUT models are judged. The count includes the target,
-# so the choice knows a little of its membership: at 12 models it costs `lira` about 0.01 of AUC (simulated; less than 0.005
-# from 16 on), and hardly anything to the others. The interval is Student's $t$ over targets.
+# The same attacks with fewer models, signs and the shared initialisation. The models are cut into as many separate
+# blocks as there are, so that every budget has nearly all targets. Only records with four IN and four OUT models are
+# judged. The count includes the target, so the choice knows a little of its membership: at 12 models it costs `lira`
+# about 0.01 of AUC (simulated; less than 0.005 from 16 on), and hardly anything to the others. The interval is Student's
+# $t$ over targets.
 
 # %%
 BUDGET = ["difficulty", "lira", "lira_fixed", "rmia", "shadow_classifier"]
