@@ -27,7 +27,7 @@
 # precision (at most 0.0015).
 #
 # *To follow it* you need the pool game and LiRA of `04_attack_a_network`, and statement 2 of `01_theory_derivation`:
-# a quantizer that reads only the weights cannot add to what the weights tell.
+# rounding that reads only the weights adds nothing.
 #
 # *In the paper: its quantizers read no data; all questions here are ours. Figures: `09_gptq`, `09_change`, `09_records`,
 # `09_questions`.* **Run time** (2 cores): full 3.5 min, quick 20 s.
