@@ -30,7 +30,7 @@
 #
 # *In the paper: the definition of membership inference security and the attack-based baseline of the synthetic study
 # (Aubinais et al., AISTATS 2026, arXiv 2502.06567). The paper runs one attack; the comparison here is ours. Figures:
-# `C_gap`, `C_shares`, `C_attacks`, `C_random`, `C_seeds`, `C_budget`.* **Run time** (2 cores): full 3.5 min, quick 20 s.
+# `C_gap`, `C_shares`, `C_attacks`, `C_random`, `C_seeds`, `C_budget`.* **Run time** (2 cores): full 4 min, quick 25 s.
 
 # %% [markdown]
 # The attacks live in the room `attacks` (`thresholds`, `scores`, `learned`, `boundary`, `weights`), one small function each,
@@ -425,8 +425,8 @@ for ax, (label, part) in zip(axes, ladder.groupby("model", sort=False), strict=T
     ax.minorticks_off()
 axes[0].set_ylabel(r"share of $\Delta_n$ found")
 axes[0].set_ylim(0, None)
-figures.legend_above(fig, axes[0], ncols=4)
-fig.suptitle("In 64 dimensions one threshold for all records finds ever less of what is there", fontsize=9)
+message = "In 64 dimensions one threshold for all records finds ever less of what is there"
+figures.legend_above(fig, axes[0], ncols=4, title=message)
 figures.save_figure(
     fig, "C_gap", data=ladder, atol=0.06,
     alt="Share of the exact insecurity that four attacks find against n for three exact models: the likelihood ratio finds "
