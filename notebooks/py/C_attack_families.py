@@ -1013,7 +1013,7 @@ figures.save_figure(
 # - **What hangs on the shared initialisation: the white box.** On close modes, signs, the weight attack finds 0.313 with the
 #   shared initialisation, 0.021 with random ones, and 0.113 once hidden units are aligned. Influence on weights falls less:
 #   0.537, 0.051, and 0.437 aligned. So aligned influence is the attack to run where initialisations differ.
-# - The strongest attack on 90 % zeros finds 0.18 to 0.22 with the shared initialisation and 0.03 to 0.12 with random ones.
+# - The strongest attack on 90 % zeros finds 0.18 to 0.22 with the shared initialisation and 0.02 to 0.12 with random ones.
 #   With the shared one it reads the weights in all four settings; with random ones the aligned influence leads in three, and
 #   is told apart from LiRA in one of them (BBB_Martins).
 # - Labels are enough for a boundary attack: on signs of close modes the walk finds 0.355, gradients 0.354, scores without
