@@ -46,7 +46,7 @@ PUBLIC = {  # room -> module -> names
         "splits": "scaffolds scaffold_split split split_column",
         "embeddings": "EMBEDDERS Embedder embedder embed standardise",
     },
-    "studies": {"synthetic": "", "tables": "", "molecular": ""},
+    "studies": {"synthetic": "", "tables": "", "molecular": "", "versions": ""},
     "audit": {"measure": "audit threshold_auc", "weights": "find_weights", "modules": "quantized", "report": "Report"},
     "figures": {},
     "exercises": {},

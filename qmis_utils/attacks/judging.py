@@ -3,7 +3,7 @@
 Scores are (M, N): one per target model and pool record, higher = more likely a member of that model. Every model is
 the target in turn and the others are its shadows (leave-one-out), so M trained models give M targets. A measured
 advantage never certifies security: it bounds from below what the best attacker finds who knows the pool, which can be
-1.4 times the insecurity Delta_n of fresh records (notebook C). Where losses take few values, scores tie but for the
+1.4 times the insecurity Delta_n of fresh records (notebook 10). Where losses take few values, scores tie but for the
 rounding of what was left out, which reveals it: round such scores before they are compared.
 """
 
@@ -460,7 +460,7 @@ def advantage_held_out(
     -------
     Advantage
         Its interval is Student's t over targets, given the thresholds. Where targets share a pool it bounds from below
-        the insecurity given the pool, which can exceed Delta_n (notebook C, section 5); it certifies nothing.
+        the insecurity given the pool, which can exceed Delta_n (notebook 10); it certifies nothing.
 
     Raises
     ------

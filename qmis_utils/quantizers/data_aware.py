@@ -83,6 +83,16 @@ def quantize_activation_clip(
     return released_like(weights, codes.reshape(w.shape), back(scale, shift), back(values, shift).reshape(w.shape))
 
 
+def _factor_of_the_inverse(hessian: torch.Tensor) -> torch.Tensor:
+    """Return the upper Cholesky factor of each inverse; on one thread, as threads wait for each other at small ones."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def quantize_gptq(
     weights: ArrayLike | torch.Tensor, bits: int, inputs: ArrayLike | torch.Tensor, damping: float = 0.01
 ) -> Quantized:
@@ -125,7 +135,7 @@ def quantize_gptq(
     hessian = torch.from_numpy(x).double().mT @ torch.from_numpy(x).double()
     diagonal = hessian.diagonal(dim1=1, dim2=2)
     diagonal += damping * diagonal.mean(dim=1, keepdim=True) + 1e-12  # silent inputs must not make it singular
-    update = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True).float().numpy()
+    update = _factor_of_the_inverse(hessian).float().numpy()
     left, codes = w.copy(), np.empty(w.shape, np.int16)
     for j in range(w.shape[2]):
         codes[..., j] = np.clip(np.rint(divide(left[..., j], scale)), -q, q)

@@ -1,0 +1,31 @@
+"""Models before and after calibration: who reads which records."""
+
+import numpy as np
+import pytest
+
+from qmis_utils.quantizers.data_aware import quantize_gptq
+from qmis_utils.studies import versions
+
+SMALL = {"n_models": 12, "n_pool": 24, "dim": 6, "steps": 4}
+
+
+@pytest.mark.parametrize("init", ["shared", "random"])
+def test_a_case_has_random_halves_of_a_pool_and_as_many_records_outside(init):
+    case = versions.draw_case("close modes", init, 0, {}, **SMALL)
+    assert case.x.shape == case.x_out.shape == (24, 6)
+    assert (case.members.sum(axis=1) == 12).all()
+    assert (case.others.sum(axis=1) == 12).all()
+    again, other = (versions.draw_case("close modes", init, draw, {}, **SMALL) for draw in (0, 1))
+    assert np.array_equal(case.x, again.x)
+    assert not np.array_equal(case.x, other.x)
+
+
+def test_only_the_records_of_a_row_reach_its_model():
+    case = versions.draw_case("close modes", "shared", 0, {}, **SMALL)
+    whole = versions.calibrate(case, quantize_gptq, True)
+    case.x[~case.members[3]] = 0  # not read for model 3
+    assert np.array_equal(versions.calibrate(case, quantize_gptq, True).weights[0][3], whole.weights[0][3])
+    case.x_out[:] = 0
+    assert np.array_equal(versions.calibrate(case, quantize_gptq, True).weights[0][3], whole.weights[0][3])
+    outside = versions.calibrate(case, quantize_gptq, False)
+    assert not np.array_equal(outside.weights[0], whole.weights[0])
