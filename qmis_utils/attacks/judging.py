@@ -283,6 +283,47 @@ def on_front(useful: ArrayLike, leaks: ArrayLike) -> np.ndarray:
     return as_good.sum(axis=-1) == 1  # each is as good as itself
 
 
+def gain_at_equal_leak(useful: ArrayLike, leaks: ArrayLike, nothing: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
+    """Return how much more useful each candidate is than the best draw of lots among the others that leaks no more.
+
+    A release drawn by lot among candidates has the mean of their utilities and the mean of their leaks: all that lies
+    on a line between two of them can be had, and a candidate below such a line need not be chosen.
+
+    Parameters
+    ----------
+    useful, leaks : array (..., Q)
+        Utility and leakage of Q candidates; each leading entry, a bootstrap draw say, is judged by itself.
+    nothing : (float, float)
+        Utility and leakage of a release that knows nothing, such as AUROC and AUC of a coin; lots may fall on it too.
+
+    Returns
+    -------
+    array (..., Q)
+        Above 0: the candidate adds to what the others offer. Below 0: the utility that it gives away at its leakage.
+
+    Examples
+    --------
+    Half as leaky as the first, the second should have 0.7, midway between the first and a coin; it has 0.8:
+
+    >>> gain_at_equal_leak([0.9, 0.8], [0.7, 0.6]).round(2)
+    array([0.1, 0.1])
+    """
+    useful, leaks = (np.asarray(part, float) for part in (useful, leaks))
+    coin = [np.broadcast_to(value, (*useful.shape[:-1], 1)) for value in nothing]
+    u, x = (np.concatenate(pair, axis=-1) for pair in ((useful, coin[0]), (leaks, coin[1])))
+    gains = np.empty_like(useful)
+    for q in range(useful.shape[-1]):
+        others = np.arange(u.shape[-1]) != q
+        others_u, others_x, at = u[..., others], x[..., others], np.maximum(leaks[..., q], nothing[1])[..., None]
+        alone = np.where(others_x <= at, others_u, -np.inf).max(axis=-1)
+        low, high = others_x[..., :, None], others_x[..., None, :]
+        share = (at[..., None] - low) / np.where(high > low, high - low, 1)
+        mixed = others_u[..., :, None] * (1 - share) + others_u[..., None, :] * share
+        between = (low <= at[..., None]) & (at[..., None] < high)
+        gains[..., q] = useful[..., q] - np.maximum(alone, np.where(between, mixed, -np.inf).max(axis=(-2, -1)))
+    return gains
+
+
 def verdict(
     claim: str,
     found: Iterable[float],

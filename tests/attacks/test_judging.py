@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from scipy.special import expit
 from scipy.stats import binom, norm, spearmanr, ttest_1samp
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -520,6 +520,23 @@ def test_exposure_by_hand_and_of_constant_signals():
     assert (value[0], low[0], high[0]) == pytest.approx((4.5, 0.0, (np.sqrt(4.5) + reach) ** 2))
     assert attacks.exposure(np.array([[0.0, 2.0, 3.0, 5.0]]).T, members).value == pytest.approx(4.5)  # either direction
     assert np.isfinite([*attacks.exposure(np.ones((4, 1)), members)]).all()
+
+
+def test_gain_at_equal_leak_by_hand_and_by_linear_programming():
+    """A draw of lots is a linear programme: the most mean utility at no more mean leakage."""
+    useful, leaks = np.array([0.9, 0.8, 0.65, 0.6, 0.9]), np.array([0.7, 0.6, 0.55, 0.6, 0.71])
+    found = attacks.gain_at_equal_leak(useful, leaks)
+    assert found[0] == pytest.approx(0.9 - (0.8 + (0.9 - 0.8) * 10 / 11))
+    assert found[3] == pytest.approx(0.6 - 0.8)  # another leaks as much and is more useful
+    assert found[4] == pytest.approx(0.0)  # as useful as one that leaks less
+    rng = np.random.default_rng(0)
+    useful, leaks = rng.uniform(0.4, 1, (6, 5)), rng.uniform(0.48, 1, (6, 5))
+    found = attacks.gain_at_equal_leak(useful, leaks, (0.45, 0.5))
+    for row, (u, x) in enumerate(zip(useful, leaks, strict=True)):
+        for q in range(5):
+            others = np.append(np.delete(u, q), 0.45), np.append(np.delete(x, q), 0.5)
+            at = {"A_ub": [others[1]], "b_ub": [max(x[q], 0.5)], "A_eq": [np.ones(5)], "b_eq": [1]}
+            assert found[row, q] == pytest.approx(u[q] + optimize.linprog(-others[0], **at).fun)
 
 
 def test_record_exposure_by_hand():

@@ -238,7 +238,8 @@ def test_a_point_gives_what_its_docstring_says(source, write):
     n, m = len(molecular.prepare(task, "ecfp4").x), len(molecular.prepare(task, "ecfp4").x_test)
     (auc,), (null,), found = result.auc.values(), result.null.values(), result.measures
     assert auc.shape == null.shape == (20, 3)
-    assert found["exposure"].shape == (3, n)
+    assert found["scores"].shape == found["members"].shape == (3, 20, n)
+    assert attacks.auc(found["scores"][2], found["members"][2]) == pytest.approx(auc[:, 2])
     assert found["some"].shape == (3, 3, m)
     assert np.isnan(found["tpr"]).all()  # fewer than 1,000 non-member scores
     assert np.isnan(found["spearman"]).all()
