@@ -468,6 +468,58 @@ def gain_draws(pool, results, useful, seed=0):
     return pd.DataFrame(gains, columns=useful.columns)
 
 
+def leak_shares(study):
+    """Return the share of the attack's advantage over a coin, AUC - 1/2, that each release leaves of full precision's.
+
+    Parameters
+    ----------
+    study : DataFrame
+        From ``rows``, of all pools.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by kind and quantizer: leak, low and high. In each group the ratio is one of means over the pools of a
+        kind; over groups, their mean and its t interval. It means nothing where full precision leaks nothing.
+    """
+    auc = study.pivot_table(index=["kind", "group"], columns="quantizer", values="attack_auc", sort=False) - 0.5
+    shares = auc.div(auc[study.quantizer.iloc[0]], axis=0).stack().groupby(level=["kind", "quantizer"], sort=False)
+    found = [tuple(attacks.mean_interval(part)) for _, part in shares]
+    return pd.DataFrame(found, index=shares.size().index, columns=["leak", "low", "high"])
+
+
+def kept_shares(pools, useful, reference=None):
+    """Return the share that each release keeps of the utility that full precision has above a model that knows nothing.
+
+    Parameters
+    ----------
+    pools : list of Pool
+    useful : list of DataFrame
+        Of ``utility_draws``, one a pool.
+    reference : list of DataFrame, optional
+        Whose first column is full precision, if not that of ``useful``.
+
+    Returns
+    -------
+    dict of DataFrame (draws, releases)
+        By kind; in each draw the ratio of means over the pools of that kind.
+    """
+    kept = {}
+    for kind in dict.fromkeys(pool.kind for pool in pools):
+        above = [
+            sum(draws - NOTHING_KNOWN[kind] for pool, draws in zip(pools, part, strict=True) if pool.kind == kind)
+            for part in (useful, reference or useful)
+        ]
+        kept[kind] = above[0].div(above[1].iloc[:, 0], axis=0)
+    return kept
+
+
+def spans(draws_by_kind):
+    """Return median and 95 % interval of each column of some frames of draws, indexed by kind and quantizer."""
+    parts = {kind: draws.quantile([0.5, 0.025, 0.975]).T for kind, draws in draws_by_kind.items()}
+    return pd.concat(parts, names=["kind", "quantizer"]).set_axis(["value", "low", "high"], axis=1)
+
+
 # ------------------------------------------------------------------------------------------------------ without a model
 
 
