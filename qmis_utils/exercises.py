@@ -67,8 +67,9 @@ class Property:
     wanted: str
 
     def right(self, key, answer):
-        """Tell whether the answer has the property."""
-        return bool(self.holds(answer))
+        """Tell whether the answer has the property: True, or False or a text that names the part that failed."""
+        found = self.holds(answer)
+        return found if isinstance(found, str) else bool(found)
 
 
 def seal(key, text):
@@ -111,7 +112,9 @@ def check(key, answer):
         right = exercise.right(key, answer)
     except Exception as error:  # the answer may be any object, even a function with a mistake in it
         return Verdict(False, f"{key}: this needs {exercise.wanted} ({type(error).__name__}: {error})")
-    return Verdict(right, f"{key}: right" if right else f"{key}: not yet. Hint: {exercise.hint}")
+    failed = f" ({right})" if isinstance(right, str) else ""
+    right = right is True
+    return Verdict(right, f"{key}: right" if right else f"{key}: not yet{failed}. Hint: {exercise.hint}")
 
 
 # --------------------------------------------------------------------------------------------------------- properties
@@ -234,6 +237,8 @@ def _below(table, rows):
 @_property
 def _ranks_right_and_scores_below_zero(outputs):
     y, outputs = np.arange(10.0), np.asarray(outputs, dtype=float)
+    if outputs.shape != y.shape:
+        return "one number is needed for each of the ten labels"
     return np.mean((outputs - y) ** 2) > np.var(y) and (np.diff(outputs) > 0).all()  # R2 < 0, and y's own order
 
 
