@@ -47,7 +47,6 @@ max_molecules: int = 1000  # larger tables are sampled down (at least 1)
 steps: int = 100  # full-batch Adam steps (at least 1)
 n_models: int = 128  # attacked heads of a setting (at least 1)
 n_groups: int = 5  # groups, each with an initialisation of its own (at least 2)
-random_tasks: list[str] = ["BACE", "ESOL"]  # run again with random starts (not empty)
 n_draws: int = 200  # bootstrap draws (at least 1)
 seed: int = 0  # of all that is drawn (at least 0)
 
@@ -75,42 +74,55 @@ def evaluate(pools, start):
 # %%
 how = {"max_molecules": max_molecules, "seed": seed}
 pools = [molecular.prepare(t, r, **how) for t in tasks for r in representations]
-results = evaluate(pools, "shared")
-study = pd.concat([molecular.rows(*pair) for pair in zip(pools, results)])
-useful = [molecular.utility_draws(*pair, n_draws) for pair in zip(pools, results)]
+results, study, useful = {}, {}, {}
+for start in ("shared", "random"):  # initialisations: section 5
+    results[start] = evaluate(pools, start)
+    pairs = list(zip(pools, results[start]))
+    study[start] = pd.concat([molecular.rows(*pair) for pair in pairs])
+    useful[start] = [molecular.utility_draws(*pair, n_draws) for pair in pairs]
 
 # %%
-leak = molecular.leak_shares(study)
-kept = molecular.kept_shares(pools, useful)
+leak = molecular.leak_shares(study["shared"])
+kept = molecular.kept_shares(pools, useful["shared"])
 use = molecular.spans(kept).set_axis(["kept", "kept_low", "kept_high"], axis=1)
 price = leak.join(use)
 
 # %% tags=["hide-input"]
-KINDS = {"binary": "classification (AUROC)", "regression": "regression ($R^2$)"}
-NAMED = {"fp32": (-6, -12), "uniform_3": (6, -9), "uniform_2": (6, 4),
-         "sign": (6, -9), "ternary_33": (6, 3), "ternary_90": (6, -9)}  # fmt: skip
+KINDS = {"binary": "classification", "regression": "regression"}
+UNITS = {"binary": "AUROC", "regression": "$R^2$"}
+NAMED = {"fp32": (0, -14, "center"), "uniform_2": (7, 3, "left"), "ternary_90": (7, -9, "left")}
+BESIDE = {
+    "binary": {"uniform_3": (8, -1, "left"), "sign": (8, -8, "left"),
+               "ternary_33": (-7, 3, "right")},
+    "regression": {"uniform_3": (-7, 3, "right"), "sign": (8, -8, "left"),
+                   "ternary_33": (8, 3, "left")},
+}  # fmt: skip
 FLOOR = -0.5
 
 
-def draw_price(ax, part):
+def draw_price(ax, kind):
     """Draw a plane: what the attack keeps across, what utility keeps upward."""
-    for name, row in part[::-1].iterrows():
+    named = NAMED | BESIDE[kind]
+    for name, row in price.loc[kind][::-1].iterrows():
         use, low, high = row[["kept", "kept_low", "kept_high"]].clip(lower=FLOOR)
-        look = figures.look(name, label=None)
+        look = figures.look(name, label=None, ls="")
         ax.hlines(use, row.low, row.high, color=look["color"], lw=1)
         ax.vlines(row.leak, low, high, color=look["color"], lw=1)
-        ax.plot(row.leak, use, ms=5, **look)
-        if name in NAMED:
-            ax.annotate(*figures.words([name]), (row.leak, use), NAMED[name],
-                        textcoords="offset points", fontsize=7)  # fmt: skip
+        ax.plot(row.leak, use, ms=6, **look)
+        if name in named:
+            *place, side = named[name]
+            ax.annotate(*figures.words([name]), (row.leak, use), place, ha=side,
+                        textcoords="offset points", fontsize=7.5)  # fmt: skip
 
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3), squeeze=False)
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3.1), squeeze=False, sharey=True)
 for ax, kind in zip(axes[0], price.index.unique("kind")):
-    draw_price(ax, price.loc[kind])
-    ax.set_title(KINDS[kind], loc="left")
-    ax.set(xlabel="share of the attack's advantage over a coin kept", xlim=(-0.03, 1.12))
+    draw_price(ax, kind)
+    spared, use = price.loc[(kind, "ternary_90"), ["leak", "kept"]]
+    ax.set_title(f"{KINDS[kind]}: 90 % zeros keep\n{spared:.0%} of the leak, "
+                 f"{use:.0%} of the utility", loc="left")  # fmt: skip
+    ax.set(xlabel="share of the attack's advantage over a coin kept", xlim=(-0.03, 1.15))
 axes[0, 0].set_ylabel("share of utility kept")
 figures.save_figure(
     fig, "07_price", data=price.reset_index().round(4), atol=0.1,
@@ -119,7 +131,10 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# Each mark is one quantizer, a mean over the settings of its kind. Left is private, up is useful. TODO
+# Each mark is one quantizer, a mean over the settings of its kind, with 95 % intervals. Left is private, up is useful.
+# There is no free privacy: whoever leaks much less is less useful. But the price differs, most of all in regression,
+# where the 3-bit grid halves the leak for a few per cent of utility. In this figure the attacker knows the
+# initialisation.
 #
 # ## 1 · From a table of molecules to records
 #
@@ -272,10 +287,9 @@ print(f"AUC against lists of other heads: {attacks.mean_interval(null, most=1):.
 # gives the numbers that we just found by hand:
 
 # %%
-engine = study[(study.task == pool.name) & (study.representation == pool.representation)]
-engine = engine[engine.group == 0].set_index("quantizer").attack_auc
+engine = study["shared"].query("group == 0").iloc[:12].set_index("quantizer").attack_auc
 print(f"by the engine: {engine['fp32']:.3f} and {engine['ternary_90']:.3f}")
-print(f"mean AUC against lists of other heads, all settings: {study.null_auc.mean():.3f}")
+print(f"mean AUC against lists of other heads, all settings: {study['shared'].null_auc.mean():.3f}")
 
 # %% [markdown]
 # The AUC of LiRA against each table, a mean over representations and groups. Numbers of bits are those of an even grid
@@ -287,7 +301,7 @@ SHOWN = ["fp32", "uniform_4", "uniform_3", "uniform_2", "sign", "ternary_33", "t
 
 def by_table(column):
     """Return a table of means, a row per table of molecules."""
-    mean = study.pivot_table(index="task", columns="quantizer", values=column, sort=False)
+    mean = study["shared"].pivot_table(index="task", columns="quantizer", values=column, sort=False)
     return mean[SHOWN].set_axis(figures.words(SHOWN), axis=1).round(3)
 
 
@@ -300,7 +314,9 @@ by_table("attack_auc")
 by_table("utility")
 
 # %% [markdown]
-# TODO reading of the two tables.
+# The regressions leak most in full precision, and the numbers fall from left to right but for the last four: a grid of
+# 2 bits, whose ends are the largest weight, has almost only zeros and leaks as little as 90 % zeros. Bits do not
+# order these quantizers, sparsity does ([D, section 6](D_report_your_table.ipynb) asks which numbers do so without an attack).
 #
 # The two axes of the first figure are shares, so that settings can be averaged. Across: the AUC minus one half, the
 # attack's *advantage over a coin*, divided by the same of full precision. A share of 0.1 of an AUC of 0.8 is an AUC of
@@ -320,35 +336,52 @@ attacks.gain_at_equal_leak(useful=[0.90, 0.80, 0.65], leaks=[0.70, 0.60, 0.58]).
 
 # %% [markdown]
 # The second of these three gives 0.80 at an AUC of 0.60. Mixing the first with a coin gives 0.70 there: the second gains
-# 0.1. The third gives 0.65 at 0.58, where mixing the second with a coin gives 0.74: it gives 0.09 away. Now the same for our
-# heads, in AUROC and $R^2$, with groups and test molecules drawn anew together:
+# 0.1. The third gives 0.65 at 0.58, where mixing the second with a coin gives 0.74: it gives 0.09 away.
+#
+# One thing more must be settled before we rank. So far the heads of a group, target and shadows, *share* one
+# initialisation. It is part of what the attacker knows, and such a help can turn conclusions round
+# ([06](06_equal_utility.ipynb)). So the sweep was run twice: the second time every head has a *random* initialisation of
+# its own, which nobody knows. Nothing else changed. The gains of both, in AUROC and $R^2$, with groups and test
+# molecules drawn anew together:
+
 
 # %%
-gains = {kind: [] for kind in kept}
-for a_pool, groups, draws in zip(pools, results, useful):
-    gains[a_pool.kind].append(molecular.gain_draws(a_pool, groups, draws, seed))
-gains = {kind: sum(parts) / len(parts) for kind, parts in gains.items()}
-equal = molecular.spans(gains)
+def mean_gains(start):
+    """Return draws of the gain of each quantizer, means over the settings of a kind."""
+    parts = {kind: [] for kind in kept}
+    for a_pool, groups, draws in zip(pools, results[start], useful[start]):
+        parts[a_pool.kind].append(molecular.gain_draws(a_pool, groups, draws, seed))
+    return {kind: sum(draws) / len(draws) for kind, draws in parts.items()}
+
+
+equal = pd.concat({start: molecular.spans(mean_gains(start)) for start in results},
+                  names=["start"])  # fmt: skip
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.9), squeeze=False)
-for ax, kind in zip(axes[0], gains):
-    part = equal.loc[kind].sort_values("value", ascending=False)
-    figures.forest(ax, part.set_index(pd.Index(figures.words(part.index))), "value")
-    for place, name in enumerate(part.index):
-        ax.plot(part.value[name], place, "o", ms=4.5, color=figures.look(name)["color"], zorder=4)
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3.3), squeeze=False)
+for ax, kind in zip(axes[0], kept):
+    order = equal.loc[("shared", kind)].sort_values("value", ascending=False).index
+    for start, shift, color in [("shared", -0.15, 0), ("random", 0.15, 1)]:
+        part = equal.loc[(start, kind)].loc[order]
+        part = part.set_index(pd.Index(figures.words(order)))
+        figures.forest(ax, part, "value", shift=shift, color=figures.COLORS[color], width=1.2,
+                       label=f"{start} initialisation")  # fmt: skip
     ax.axvline(0, color="0.4", ls=":")
-    ax.set_title(KINDS[kind], loc="left")
+    ax.set_title(f"{KINDS[kind]} ({UNITS[kind]})", loc="left")
     ax.grid(axis="y")
 fig.supxlabel("utility above what the other quantizers offer at the same AUC", fontsize=8)
+figures.legend_above(fig, axes[0, 0], ncols=2)
 figures.save_figure(
     fig, "07_equal_auc", data=equal.reset_index().round(4), atol=0.1,
-    alt="Utility of each quantizer above a mixture of the others at the same AUC, with intervals. Best: "
-    + "; ".join(f"{KINDS[k]} {figures.words([equal.loc[k].value.idxmax()])[0]}" for k in gains),
+    alt="Utility of each quantizer above a mixture of the others at the same AUC, with "
+    "intervals, for shared and random initialisations, classification and regression.",
 )  # fmt: skip
 
 # %% [markdown]
-# TODO read
+# In regression the plain 3-bit grid gains whether the start is shared or random, and sign, 33 % and 50 % zeros
+# give utility away under both: at their AUC a coin toss between others is more useful. In classification the gains are small, and
+# the initialisation decides: from random starts 90 % zeros gain, from shared ones they are undecided. Whoever
+# publishes how a head was initialised gives the attacker what ternary weights would have hidden.
 #
 # ## 6 · Why regression pays more
 #
@@ -359,25 +392,25 @@ figures.save_figure(
 # %%
 regressions = [i for i, a_pool in enumerate(pools) if a_pool.kind == "regression"]
 mended = [
-    molecular.utility_draws(pools[i], results[i], n_draws, change=molecular.recalibrate)
+    molecular.utility_draws(pools[i], results["shared"][i], n_draws, 0, molecular.recalibrate)
     for i in regressions
 ]  # fmt: skip
-as_it_is, chosen = [useful[i] for i in regressions], [pools[i] for i in regressions]
-after = molecular.kept_shares(chosen, mended, as_it_is)["regression"]
-shares = molecular.spans(kept | {"mended": after})
+whole, chosen = [useful["shared"][i] for i in regressions], [pools[i] for i in regressions]
+after = molecular.kept_shares(chosen, mended, whole)["regression"]
+shares = molecular.spans(kept | {"refitted": after})
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(figures.PAGE, 3.1))
 LEGEND = {"binary": "classification", "regression": "regression as it is",
-          "mended": "regression with gain and offset refitted"}  # fmt: skip
+          "refitted": "regression, gain and\noffset refitted"}  # fmt: skip
 for i, kind in enumerate(shares.index.unique("kind")):
     part = shares.loc[kind].clip(lower=FLOOR)
     part = part.set_index(pd.Index(figures.words(part.index)))
-    color = [figures.COLORS[0], figures.COLORS[1], figures.COLORS[2]][i]
-    figures.forest(ax, part, "value", color=color, width=1, shift=0.22 * (i - 1), label=LEGEND[kind])
+    color, shift = figures.COLORS[i], 0.22 * (i - 1)
+    figures.forest(ax, part, "value", color=color, width=1, shift=shift, label=LEGEND[kind])
 ax.axvline(1, color="0.4", ls=":", lw=0.8)
 ax.set_xlabel("share of utility kept")
-ax.set_title("TODO", loc="left")
+ax.set_title("What sign and ternary weights lose in regression is half scale", loc="left")
 ax.grid(axis="y")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.save_figure(
@@ -387,94 +420,92 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# TODO read
+# With sign and with 33 % or 50 % zeros, most of what regression loses beyond classification is scale, and comes back. It costs no privacy if all
+# heads share the two numbers: target and shadows are stretched alike. Do they now hold their own at an equal AUC? The gain
+# again, with all heads refitted, shared initialisation, in $R^2$:
+
+# %%
+regained = []
+for i, draws in zip(regressions, mended):
+    regained.append(molecular.gain_draws(pools[i], results["shared"][i], draws, seed))
+regained = molecular.spans({"refitted": sum(regained) / len(regained)}).loc["refitted"]
+for name in ["uniform_3", "uniform_2", "sign", "ternary_33", "ternary_50", "ternary_90"]:
+    value, low, high = regained.loc[name]
+    print(f"{figures.words([name])[0]:11} {value:+.3f} [{low:+.3f}, {high:+.3f}]")
+
+# %% [markdown]
+# TODO regained
 #
 # ## 7 · The paper's claims
 #
 # The paper finds that sparsity improves privacy and costs performance, most of all in regression, and that one bit (sign)
 # is less private than 33 % zeros. Each claim becomes a number that must lie above a threshold, here 0, fixed beforehand.
 # The word is *reproduced* if its whole interval lies above, *contradicted* if it lies below, *undecided* if it holds the
-# threshold.
+# threshold. First privacy: differences of AUC, means over the settings of a kind, with Student's interval over groups.
 
 # %%
-auc = study.pivot_table(
-    index=["kind", "task", "representation", "group"], columns="quantizer", values="attack_auc"
-)
-PAPER = [name for name in quantizers.PAPER_SET if name != "ternary_90"]
-claims = {
-    "90 % zeros leak less than 33 % zeros": auc["ternary_33"] - auc["ternary_90"],
-    "90 % zeros leak least of the paper's nine": auc[PAPER].min(axis=1) - auc["ternary_90"],
-    "sign leaks more than 33 % zeros": auc["sign"] - auc["ternary_33"],
-}  # differences of AUC
+KEY = ["kind", "task", "representation", "group"]
+OTHERS = [name for name in quantizers.PAPER_SET if name != "ternary_90"]
+
+
+def privacy_claims(start):
+    """Return, a column a claim, the differences of AUC that should lie above 0."""
+    auc = study[start].pivot_table(index=KEY, columns="quantizer", values="attack_auc")
+    return pd.DataFrame({
+        "90 % zeros leak less than 33 % zeros": auc["ternary_33"] - auc["ternary_90"],
+        "90 % zeros leak least of the paper's nine": auc[OTHERS].min(axis=1) - auc["ternary_90"],
+        "sign leaks more than 33 % zeros": auc["sign"] - auc["ternary_33"],
+    })  # fmt: skip
 
 
 # %%
-def word(found):
-    """Return the verdict on a number that should lie above 0, with the number."""
-    return f"{attacks.verdict('', found)['verdict']}: {found:.3f}"
+def judge(claim, kind, start, found):
+    """Return a row: the claim, where it is judged, the number, and the word."""
+    row = attacks.verdict(claim, found)
+    number = f"{row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    return {"claim": claim, "kind": KINDS[kind], "start": start, "found": f"{row['verdict']}: {number}"}
 
 
-verdicts = {}
-for claim, difference in claims.items():
-    for kind in kept:
-        per_group = difference.loc[kind].groupby("group").mean()
-        verdicts[claim, kind] = word(attacks.mean_interval(per_group, most=1))
+rows = []
+for start in study:
+    per_group = privacy_claims(start).groupby(["kind", "group"]).mean()
+    for claim in per_group:
+        for kind in kept:
+            found = attacks.mean_interval(per_group[claim].loc[kind], most=1)
+            rows.append(judge(claim, kind, start, found))
+privacy = pd.DataFrame(rows).pivot(index=["claim", "kind"], columns="start", values="found")
+privacy[["shared", "random"]]
 
 # %% [markdown]
-# Those were differences of AUC, with the interval over groups. The claims on utility are differences of the share
-# kept, with the interval over test molecules:
-
+# Then utility, with shared initialisations: differences of the share kept, with the interval over test molecules.
 
 # %%
-def word_of_draws(draws):
-    """Return the verdict on bootstrap draws of a number, with the number."""
-    return word(attacks.bootstrap_interval(draws.median(), draws))
+rows = []
+
+
+def judge_draws(claim, kind, draws):
+    """Add a verdict on bootstrap draws of a number that should lie above 0."""
+    found = attacks.bootstrap_interval(draws.median(), draws)
+    rows.append(judge(claim, kind, "shared", found))
 
 
 for kind, draws in kept.items():
     lost = draws["ternary_33"] - draws["ternary_90"]
-    verdicts["90 % zeros are less useful than 33 % zeros", kind] = word_of_draws(lost)
+    judge_draws("90 % zeros are less useful than 33 % zeros", kind, lost)
 if len(kept) == 2:
-    for claim, draws in {"as it is": kept["regression"], "refitted": after}.items():
-        extra = kept["binary"]["ternary_90"] - draws["ternary_90"]
-        verdicts[f"regression loses more, {claim}", "regression"] = word_of_draws(extra)
-pd.Series(verdicts).unstack(sort=False).fillna("")
+    for words, draws in {"as it is": kept["regression"], "after refitting": after}.items():
+        more = kept["binary"]["ternary_90"] - draws["ternary_90"]
+        judge_draws(f"regression loses more, {words}", "regression", more)
+pd.DataFrame(rows).set_index(["claim", "kind"])[["found"]]
 
 # %% [markdown]
-# TODO read
-#
-# ## 8 · And if the attacker does not know the initialisation?
-#
-# All numbers so far belong to an attacker who starts their shadows where the target started. That helps them, and it can
-# turn conclusions round ([06](06_equal_utility.ipynb)). So one classification and one regression are run again with an
-# initialisation of its own for every head, which nobody knows. Nothing else changes.
-
-# %%
-again = [a_pool for a_pool in pools if a_pool.name in random_tasks]
-fresh = evaluate(again, "random")
-random = pd.concat([molecular.rows(*pair) for pair in zip(again, fresh)])
-both = {"shared": study[study.task.isin(random_tasks)], "random": random}
-by_start = {start: rows.pivot_table(index=["task", "group"], columns="quantizer", values="attack_auc")
-            for start, rows in both.items()}  # fmt: skip
-
-
-# %%
-def compare(start, task):
-    """Return AUCs of one table, and by how much 90 % zeros lower that of 33 % zeros."""
-    rows = by_start[start].loc[task]
-    spared = attacks.mean_interval(rows["ternary_33"] - rows["ternary_90"])
-    shown = rows[["fp32", "uniform_2", "ternary_33", "ternary_90"]]
-    shown = shown.set_axis(figures.words(shown), axis=1).mean().round(3)
-    return [*shown, f"{spared:.3f}"]
-
-
-compared = pd.DataFrame({(task, start): compare(start, task)
-                         for task in random.task.unique() for start in both}).T  # fmt: skip
-compared.set_axis(["full precision", "2 bits", "33 % zeros", "90 % zeros", "33 % less 90 %"], axis=1)
+# That sparsity buys privacy and costs utility is reproduced in both kinds, from both starts. That the sparsest of the
+# paper's nine leaks *least* is not: the plain 2-bit grid comes as low, and only in classification from random starts is
+# 90 % zeros ahead. Sign leaks *less* than 33 % zeros in regression, against the claim, and the two are not told
+# apart in classification. Regression loses more; once gain and offset are refitted, TODO. Ten claims were judged,
+# each at 95 %, and an interval over groups does not speak of the next table of molecules.
 
 # %% [markdown]
-# TODO read
-#
 # ## What we saw
 #
 # TODO
