@@ -440,7 +440,7 @@ for ax, task in zip(axes.flat, DRAWN, strict=False):
     kind = frames[origin[task]].attrs["kind"]
     ax.set(xlabel="LiRA AUC (0.5: private)", ylabel="AUROC" if kind == "binary" else "$R^2$")
     ax.set_xlim(0.47, max(ax.get_xlim()[1], 0.6) + 0.02)
-    ax.set_title(f"{task}: what privacy costs", loc="left")
+    ax.set_title(f"{task}: utility against leak", loc="left")
 for ax in axes.flat[len(DRAWN) :]:
     ax.axis("off")
 figures.legend_above(fig, axes[0, 0], ncols=6, reverse=True)
@@ -459,6 +459,7 @@ figures.save_figure(
 # chance (section 8 says if so).
 
 # %%
+KINDS = {"binary": "classification", "regression": "regression", "refitted": "regression, refitted"}
 kinds = list(dict.fromkeys(s.kind for s in settings.values()))
 of_kind = {kind: [key for key in settings if settings[key].kind == kind] for kind in kinds}
 leak = molecular.leak_shares(study)
@@ -485,7 +486,7 @@ for ax, kind in zip(axes[0], kinds, strict=True):
     part = equal.loc[kind].sort_values("value", ascending=False)
     figures.forest(ax, part.set_index(pd.Index(figures.words(part.index))), "value")
     ax.axvline(0, color="0.4", ls=":")
-    ax.set_title("classification (AUROC)" if kind == "binary" else "regression ($R^2$)", loc="left")
+    ax.set_title(KINDS[kind] + (" (AUROC)" if kind == "binary" else " ($R^2$)"), loc="left")
     ax.grid(axis="y")
 fig.supxlabel("utility above what the other quantizers offer at the same AUC", fontsize=8)
 figures.save_figure(
@@ -602,7 +603,10 @@ by_task.pivot_table(index="indicator", columns="task", values="tau", sort=False,
 single = taus.groupby([*KEY, "indicator"], sort=False).tau.mean().reset_index()
 part = by_task[by_task.task == "pooled"].set_index("indicator").sort_values("tau", ascending=False)
 fig, ax = plt.subplots(figsize=(figures.COLUMN + 1, 2.6))
-figures.forest(ax, part, "tau")
+LABELS = {"r ensemble min": "$r$, minimum", "r ensemble median": "$r$, median", "r ensemble all_pairs": "$r$, all pairs",
+          "non-zeros": "share of non-zeros"}  # fmt: skip
+in_words = [LABELS.get(name, *figures.words([name])) for name in part.index]
+figures.forest(ax, part.set_index(pd.Index(in_words)), "tau")
 ax.plot(single.tau, single.indicator.map(list(part.index).index), ".", color="0.65", ms=4, zorder=1)
 ax.axvline(0, color="0.4", ls=":", lw=0.8)
 ax.set_xlim(min(-0.1, ax.get_xlim()[0]), 1.05)
@@ -803,7 +807,7 @@ print("listed:", "; ".join(f"{task} under {how}" for task, how in shown.items())
 
 # %%
 cast = exposed[exposed.task.isin(DRAWN)].sort_values("picked", ascending=False, kind="stable")
-cast = cast.groupby("task", sort=False).head(max(10 // len(DRAWN), 2))  # about ten molecules in all
+cast = cast.groupby("task", sort=False).head(8 // len(DRAWN))  # eight molecules in all
 cast = cast.sort_values("task", key=lambda c: c.map(list(origin).index), kind="stable").reset_index(drop=True)
 cast[["task", "smiles", "y", "family", "similarity", "gap", "picked", "exposure", "low", "high"]].round(2)
 
@@ -822,12 +826,12 @@ everyone = pd.concat([as_given(frame) for frame in frames.values()]).merge(every
 
 
 # %%
-def picture(smiles, size=(560, 400)):
+def picture(smiles, size=(380, 270)):
     """Return the drawing of a molecule as an array of grey levels."""
     canvas = rdMolDraw2D.MolDraw2DCairo(*size)
     options = canvas.drawOptions()
     options.useBWAtomPalette()
-    options.minFontSize, options.bondLineWidth = 30, 3  # heteroatoms stay legible in large molecules
+    options.minFontSize, options.bondLineWidth = 21, 2  # heteroatoms stay legible in large molecules
     rdMolDraw2D.PrepareAndDrawMolecule(canvas, Chem.MolFromSmiles(smiles))
     canvas.FinishDrawing()
     grey = np.asarray(PIL.Image.open(io.BytesIO(canvas.GetDrawingText())).convert("L"))
@@ -835,16 +839,17 @@ def picture(smiles, size=(560, 400)):
 
 
 # %%
-n_rows = -(-len(cast) // 5)
-fig, axes = plt.subplots(n_rows, 5, squeeze=False, figsize=(figures.PAGE, 0.3 + 1.6 * n_rows))
+fig, axes = plt.subplots(2, 4, figsize=(figures.PAGE, 4.3))
+fig.set_layout_engine("none")
+fig.subplots_adjust(left=0.01, right=0.99, top=0.86, bottom=0.08, hspace=0.55, wspace=0.05)
 for ax, row in zip(axes.flat, cast.itertuples(), strict=False):
     ax.imshow(picture(row.smiles), cmap="gray", vmin=0, vmax=255)
-    ax.set_title(f"{row.task}: {row.exposure:.2f} [{row.low:.2f}, {row.high:.2f}]", fontsize=7)
+    ax.set_title(f"{row.task[:16]}: {row.exposure:.2f}\n[{row.low:.2f}, {row.high:.2f}]", fontsize=8)
     text = f"label {row.y:.2g}, family {row.family}\nneighbour {row.similarity:.2f}, label gap {row.gap:.2g}"
-    ax.text(0.5, -0.02, text, ha="center", va="top", fontsize=7, transform=ax.transAxes)
+    ax.text(0.5, -0.04, text, ha="center", va="top", fontsize=7.5, transform=ax.transAxes)
 for ax in axes.flat:
     ax.axis("off")
-fig.suptitle("The most exposed molecules: measured TPR - FPR on heads that did not pick them", fontsize=9)
+fig.suptitle("The most exposed molecules: measured TPR - FPR, on heads that did not pick them", fontsize=9)
 figures.save_figure(
     fig, "D_exposed", data=everyone.round(4), atol={"*": 0.15}, rtol=0.3,
     alt="Structures of the most exposed molecules of each task, with label, size of the scaffold family, similarity to the "
@@ -891,7 +896,7 @@ axes[0].set_xlabel("Spearman correlation with exposure")
 mean_shield = shield.groupby("quantizer", sort=False)[["top_tenth", "all"]].agg(["mean", "sem"])
 for column, color, label in [("top_tenth", 1, "most exposed tenth"), ("all", 0, "all molecules")]:
     mean, reach = mean_shield[column]["mean"], 2 * mean_shield[column]["sem"].fillna(0)
-    rows = pd.DataFrame({"mean": mean, "low": mean - reach, "high": mean + reach})
+    rows = pd.DataFrame({"mean": mean, "low": mean - reach, "high": mean + reach}).clip(-1, 1)
     rows = rows.set_index(pd.Index(figures.words(rows.index)))
     figures.forest(axes[1], rows, "mean", color=figures.COLORS[color], width=1, label=label)
 axes[1].set_xlabel("mean measured exposure")
@@ -942,9 +947,9 @@ for kind in kinds:
     a = wide.loc[kind]
     rest = a[quantizers.PAPER_SET].drop(columns="ternary_90").min(axis=1)
     verdicts += [
-        judge_groups(f"{kind}: ternary_90 leaks less than ternary_33", a["ternary_33"] - a["ternary_90"]),
-        judge_groups(f"{kind}: sign leaks more than ternary_33", a["sign"] - a["ternary_33"]),
-        judge_groups(f"{kind}: ternary_90 leaks least of the paper's set", rest - a["ternary_90"]),
+        judge_groups(f"{KINDS[kind]}: 90 % zeros leak less than 33 % zeros", a["ternary_33"] - a["ternary_90"]),
+        judge_groups(f"{KINDS[kind]}: sign leaks more than 33 % zeros", a["sign"] - a["ternary_33"]),
+        judge_groups(f"{KINDS[kind]}: 90 % zeros leak least of the paper's nine", rest - a["ternary_90"]),
     ]
 
 # %% [markdown]
@@ -956,19 +961,19 @@ for kind, draws in shares.items():
     extra = draws["ternary_33"] - draws["ternary_90"]
     keys = of_kind[kind if kind in of_kind else "regression"]
     each = [(boot[key]["ternary_33"] - boot[key]["ternary_90"]).mean() for key in keys] if kind in of_kind else ()
-    verdicts.append(judge_draws(f"{kind}: ternary_90 less useful than ternary_33", extra, each))
+    verdicts.append(judge_draws(f"{KINDS[kind]}: 90 % zeros are less useful than 33 % zeros", extra, each))
 for kind in [kind for kind in shares if kind != "binary" and "binary" in shares]:
     extra = shares["binary"]["ternary_90"] - shares[kind]["ternary_90"]
-    verdicts.append(judge_draws(f"{kind}: ternary_90 loses more than in binary tasks", extra))
+    verdicts.append(judge_draws(f"{KINDS[kind]}: 90 % zeros lose more than in classification", extra))
 
 # %% [markdown]
 # The indicators: does $\tau$, averaged over the settings, exceed 0.8? And ours: does the simulation law predict the AUC within
 # 0.02 in the median, and does exposure follow the four descriptions?
 
 # %%
-for name in ("rho_pool", "rho", "r ensemble all_pairs"):
+for name, words in {"rho_pool": "rho_pool", "rho": "rho", "r ensemble all_pairs": "r over all pairs"}.items():
     values = taus[taus.indicator == name].set_index([*KEY, "group"]).tau
-    verdicts.append(judge_groups(f"{name}: tau with the attack above 0.8", values, bar=0.8))
+    verdicts.append(judge_groups(f"{words}: tau with the attack above 0.8", values, bar=0.8))
 
 
 def over_tasks(description, sign):
@@ -980,7 +985,7 @@ def over_tasks(description, sign):
 
 for kind, part in simulation.groupby("kind", sort=False):
     values = 0.02 - part.groupby([*KEY, "group"]).miss.apply(lambda m: m.abs().median())
-    verdicts.append(judge_groups(f"{kind}: simulation law within 0.02", values))
+    verdicts.append(judge_groups(f"{KINDS[kind]}: simulation law within 0.02", values))
 for description, words in DESCRIPTIONS.items():
     sign = 1 if description in ("rarity", "gap") else -1
     claim = f"exposure {'grows' if sign > 0 else 'falls'} with the {words}"
@@ -1058,12 +1063,12 @@ def find_mean(finding, values, above, below, most=1, **how):
 for kind in kinds:
     spared = (wide.loc[kind]["ternary_33"] - wide.loc[kind]["ternary_90"]).groupby("group").mean()
     find_mean(
-        f"{kind}: attack AUC against ternary_33 less that against ternary_90", spared,
+        f"{KINDS[kind]}: attack AUC against 33 % zeros less that against 90 % zeros", spared,
         "of ternary heads, the one with more zeros leaks less: take the most zeros whose utility you can accept",
         "more zeros leak more here: choose by the attack, not by sparsity", margin=0.01,
     )  # fmt: skip
     lost = np.mean([boot[key]["ternary_33"] - boot[key]["ternary_90"] for key in of_kind[kind]], axis=0)
-    find(f"{kind}: utility of ternary_33 less that of ternary_90", attacks.bootstrap_interval(np.median(lost), lost),
+    find(f"{KINDS[kind]}: utility of 33 % zeros less that of 90 % zeros", attacks.bootstrap_interval(np.median(lost), lost),
          "more zeros cost utility: judge the head on a test set of your own first",
          "more zeros are more useful here: find out why before you rely on it", margin=0.01,
          settled=kind not in chance)  # fmt: skip
@@ -1075,7 +1080,7 @@ for kind in kinds:
 for kind in kinds:
     plain, ternary = gains[kind][["uniform_2", "uniform_3"]], gains[kind].filter(like="ternary_")
     ahead = plain.mean(axis=1) - ternary.mean(axis=1)
-    find(f"{kind}: gain at equal AUC of grids of 2 and 3 bits less that of ternary heads",
+    find(f"{KINDS[kind]}: gain at equal AUC of grids of 2 and 3 bits less that of ternary heads",
          attacks.bootstrap_interval(ahead.median(), ahead),
          "try a plain grid of few bits before you pay for a ternary head", "start from the ternary heads", margin=0.01,
          settled=kind not in chance and n_groups >= FEWEST)  # fmt: skip
@@ -1106,7 +1111,7 @@ find_mean("tau of rho_pool less that of r over all pairs", group_tau["rho_pool"]
 leaky = leakiest[leakiest > 0.54].index
 judged = simulation[simulation.set_index(KEY).index.isin(leaky)]
 for kind, part in judged.groupby("kind", sort=False):
-    find_mean(f"{kind}: miss of the simulation law, exceeded by one prediction in ten", part.miss.abs().groupby(part.group).quantile(0.9),
+    find_mean(f"{KINDS[kind]}: miss of the simulation law, exceeded by one prediction in ten", part.miss.abs().groupby(part.group).quantile(0.9),
               "do not rely on a predicted AUC here: attack each quantizer",
               "rho_pool and one attack on full precision predict most AUCs within 0.05: attack the one you ship", bar=0.05)  # fmt: skip
 
@@ -1126,10 +1131,10 @@ def tenth_draws(part):
 
 
 beyond = np.mean([tenth_draws(part) for _, part in exposed.groupby("task", sort=False)], axis=0)
-find("exposure under ternary_90, the most exposed tenth less all molecules",
+find("exposure with 90 % zeros, the most exposed tenth less all molecules",
      attacks.bootstrap_interval(beyond[0], beyond[1:]),
      "judge a release by its most exposed molecules, not by the mean",
-     "under ternary_90 others are exposed than in full precision: measure them anew", margin=0.02)  # fmt: skip
+     "with 90 % zeros others are exposed than in full precision: measure them anew", margin=0.02)  # fmt: skip
 
 # %%
 screen = (
