@@ -38,7 +38,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from qmis_utils import attacks, ensemble, figures, molecules, quantizers, run
+from qmis_utils import attacks, figures, molecules, quantizers, run
 from qmis_utils.molecules import embeddings
 from qmis_utils.studies import molecular
 
@@ -60,79 +60,48 @@ seed: int = 0  # of all that is drawn (at least 0)
 # to turn them into numbers, and the small network, the *head*, that is trained on top.
 
 # %%
-heads = pd.read_csv(heads_file).set_index(["task", "representation"])
-
-
-def evaluate(pools, start):
-    """Train, quantize and attack all groups of each pool."""
-    sizes = {"n_models": n_models, "n_groups": n_groups, "n_indicator": 1}
-    same = sizes | {"numbers": (), "steps": steps, "seed": seed, "start": start}
-    points = []
-    for pool in pools:
-        head = heads.loc[(pool.name, pool.representation)]
-        head = {"width": int(head.width), "decay": float(head.decay)}
-        points += [same | head | {"pool": pool, "group": g} for g in range(n_groups)]
-    flat = run.sweep(molecular.evaluate_group, points)
-    return [flat[i : i + n_groups] for i in range(0, len(flat), n_groups)]
-
-
-# %%
+heads = pd.read_csv(heads_file)
 how = {"max_molecules": max_molecules, "seed": seed}
 pools = [molecular.prepare(t, r, **how) for t in tasks for r in representations]
+sizes = {"n_models": n_models, "n_groups": n_groups, "n_indicator": 1}
+sizes |= {"numbers": (), "steps": steps, "seed": seed}
+
+# %%
 results, study, useful = {}, {}, {}
 for start in ("shared", "random"):  # initialisations: section 5
-    results[start] = evaluate(pools, start)
-    pairs = list(zip(pools, results[start]))
+    points = molecular.points(pools, heads, start=start, **sizes)
+    flat = run.sweep(molecular.evaluate_group, points)
+    results[start] = [flat[i : i + n_groups] for i in range(0, len(flat), n_groups)]
+    pairs = list(zip(pools, results[start], strict=True))
     study[start] = pd.concat([molecular.rows(*pair) for pair in pairs])
     useful[start] = [molecular.utility_draws(*pair, n_draws) for pair in pairs]
 
 # %%
-leak = molecular.leak_shares(study["shared"])
 kept = molecular.kept_shares(pools, useful["shared"])
-use = molecular.spans(kept).set_axis(["kept", "kept_low", "kept_high"], axis=1)
-price = leak.join(use)
+use = molecular.spans(kept).set_axis(["use", "use_low", "use_high"], axis=1)
+leak = molecular.leak_shares(study["shared"])
+price = leak.set_axis(["leak", "leak_low", "leak_high"], axis=1).join(use)
 
 # %% tags=["hide-input"]
 KINDS = {"binary": "classification", "regression": "regression"}
-UNITS = {"binary": "AUROC", "regression": "$R^2$"}
-NAMED = {"fp32": (0, -14, "center"), "uniform_2": (7, 3, "left"), "ternary_90": (7, -9, "left")}
-BESIDE = {
-    "binary": {"uniform_3": (3, 7, "center"), "sign": (8, -8, "left"),
-               "ternary_33": (-8, 2, "right")},
-    "regression": {"uniform_3": (-7, 3, "right"), "sign": (8, -8, "left"),
-                   "ternary_33": (8, 3, "left")},
-}  # fmt: skip
-FLOOR = -0.5
-
-
-def draw_price(ax, kind):
-    """Draw a plane: what the attack keeps across, what utility keeps upward."""
-    named = NAMED | BESIDE[kind]
-    for name, row in price.loc[kind][::-1].iterrows():
-        use, low, high = row[["kept", "kept_low", "kept_high"]].clip(lower=FLOOR)
-        look = figures.look(name, label=None, ls="")
-        ax.hlines(use, row.low, row.high, color=look["color"], lw=1)
-        ax.vlines(row.leak, low, high, color=look["color"], lw=1)
-        ax.plot(row.leak, use, ms=6, **look)
-        if name in named:
-            *place, side = named[name]
-            ax.annotate(*figures.words([name]), (row.leak, use), place, ha=side,
-                        textcoords="offset points", fontsize=7.5)  # fmt: skip
-
-
-# %% tags=["hide-input"]
+BESIDE = {"fp32": (0, -14, "center"), "uniform_2": (7, 3, "left"),
+          "ternary_90": (7, -9, "left"), "sign": (8, -8, "left")}  # fmt: skip
+MORE = {
+    "binary": {"uniform_3": (3, 7, "center"), "ternary_33": (-8, 2, "right")},
+    "regression": {"uniform_3": (-7, 3, "right"), "ternary_33": (8, 3, "left")},
+}
 fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3.1), squeeze=False, sharey=True)
-for ax, kind in zip(axes[0], price.index.unique("kind")):
-    draw_price(ax, kind)
-    spared, use = price.loc[(kind, "ternary_90"), ["leak", "kept"]]
-    ax.set_title(f"{KINDS[kind]}: 90 % zeros keep\n{spared:.0%} of the leak, "
-                 f"{use:.0%} of the utility", loc="left")  # fmt: skip
-    ax.set(xlabel="share of the attack's advantage over a coin kept", xlim=(-0.03, 1.15))
+for ax, kind in zip(axes[0], kept, strict=True):
+    figures.plane(ax, price.loc[kind], BESIDE | MORE[kind], floor=-0.5)
+    spared, use = price.loc[(kind, "ternary_90"), ["leak", "use"]]
+    ax.set_title(f"{KINDS[kind]}: 90 % zeros keep\n{100 * spared:.0f} % of the leak, "
+                 f"{100 * use:.0f} % of the utility", loc="left")  # fmt: skip
+    ax.set_xlim(-0.03, 1.15)
+    ax.set_xlabel("share of the attack's advantage over a coin kept")
 axes[0, 0].set_ylabel("share of utility kept")
 figures.save_figure(
     fig, "07_price", data=price.reset_index().round(4), atol=0.1,
-    alt="Share of utility kept against the share of the attack's advantage kept, a plane "
-    "each for classification and regression, twelve quantizers with intervals.",
+    alt="Share of utility kept against share of the attack's advantage kept, by kind.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -160,7 +129,8 @@ cleaned[["smiles", "y"]]
 # %%
 report = cleaned.attrs["report"]
 print("rows that cannot be read:", report["unparsable_rows"])
-print("rows merged:", report["duplicate_rows"], "· salts stripped:", report["salts_stripped"])
+print("rows merged:", report["duplicate_rows"])
+print("salts stripped:", report["salts_stripped"])
 
 # %% [markdown]
 # We use two tables of yes-or-no questions, a *classification*: does a drug cross the blood-brain barrier (BBB_Martins),
@@ -192,7 +162,7 @@ print("bins in use:", np.flatnonzero(benzene), "· counts:", benzene[benzene > 0
 # %%
 pool = pools[0]
 known = set(molecules.scaffolds(pool.smiles))
-print(f"{pool.name}: {len(pool.x)} molecules in the pool, {len(pool.x_test)} for the test")
+print(f"{pool.name}: {len(pool.x)} molecules in the pool, {len(pool.x_test)} to test")
 print(f"{len(known)} scaffolds in the pool; split by {pool.report['split']}")
 
 # %% [markdown]
@@ -203,35 +173,24 @@ print(f"{len(known)} scaffolds in the pool; split by {pool.report['split']}")
 # molecules, and is judged on the other half. Whatever it finds is no leak of any model.
 
 # %%
-blind = []
-for task in tasks:
-    frame = molecules.load_table(task, max_molecules=max_molecules, seed=seed)
-    y, x = frame.y.to_numpy(float), embeddings.embed(frame.smiles, "ecfp4")
-    x = embeddings.standardise(x)[0]
-    halves = ensemble.random_halves(10, len(x), np.random.default_rng(seed))
-    sides = molecular.scaffold_halves(frame.smiles, 10, seed)
-    for way, members in {"random halves": halves, "scaffold sides": sides}.items():
-        found = attacks.mean_interval(molecular.blind_auc(x, y, members), most=1)
-        blind.append((task, way, *found))
-blind = pd.DataFrame(blind, columns=["task", "members", "auc", "low", "high"])
+frames = [molecules.load_table(task, **how) for task in tasks]
+blind = pd.concat([molecular.blind(frame, seed) for frame in frames])
 
 # %% tags=["hide-input"]
+WAYS = ["scaffold sides", "random halves"]
 fig, ax = plt.subplots(figsize=(figures.PAGE, 1.7))
-for i, (task, part) in enumerate(blind.groupby("task", sort=False)):
-    figures.forest(
-        ax, part.set_index("members"), "auc", names=["scaffold sides", "random halves"],
-        color=figures.COLORS[i], shift=0.14 * (i - 1.5), label=task,
-    )  # fmt: skip
+for i, task in enumerate(tasks):
+    part = blind[blind.task == task].set_index("membership")
+    look = {"color": figures.COLORS[i], "shift": 0.14 * (i - 1.5), "label": task}
+    figures.forest(ax, part, "auc", names=WAYS, **look)
 ax.axvline(0.5, color="0.4", ls=":")
-ax.set(xlabel="AUC of guessing membership without a model (0.5: a coin)")
+ax.set_xlabel("AUC of guessing membership without a model (0.5: a coin)")
 ax.set_title("Scaffolds give membership away before any model exists", loc="left")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 ax.grid(axis="y")
-means = blind.groupby("members").auc.mean()
 figures.save_figure(
     fig, "07_blind_baseline", data=blind.round(4), atol=0.03,
-    alt="AUC of a guess of membership without any model, four tables: on scaffold sides "
-    f"{means['scaffold sides']:.2f} in the mean, on random halves {means['random halves']:.2f}.",
+    alt="AUC of a guess without a model: 0.7 on scaffold sides, 0.5 on random halves.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -246,13 +205,11 @@ figures.save_figure(
 # initialisation; each trains on its own half of the pool. This is the first group of the first setting:
 
 # %%
-head = heads.loc[(pool.name, pool.representation)]
-game = molecular.train_group(
-    pool, 0, float(head.decay), width=int(head.width), steps=steps, seed=seed,
-    n_models=n_models, n_groups=n_groups, n_indicator=1,
-)  # fmt: skip
+first = molecular.points(pools[:1], heads, n_groups)[0]
+first |= {"n_models": n_models, "steps": steps, "n_indicator": 1, "seed": seed}
+game = molecular.train_group(**first)
 models, members = game.models, game.members
-print(f"{len(models)} heads of {models.vectors().shape[1]:,} weights; {pool.representation}")
+print(f"{len(models)} heads of {models.vectors().shape[1]:,} weights")
 print(f"a molecule is in {members.sum(0).min()} to {members.sum(0).max()} of them")
 
 # %% [markdown]
@@ -265,13 +222,14 @@ print(f"a molecule is in {members.sum(0).min()} to {members.sum(0).max()} of the
 
 # %%
 def attack(models):
-    """Return the LiRA AUC of each head, from the outputs on the pool."""
+    """Return the LiRA AUC of each head."""
     signals = attacks.signal(models.logits(pool.x), pool.y, pool.kind)
     return attacks.auc(attacks.lira(signals, members, "online_fixed"), members)
 
 
-full, few = attack(models).mean(), attack(models.quantize("ternary_90")).mean()
-print(f"LiRA AUC: full precision {full:.3f}, 90 % zeros {few:.3f}")
+few = models.quantize("ternary_90")
+print(f"full precision {attack(models).mean():.3f}")
+print(f"90 % zeros {attack(few).mean():.3f}")
 
 # %% [markdown]
 # Quantizing to 90 % zeros keeps only the tenth of the weights of each layer that is largest in size, and gives all of them one size. The
@@ -286,7 +244,7 @@ for shift in range(1, len(members)):
     dealt = np.roll(members, shift, axis=0)
     scores = attacks.lira(signals, dealt, "online_fixed")
     null.append(attacks.auc(scores, dealt).mean())
-print(f"AUC with the lists of others: {np.mean(null):.3f}, from {min(null):.3f} to {max(null):.3f}")
+print(f"AUC: {np.mean(null):.3f}, from {min(null):.3f} to {max(null):.3f}")
 
 # %% [markdown]
 # ## 4 · All settings
@@ -297,29 +255,23 @@ print(f"AUC with the lists of others: {np.mean(null):.3f}, from {min(null):.3f} 
 # %%
 engine = study["shared"].query("group == 0").iloc[:12].set_index("quantizer").attack_auc
 print(f"by the engine: {engine['fp32']:.3f} and {engine['ternary_90']:.3f}")
-print(f"mean AUC with the lists of others, all settings: {study['shared'].null_auc.mean():.3f}")
+print(f"with lists of others, everywhere: {study['shared'].null_auc.mean():.3f}")
 
 # %% [markdown]
-# The AUC of LiRA against each table, a mean over representations and groups. Numbers of bits are those of an even grid
-# whose ends are the largest weight:
+# The AUC of LiRA against each table, a mean over representations and groups. The columns have the names that the code
+# gives the quantizers: `fp32` is full precision, `uniform_3` an even grid of 3 bits that ends at the largest weight,
+# `ternary_90` has 90 % zeros:
 
 # %%
-SHOWN = ["fp32", "uniform_4", "uniform_3", "uniform_2", "sign", "ternary_33", "ternary_90"]
-
-
-def by_table(column):
-    """Return a table of means, a row per table of molecules."""
-    mean = study["shared"].pivot_table(index="task", columns="quantizer", values=column, sort=False)
-    return mean[SHOWN].set_axis(figures.words(SHOWN), axis=1).round(3)
-
-
-by_table("attack_auc")
+SHOWN = ["fp32", "uniform_3", "uniform_2", "sign", "ternary_33", "ternary_90"]
+by_table = study["shared"].groupby(["task", "quantizer"], sort=False)
+by_table.attack_auc.mean().unstack()[SHOWN].round(3)
 
 # %% [markdown]
 # And utility on the test molecules, AUROC or $R^2$:
 
 # %%
-by_table("utility")
+by_table.utility.mean().unstack()[SHOWN].round(3)
 
 # %% [markdown]
 # The regressions leak most in full precision, and the numbers fall from left to right but for the last four: a grid of
@@ -352,38 +304,32 @@ attacks.gain_at_equal_leak(useful=[0.90, 0.80, 0.65], leaks=[0.70, 0.60, 0.58]).
 # its own, which nobody knows. Nothing else changed. The gains of both, in AUROC and $R^2$, with groups and test
 # molecules drawn anew together:
 
-
 # %%
-def mean_gains(start):
-    """Return draws of the gain of each quantizer, means over the settings of a kind."""
-    parts = {kind: [] for kind in kept}
-    for a_pool, groups, draws in zip(pools, results[start], useful[start]):
-        parts[a_pool.kind].append(molecular.gain_draws(a_pool, groups, draws, seed))
-    return {kind: sum(draws) / len(draws) for kind, draws in parts.items()}
-
-
-equal = pd.concat({start: molecular.spans(mean_gains(start)) for start in results},
-                  names=["start"])  # fmt: skip
+equal = {}
+for start in results:
+    draws = molecular.mean_gains(pools, results[start], useful[start], seed)
+    equal[start] = molecular.spans(draws)
+equal = pd.concat(equal, names=["start"])
 
 # %% tags=["hide-input"]
-LESSON = {"binary": "the start decides", "regression": "3 bits gain from both"}
+TITLES = {"binary": "classification (AUROC): the start decides",
+          "regression": "regression ($R^2$): 3 bits gain from both"}  # fmt: skip
 fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3.3), squeeze=False)
-for ax, kind in zip(axes[0], kept):
-    order = equal.loc[("shared", kind)].sort_values("value", ascending=False).index
-    for start, shift, color in [("shared", -0.15, 0), ("random", 0.15, 1)]:
+for ax, kind in zip(axes[0], kept, strict=True):
+    order = equal.loc[("shared", kind)].value.sort_values(ascending=False).index
+    for i, start in enumerate(results):
         part = equal.loc[(start, kind)].loc[order]
-        part = part.set_index(pd.Index(figures.words(order)))
-        figures.forest(ax, part, "value", shift=shift, color=figures.COLORS[color], width=1.2,
-                       label=f"{start} initialisation")  # fmt: skip
+        look = {"color": figures.COLORS[i], "shift": 0.3 * i - 0.15, "width": 1.2}
+        figures.forest(ax, part, "value", **look, label=f"{start} initialisation")
+    ax.set_yticks(range(len(order)), figures.words(order))
     ax.axvline(0, color="0.4", ls=":")
-    ax.set_title(f"{KINDS[kind]} ({UNITS[kind]}): {LESSON[kind]}", loc="left", fontsize=8.5)
+    ax.set_title(TITLES[kind], loc="left", fontsize=8.5)
     ax.grid(axis="y")
-fig.supxlabel("utility above what the other quantizers offer at the same AUC", fontsize=8)
+fig.supxlabel("utility above what the others offer at the same AUC", fontsize=8)
 figures.legend_above(fig, axes[0, 0], ncols=2)
 figures.save_figure(
     fig, "07_equal_auc", data=equal.reset_index().round(4), atol=0.1,
-    alt="Utility of each quantizer above a mixture of the others at the same AUC, with "
-    "intervals, for shared and random initialisations, classification and regression.",
+    alt="Utility above a mixture of others at the same AUC, by start and kind of task.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -399,33 +345,33 @@ figures.save_figure(
 # molecules takes from the other half. What they bring back was scale. What stays lost was order.
 
 # %%
-regressions = [i for i, a_pool in enumerate(pools) if a_pool.kind == "regression"]
-mended = [
-    molecular.utility_draws(pools[i], results["shared"][i], n_draws, 0, molecular.recalibrate)
-    for i in regressions
-]  # fmt: skip
-whole, chosen = [useful["shared"][i] for i in regressions], [pools[i] for i in regressions]
+fit = {"seed": seed, "change": molecular.recalibrate}
+chosen, whole, groups, mended = [], [], [], []
+parts = zip(pools, useful["shared"], results["shared"], strict=True)
+for a_pool, draws, found in parts:
+    if a_pool.kind == "regression":
+        mended.append(molecular.utility_draws(a_pool, found, n_draws, **fit))
+        chosen, whole, groups = [*chosen, a_pool], [*whole, draws], [*groups, found]
 after = molecular.kept_shares(chosen, mended, whole)["regression"]
-shares = molecular.spans(kept | {"refitted": after})
 
 # %% tags=["hide-input"]
-fig, ax = plt.subplots(figsize=(figures.PAGE, 3.1))
+shares = molecular.spans(kept | {"refitted": after})
 LEGEND = {"binary": "classification", "regression": "regression as it is",
           "refitted": "regression, gain and\noffset refitted"}  # fmt: skip
-for i, kind in enumerate(shares.index.unique("kind")):
-    part = shares.loc[kind].clip(lower=FLOOR)
-    part = part.set_index(pd.Index(figures.words(part.index)))
-    color, shift = figures.COLORS[i], 0.22 * (i - 1)
-    figures.forest(ax, part, "value", color=color, width=1, shift=shift, label=LEGEND[kind])
+fig, ax = plt.subplots(figsize=(figures.PAGE, 3.1))
+for i, kind in enumerate(LEGEND):
+    part = shares.loc[kind].clip(lower=-0.5)
+    look = {"color": figures.COLORS[i], "shift": 0.22 * (i - 1), "width": 1}
+    figures.forest(ax, part, "value", **look, label=LEGEND[kind])
+ax.set_yticks(range(len(part)), figures.words(part.index))
 ax.axvline(1, color="0.4", ls=":", lw=0.8)
 ax.set_xlabel("share of utility kept")
-ax.set_title("What sign and ternary weights lose in regression is half scale", loc="left")
+ax.set_title("Half of what sign and 33 % zeros lose in regression is scale", loc="left")
 ax.grid(axis="y")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.save_figure(
     fig, "07_regression", data=shares.reset_index().round(4), atol=0.1,
-    alt="Share of utility that each quantizer keeps: classification, regression, and regression "
-    "after a gain and an offset are refitted, with intervals.",
+    alt="Share of utility kept: classification, regression, and regression refitted.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -434,13 +380,10 @@ figures.save_figure(
 # again, with all heads refitted, shared initialisation, in $R^2$:
 
 # %%
-regained = []
-for i, draws in zip(regressions, mended):
-    regained.append(molecular.gain_draws(pools[i], results["shared"][i], draws, seed))
-regained = molecular.spans({"refitted": sum(regained) / len(regained)}).loc["refitted"]
-for name in ["uniform_3", "uniform_2", "sign", "ternary_33", "ternary_50", "ternary_90"]:
-    value, low, high = regained.loc[name]
-    print(f"{figures.words([name])[0]:11} {value:+.3f} [{low:+.3f}, {high:+.3f}]")
+regained = molecular.spans(molecular.mean_gains(chosen, groups, mended, seed))
+for name in ["uniform_3", "uniform_2", "sign", "ternary_33", "ternary_90"]:
+    value, low, high = regained.loc["regression", name]
+    print(f"{name:10} {value:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 # %% [markdown]
 # Better, but not well: refitted heads with sign or 33 % or 50 % zeros still give about 0.06 away, and the 3-bit
@@ -459,53 +402,47 @@ OTHERS = [name for name in quantizers.PAPER_SET if name != "ternary_90"]
 
 
 def privacy_claims(start):
-    """Return, a column a claim, the differences of AUC that should lie above 0."""
+    """Return differences of AUC that should lie above 0."""
     auc = study[start].pivot_table(index=KEY, columns="quantizer", values="attack_auc")
     return pd.DataFrame({
         "90 % zeros leak less than 33 % zeros": auc["ternary_33"] - auc["ternary_90"],
-        "90 % zeros leak least of the paper's nine": auc[OTHERS].min(axis=1) - auc["ternary_90"],
+        "90 % zeros leak least of nine": auc[OTHERS].min(axis=1) - auc["ternary_90"],
         "sign leaks more than 33 % zeros": auc["sign"] - auc["ternary_33"],
     })  # fmt: skip
 
 
 # %%
-def judge(claim, kind, start, found):
-    """Return a row: the claim, where it is judged, the number, and the word."""
-    row = attacks.verdict(claim, found)
-    number = f"{row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-    return {"claim": claim, "kind": KINDS[kind], "start": start, "found": f"{row['verdict']}: {number}"}
-
-
 rows = []
+
+
+def judge(claim, kind, start, found):
+    """Add a row: a claim, where it is judged, and the verdict."""
+    word = f"{attacks.verdict(claim, found)['verdict']}: {found:.3f}"
+    rows.append({"claim": claim, "kind": KINDS[kind], "start": start, "found": word})
+
+
 for start in study:
     per_group = privacy_claims(start).groupby(["kind", "group"]).mean()
     for claim in per_group:
         for kind in kept:
             found = attacks.mean_interval(per_group[claim].loc[kind], most=1)
-            rows.append(judge(claim, kind, start, found))
-privacy = pd.DataFrame(rows).set_index(["claim", "kind", "start"]).found
-privacy.unstack(sort=False)
+            judge(claim, kind, start, found)
+pd.DataFrame(rows).set_index(["claim", "kind", "start"]).found.unstack(sort=False)
 
 # %% [markdown]
 # Then utility, with shared initialisations: differences of the share kept, with the interval over test molecules.
 
 # %%
-rows = []
-
-
-def judge_draws(claim, kind, draws):
-    """Add a verdict on bootstrap draws of a number that should lie above 0."""
-    found = attacks.bootstrap_interval(draws.median(), draws)
-    rows.append(judge(claim, kind, "shared", found))
-
-
+rows, losses = [], {}
 for kind, draws in kept.items():
     lost = draws["ternary_33"] - draws["ternary_90"]
-    judge_draws("90 % zeros are less useful than 33 % zeros", kind, lost)
-if len(kept) == 2:
-    for words, draws in {"as it is": kept["regression"], "after refitting": after}.items():
-        more = kept["binary"]["ternary_90"] - draws["ternary_90"]
-        judge_draws(f"regression loses more, {words}", "regression", more)
+    losses["90 % zeros are less useful than 33 % zeros", kind] = lost
+for how, draws in {"as it is": kept["regression"], "refitted": after}.items():
+    more = kept["binary"]["ternary_90"] - draws["ternary_90"]
+    losses[f"regression loses more, {how}", "regression"] = more
+for (claim, kind), draws in losses.items():
+    found = attacks.bootstrap_interval(draws.median(), draws)
+    judge(claim, kind, "shared", found)
 pd.DataFrame(rows).set_index(["claim", "kind"])[["found"]]
 
 # %% [markdown]
@@ -518,20 +455,17 @@ pd.DataFrame(rows).set_index(["claim", "kind"])[["found"]]
 # %% [markdown]
 # ## What we saw
 #
-# - **Sparsity hides members and costs utility**, in both kinds of task and from both kinds of start. No quantizer here
-#   hides them for nothing.
-# - **The price differs.** In regression a plain 3-bit grid gains 0.07 in $R^2$ at an equal AUC; sign, 33 % and 50 % zeros give 0.11
-#   to 0.22 away, more than half of it mere scale.
-# - **The initialisation is part of the release.** Kept secret, it makes 90 % zeros the most private of the paper's
-#   nine in classification, and worth 0.08 in AUROC; known, both are undecided.
+# - **Sparsity hides members and costs utility**, in both kinds of task, from both kinds of start.
+# - **The price differs.** In regression a 3-bit grid gains 0.07 in $R^2$ at an equal AUC; sign, 33 % and 50 % zeros
+#   give 0.11 to 0.22 away, more than half of it scale.
+# - **The initialisation is part of the release.** Kept secret, it makes 90 % zeros the most private of the paper's nine
+#   in classification, and worth 0.08 in AUROC; known, both are undecided.
 # - **Sign against 33 % zeros**: contradicted in regression, undecided in classification.
-# - **Scaffold test sets are no non-members**: without any model, membership is guessed with an AUC of 0.73.
-# - A low AUC is not safety. It is a mean, of an attacker who sees outputs; who sees weights finds more
-#   ([B, section 6](B_indicator_study.ipynb)). Numbers that rank quantizers without an attack are tried on molecules in
-#   [D, section 6](D_report_your_table.ipynb).
+# - **Scaffold test sets are no non-members**: without any model, membership is guessed there with an AUC of 0.73.
+# - A low AUC is not safety: it is a mean, of an attacker who sees outputs. Who sees weights finds more
+#   ([B, section 6](B_indicator_study.ipynb)).
 #
-# The same report on a table of your own is one command: `python -m qmis_utils.run D`
-# ([D](D_report_your_table.ipynb)).
+# The same report on a table of your own is one command, `python -m qmis_utils.run D` ([D](D_report_your_table.ipynb)).
 #
 # ## Exercises
 #
@@ -550,9 +484,11 @@ from qmis_utils import exercises
 answer = None  # a pair of texts
 exercises.check("07.1", answer)
 
+# %% [markdown] tags=["solution"]
+# Phenol, written once from the oxygen and once from the ring. A table that holds both as two rows would make phenol a
+# member and a non-member of one head; cleaning makes both texts one.
+
 # %% tags=["solution"]
-# Phenol, written once from the oxygen and once from the ring. A table that holds both as two
-# rows would make phenol a member and a non-member of one head: cleaning makes both texts one.
 exercises.check("07.1", ("Oc1ccccc1", "c1ccc(O)cc1"))
 
 # %% [markdown]
@@ -563,9 +499,11 @@ exercises.check("07.1", ("Oc1ccccc1", "c1ccc(O)cc1"))
 answer = None  # a SMILES
 exercises.check("07.2", answer)
 
+# %% [markdown] tags=["solution"]
+# All of aspirin but the ring is side chains. It falls on the same side of the split as toluene, however different the two
+# are: a scaffold split holds out frameworks, not properties.
+
 # %% tags=["solution"]
-# Aspirin: all but the ring are side chains. It falls on the same side of the split as toluene,
-# however different the two are: a scaffold split holds out frameworks, not properties.
 exercises.check("07.2", "CC(=O)Oc1ccccc1C(=O)O")
 
 # %% [markdown]
@@ -577,10 +515,13 @@ exercises.check("07.2", "CC(=O)Oc1ccccc1C(=O)O")
 answer = None  # a pandas table
 exercises.check("07.3", answer)
 
+# %% [markdown] tags=["solution"]
+# An open ring cannot be read, a missing number is of no use, and the hydrochloride of ethanol is ethanol once more. Each
+# row is gone for a reason of its own, and the report names it.
+
 # %% tags=["solution"]
-# An open ring cannot be read, a missing number is of no use, and the hydrochloride of ethanol
-# is ethanol once more: each row is gone for a reason of its own, and the report names it.
-answer = pd.DataFrame({"smiles": ["CCO", "C1CC", "CCN", "OCC.Cl"], "y": [1.0, 2.0, None, 1.2]})
+answer = pd.DataFrame({"smiles": ["CCO", "C1CC", "CCN", "OCC.Cl"]})
+answer["y"] = [1.0, 2.0, None, 1.2]
 exercises.check("07.3", answer)
 
 # %% [markdown]
@@ -592,9 +533,11 @@ exercises.check("07.3", answer)
 answer = None  # a probability
 exercises.check("07.4", answer)
 
+# %% [markdown] tags=["solution"]
+# The AUC is $\Phi(d'/\sqrt 2)$, and the best threshold lies midway between the two means, $d'/2$ from each. So 0.62
+# sounds like more than it is: the attacker is right in 58.5 % of cases, where a coin has 50 %.
+
 # %% tags=["solution"]
-# The AUC is Phi(d' / sqrt 2); the best threshold lies midway between the two means, d' / 2 from
-# each. So 0.62 sounds like more than it is: right in 58.5 % of cases, where a coin has 50 %.
 d_prime = np.sqrt(2) * stats.norm.ppf(0.62)
 exercises.check("07.4", stats.norm.cdf(d_prime / 2))
 
@@ -606,9 +549,11 @@ exercises.check("07.4", stats.norm.cdf(d_prime / 2))
 answer = None  # ten outputs
 exercises.check("07.5", answer)
 
+# %% [markdown] tags=["solution"]
+# The order is kept; gain and offset are lost, and $R^2$ asks for both. A quantizer that rescales a layer does just that,
+# which is why refitting the two brings utility back in section 6.
+
 # %% tags=["solution"]
-# The order is kept; gain and offset are lost, and R2 asks for both. A quantizer that rescales a
-# layer does just that, which is why refitting the two brings utility back in section 6.
 exercises.check("07.5", 0.1 * np.arange(10) + 20)
 
 # %% [markdown]

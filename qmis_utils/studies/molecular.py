@@ -394,6 +394,34 @@ def evaluate_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_g
 # ------------------------------------------------------------------------------------------------- all groups of a pool
 
 
+def points(pools, heads, n_groups=5, **same):
+    """Return the arguments of ``evaluate_group`` for every group of some pools, pool after pool.
+
+    Parameters
+    ----------
+    pools : list of Pool
+    heads : DataFrame
+        Columns task, representation, width and decay: the head of each pool.
+    n_groups : int
+    **same
+        Further arguments, the same for all.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    KeyError
+        For a pool without a row.
+    """
+    table = heads.set_index(["task", "representation"])
+    found = [table.loc[(pool.name, pool.representation)] for pool in pools]
+    own = [{"pool": pool, "width": int(head.width), "decay": float(head.decay)}
+           for pool, head in zip(pools, found, strict=True)]  # fmt: skip
+    return [same | one | {"n_groups": n_groups, "group": group} for one in own for group in range(n_groups)]
+
+
 def rows(pool, results):
     """Return what was measured in the groups of a pool, a row per group and release.
 
@@ -520,6 +548,110 @@ def spans(draws_by_kind):
     return pd.concat(parts, names=["kind", "quantizer"]).set_axis(["value", "low", "high"], axis=1)
 
 
+def mean_gains(pools, results, useful, seed=0):
+    """Return ``gain_draws`` by kind, each draw the mean over the pools of a kind; lists hold an entry a pool."""
+    found = {}
+    for pool, groups, draws in zip(pools, results, useful, strict=True):
+        found.setdefault(pool.kind, []).append(gain_draws(pool, groups, draws, seed))
+    return {kind: sum(parts) / len(parts) for kind, parts in found.items()}
+
+
+def exposures(results, release="fp32"):
+    """Return ``attacks.record_exposure`` of every record of a pool, over the heads of some groups."""
+    seen = [(result.measures, result.releases.index(release)) for result in results]
+    scores, members = (np.concatenate([found[name][at] for found, at in seen]) for name in ("scores", "members"))
+    return attacks.record_exposure(scores, members)
+
+
+# ------------------------------------------------------------------------------------------- numbers without an attack
+
+
+def leakage(results, number, what="value"):
+    """Return a number's "value" (groups, releases) or "draws" (groups x draws, releases), larger = leaks more."""
+    return np.concatenate([np.atleast_2d(getattr(result, what)(number)) for result in results])
+
+
+def resolved(results, seed=0):
+    """Return ``indicators.resolved_pairs`` of the attack on all heads of a pool."""
+    auc = np.concatenate([result.auc[ATTACK] for result in results])
+    return indicators.resolved_pairs(auc, np.random.default_rng(seed))
+
+
+def agreement(pool, results, seed=0):
+    """Compare each number, and bits and the share of non-zeros, with the attack.
+
+    Parameters
+    ----------
+    pool : Pool
+    results : list of Assessment
+    seed : int
+        Of the bootstrap that resolves pairs.
+
+    Returns
+    -------
+    DataFrame
+        A row per number and group: task, representation, indicator, group, tau over the resolved pairs, and tau_b over
+        all.
+    """
+    signs, measured = resolved(results, seed), np.concatenate([r.auc[ATTACK] for r in results]).mean(axis=0)
+    candidates = {name: leakage(results, name) for name in results[0].numbers}
+    bits = [quantizers.QUANTIZERS[name].bits for name in results[0].releases]
+    candidates["bits"] = np.tile(bits, (len(results), 1))
+    candidates["non-zeros"] = np.array([r.measures["nonzero"] for r in results])
+    found = [
+        (pool.name, pool.representation, name, group, indicators.kendall_resolved(value, signs),
+         indicators.kendall_b(value, measured))
+        for name, values in candidates.items() for group, value in enumerate(values)
+    ]  # fmt: skip
+    return pd.DataFrame(found, columns=["task", "representation", "indicator", "group", "tau", "tau_b"])
+
+
+def pairs(pool, results, number="rho_pool", seed=0):
+    """Return a row per resolved pair of releases, and whether a number orders it as the attack does.
+
+    Columns task, representation, leakier, other, difference of AUC, gain_leakier and gain_other (``relative_gain``),
+    wrong, and sure: whether 97.5 % of the number's draws are on the wrong side.
+    """
+    names, measured = results[0].releases, np.concatenate([r.auc[ATTACK] for r in results]).mean(axis=0)
+    values, draws = leakage(results, number).mean(axis=0), leakage(results, number, "draws")
+    gain, found = np.mean([r.measures["relative_gain"] for r in results], axis=0), []
+    for i, j in zip(*np.nonzero(resolved(results, seed) > 0), strict=True):
+        row = {"task": pool.name, "representation": pool.representation, "leakier": names[i], "other": names[j]}
+        gains = {"gain_leakier": gain[i], "gain_other": gain[j]}
+        sure = (draws[:, i] < draws[:, j]).mean() >= 0.975
+        said = {"wrong": values[i] < values[j], "sure": sure}
+        found.append(row | {"difference": measured[i] - measured[j]} | gains | said)
+    columns = [
+        "task",
+        "representation",
+        "leakier",
+        "other",
+        "difference",
+        "gain_leakier",
+        "gain_other",
+        "wrong",
+        "sure",
+    ]
+    return pd.DataFrame(found, columns=columns)
+
+
+def predictions(pool, results):
+    """Return predicted and measured AUC of every release but the first, a row per law, number and group.
+
+    The closed law is left out for a regression, where signals have no common shift.
+    """
+    parts = []
+    for group, result in enumerate(results):
+        measured = result.auc[ATTACK].mean(axis=0)
+        for (law, number, _), predicted in result.predicted.items():
+            if (law, pool.kind) != ("closed", "regression"):
+                names = {"task": pool.name, "kind": pool.kind, "representation": pool.representation, "group": group}
+                found = {"law": law, "from": number, "quantizer": result.releases}
+                parts.append(pd.DataFrame(names | found | {"predicted": predicted, "measured": measured}).iloc[1:])
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(miss=found.predicted - found.measured)
+
+
 # ------------------------------------------------------------------------------------------------------ without a model
 
 
@@ -552,3 +684,51 @@ def scaffold_halves(smiles, n, seed=0):
     """Return n membership rows, (n, N) bool, in which members and non-members share no scaffold."""
     sides = [molecules.scaffold_split(smiles, 0.5, rng=seed + i)[0] for i in range(n)]
     return np.array([np.isin(np.arange(len(smiles)), side) for side in sides])
+
+
+def blind(frame, seed=0, splits=10):
+    """Judge ``blind_auc`` of ECFP4 on random halves, and on sides without a common scaffold, of a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From ``molecules.load_table``.
+    seed, splits : int
+
+    Returns
+    -------
+    DataFrame
+        A row a way to deal membership: task, membership, auc, low and high, Student's interval over the splits. There
+        are no two sides where nine molecules in ten share a scaffold.
+    """
+    x, y = embeddings.standardise(embeddings.embed(frame.smiles, "ecfp4"))[0], frame.y.to_numpy(float)
+    ways = {"random halves": ensemble.random_halves(splits, len(frame), np.random.default_rng(seed))}
+    if pd.Series(molecules.scaffolds(frame.smiles)).value_counts(normalize=True).iloc[0] < 0.9:
+        ways["scaffold sides"] = scaffold_halves(frame.smiles, splits, seed)
+    found = [(frame.attrs["name"], way, *attacks.mean_interval(blind_auc(x, y, members, seed), most=1))
+             for way, members in ways.items()]  # fmt: skip
+    return pd.DataFrame(found, columns=["task", "membership", "auc", "low", "high"])
+
+
+def describe(pool):
+    """Return what might explain how exposed each record of a pool is.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    DataFrame
+        A row a record: smiles, y, family (records with its scaffold), rarity (share of the other label, or distance
+        from the mean label), similarity (Tanimoto, of ECFP4 bits, to the nearest other record) and gap (how far that
+        one's label is off).
+    """
+    on = (embeddings.embed(pool.smiles, "ecfp4") > 0).astype(np.float32)
+    common, size = on @ on.T, on.sum(axis=1)
+    similarity = common / np.maximum(size[:, None] + size - common, 1)
+    np.fill_diagonal(similarity, -1)
+    own, gap_to = pd.Series(molecules.scaffolds(pool.smiles)), pool.y[similarity.argmax(axis=1)]
+    return pd.DataFrame({"smiles": pool.smiles, "y": pool.y, "family": own.map(own.value_counts()),
+                         "rarity": np.abs(pool.y - pool.y.mean()), "similarity": similarity.max(axis=1),
+                         "gap": np.abs(pool.y - gap_to)})  # fmt: skip
