@@ -50,7 +50,7 @@ from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 from scipy import stats
 
-from qmis_utils import attacks, ensemble, figures, indicators, molecules, quantizers, run
+from qmis_utils import attacks, figures, molecules, quantizers, run
 from qmis_utils.molecules import embeddings
 from qmis_utils.studies import molecular
 
@@ -75,7 +75,9 @@ seed: int = 0  # seed of the sample, the split and all that follows (at least 0)
 widths: list[int] = [8, 16, 32]  # hidden units that validation may choose from (not empty, at least 1)
 steps: int = 100  # full-batch Adam steps (at least 1)
 decays: list[float] = [0.0, 0.01, 0.1, 0.3]  # weight decays that the validation rule may choose from (not empty)
-recorded_heads: str | None = "settings/molecular_heads.csv"  # what the rule chose for known tables; None: what it says here
+recorded_heads: str | None = (
+    "settings/molecular_heads.csv"  # what the rule chose for known tables; None: what it says here
+)
 start: str = "shared"  # initialisation of a group's heads, known to the attacker; "random": one each, known to nobody
 listed: str | None = None  # representation of the list of exposed molecules; None: the one whose heads leak most
 n_models: int = 128  # attacked heads of a setting; about 25 a group let every record be attacked (at least 1)
@@ -107,6 +109,8 @@ assert listed in (None, *representations), "listed: one of the representations"
 table = {"smiles_column": smiles_column, "label_column": label_column, "task_kind": task_kind,
          "decimal": decimal, "max_molecules": max_molecules, "seed": seed}  # fmt: skip
 titles = molecules.table_names(tasks)
+
+# %%
 frames = {task: molecules.load_table(task, split_column=molecules.split_column(split), **table) for task in tasks}
 for task, frame in frames.items():
     frame.attrs["name"] = titles[task]  # of two files called train.csv, with their folders
@@ -122,6 +126,7 @@ def short(entry):
     return f"{len(entry)}" + (": " if entry else "") + ", ".join(map(str, entry[:5])) + ", ..." * (len(entry) > 5)
 
 
+# %%
 reports = {f.attrs["name"]: f.attrs["report"] | {"molecules_used": len(f)} for f in frames.values()}
 pd.DataFrame(reports).map(short)
 
@@ -166,6 +171,8 @@ table |= {"test_fraction": test_fraction, "split": split, "twins": twins}
 prepared = [molecular.prepare(task, how, name=titles[task], **table) for task in frames for how in representations]
 settings = {(s.name, s.representation): s for s in prepared}
 KEY = ["task", "representation"]
+
+# %%
 extent = {key: {"pool": len(s.x), "test": len(s.x_test), "columns": s.x.shape[1],
                 "left out": sum(map(len, s.report["left_out"].values())), "twins": s.report["twins"],
                 "twins at odds": s.report["twins_at_odds"]} for key, s in settings.items()}  # fmt: skip
@@ -185,16 +192,8 @@ pd.DataFrame(extent).T
 # baseline sees ECFP4 whatever the head sees; ten halves of each kind give the $t$ interval.
 
 # %%
-blind = []
-for frame in frames.values():
-    x, y = embeddings.standardise(embeddings.embed(frame.smiles, "ecfp4"))[0], frame.y.to_numpy(float)
-    ways = {"random halves": ensemble.random_halves(10, len(frame), np.random.default_rng(seed))}
-    if pd.Series(molecules.scaffolds(frame.smiles)).value_counts(normalize=True).iloc[0] < 0.9:  # else no two sides
-        ways["scaffold sides"] = molecular.scaffold_halves(frame.smiles, 10, seed)
-    for way, rows in ways.items():
-        found = attacks.mean_interval(molecular.blind_auc(x, y, rows, seed), most=1)
-        blind.append([frame.attrs["name"], f"blind, {way}", *found])
-blind = pd.DataFrame(blind, columns=["task", "membership", "auc", "low", "high"])
+blind = pd.concat([molecular.blind(frame, seed) for frame in frames.values()], ignore_index=True)
+blind["membership"] = "blind, " + blind.membership
 blind.round(3)
 
 # %% [markdown]
@@ -255,11 +254,16 @@ NAMES = molecular.NAMES
 sizes = {"n_models": n_models, "n_groups": n_groups, "n_indicator": n_indicator, "n_draws": n_draws, "start": start}
 points = [training | sizes | {"pool": pool, "group": group, "width": chosen[key][0], "decay": chosen[key][1]}
           for key, pool in settings.items() for group in range(n_groups)]  # fmt: skip
+
+# %%
 flat = run.sweep(molecular.evaluate_group, points, cluster)
 results = {key: flat[i * n_groups : (i + 1) * n_groups] for i, key in enumerate(settings)}
 study = pd.concat([molecular.rows(settings[key], groups) for key, groups in results.items()], ignore_index=True)
 study["r_all_pairs"] = -np.concatenate([r.value("r ensemble all_pairs") for r in flat])
-print(f"{len(flat)} groups, {len(NAMES)} quantizers, {n_models * len(settings):,} attacked heads, {start} initialisation")
+print(
+    f"{len(flat)} groups, {len(NAMES)} quantizers, {n_models * len(settings):,} attacked heads, {start} initialisation"
+)
+
 
 # %%
 def by_setting(column, **how):
@@ -362,18 +366,18 @@ every = n_groups * n_draws
 boot = {key: molecular.utility_draws(settings[key], groups, every, seed) for key, groups in results.items()}
 
 
+# %%
 def summarise(part):
     """Return mean and interval of attack AUC and utility of one quantizer on one table, means over representations."""
     task, name = part.name
     use = sum(draws[name] for key, draws in boot.items() if key[0] == task) / len(representations)
-    per_group = part.groupby("group").attack_auc.mean()
-    mean, low, high = attacks.mean_interval(per_group, most=1)
-    found = {"mean_auc": mean, "auc_low": low, "auc_high": high, "mean_utility": part.utility.mean()}
-    return pd.Series(found | {"utility_low": use.quantile(0.025), "utility_high": use.quantile(0.975)})
+    leak = attacks.mean_interval(part.groupby("group").attack_auc.mean(), most=1)
+    found = [*leak, part.utility.mean(), use.quantile(0.025), use.quantile(0.975)]
+    return pd.Series(found, ["leak", "leak_low", "leak_high", "use", "use_low", "use_high"])
 
 
 columns = ["attack_auc", "utility", "group"]
-summary = study.groupby(["task", "quantizer"], sort=False)[columns].apply(summarise).reset_index()
+summary = study.groupby(["task", "quantizer"], sort=False)[columns].apply(summarise)
 
 # %% [markdown]
 # The figure's table is the long form that later studies extend: a row for each group, with the recommended indicator of
@@ -388,14 +392,18 @@ def mean_columns(grouped, names, most=np.inf):
     return pd.DataFrame(found, index=grouped.size().index, columns=names)
 
 
-def indicator_rows(key, group, result, name="rho_pool"):
-    """Return value and interval of an indicator, a row per quantizer."""
-    low, high = np.quantile(result.draws(name), [0.025, 0.975], axis=0, method="inverted_cdf")
-    names = {"task": key[0], "representation": key[1], "group": group, "quantizer": NAMES, "indicator_name": name}
-    return pd.DataFrame(names | {"indicator": result.value(name), "low": low, "high": high})
+def indicator_rows(key, name="rho_pool"):
+    """Return value and interval of an indicator, a row per group and quantizer."""
+    parts = []
+    for group, result in enumerate(results[key]):
+        low, high = np.quantile(result.draws(name), [0.025, 0.975], axis=0, method="inverted_cdf")
+        names = {"task": key[0], "representation": key[1], "group": group, "quantizer": NAMES}
+        parts.append(pd.DataFrame(names | {"indicator": result.value(name), "low": low, "high": high}))
+    return pd.concat(parts).assign(indicator_name=name)
 
 
-recommended = pd.concat([indicator_rows(key, g, r) for key, group in results.items() for g, r in enumerate(group)])
+# %%
+recommended = pd.concat([indicator_rows(key) for key in settings])
 rates = study.groupby([*KEY, "quantizer"], sort=False).r_all_pairs
 rates = mean_columns(rates, ["indicator", "low", "high"]).reset_index()
 
@@ -404,6 +412,8 @@ HEADLINE = ["task", "kind", "representation", "quantizer", "group", "utility", "
             "high", "attack_auc", "tpr_at_1pct"]  # fmt: skip
 mean_study = study.groupby([*KEY, "kind", "quantizer"], sort=False).mean(numeric_only=True).reset_index()
 mean_study = mean_study.drop(columns="group")
+
+# %%
 per_group = study.merge(recommended, on=[*KEY, "group", "quantizer"])
 overall = mean_study.assign(group="all", indicator_name="r ensemble all_pairs").merge(rates, on=[*KEY, "quantizer"])
 long = pd.concat([per_group[HEADLINE], overall[HEADLINE]], ignore_index=True).round(4)
@@ -414,29 +424,14 @@ long.sample(4, random_state=seed)
 # An $R^2$ below $-0.5$ is drawn at $-0.5$.
 
 # %%
-NAMED = {"fp32": (-6, -12), "uniform_3": (6, -9), "uniform_2": (6, 4), "sign": (6, -9), "ternary_33": (6, 3),
-         "ternary_90": (6, -9)}  # fmt: skip
+BESIDE = {"fp32": (0, -12, "center"), "uniform_3": (6, -9, "left"), "uniform_2": (6, 4, "left"),
+          "sign": (6, -9, "left"), "ternary_33": (-6, 3, "right"), "ternary_90": (6, -9, "left")}  # fmt: skip
 FLOOR = -0.5
-
-
-def draw_table(ax, part):
-    """Draw the quantizers of one table with their intervals."""
-    for row in part[::-1].itertuples():
-        look = figures.look(row.quantizer)
-        low, mean, high = np.maximum([row.utility_low, row.mean_utility, row.utility_high], FLOOR)
-        ax.hlines(mean, row.auc_low, row.auc_high, lw=0.8, color=look["color"])
-        ax.vlines(row.mean_auc, low, high, lw=0.8, color=look["color"])
-        ax.plot(row.mean_auc, mean, ls="", ms=5, **look)
-        if row.quantizer in NAMED:
-            ax.annotate(look["label"], (row.mean_auc, mean), NAMED[row.quantizer], textcoords="offset points", fontsize=7)
-    ax.axvline(0.5, color="0.4", ls=":", lw=0.8)
-
-
-# %%
 n_rows = -(-len(DRAWN) // 2)
 fig, axes = plt.subplots(n_rows, min(2, len(DRAWN)), figsize=(figures.PAGE, 0.6 + 2.7 * n_rows), squeeze=False)
 for ax, task in zip(axes.flat, DRAWN, strict=False):
-    draw_table(ax, summary[summary.task == task])
+    figures.plane(ax, summary.loc[task], BESIDE, FLOOR)
+    ax.axvline(0.5, color="0.4", ls=":", lw=0.8)
     kind = frames[origin[task]].attrs["kind"]
     ax.set(xlabel="LiRA AUC (0.5: private)", ylabel="AUROC" if kind == "binary" else "$R^2$")
     ax.set_xlim(0.47, max(ax.get_xlim()[1], 0.6) + 0.02)
@@ -444,11 +439,11 @@ for ax, task in zip(axes.flat, DRAWN, strict=False):
 for ax in axes.flat[len(DRAWN) :]:
     ax.axis("off")
 figures.legend_above(fig, axes[0, 0], ncols=6, reverse=True)
-mean = summary.groupby("quantizer")[["mean_auc", "mean_utility"]].mean()
+mean = summary.leak.groupby("quantizer").mean()
 figures.save_figure(
     fig, "D_tradeoff", data=long, atol={"*": 0.04, "indicator": 0.05, "low": 0.15, "high": 0.15}, rtol=0.3,
     alt=f"Test utility against LiRA AUC for {len(NAMES)} quantizers, a panel per table, with intervals. On "
-    f"average {mean.mean_auc.idxmax()} leaks most and {mean.mean_auc.idxmin()} least.",
+    f"average {mean.idxmax()} leaks most and {mean.idxmin()} least.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -462,6 +457,8 @@ figures.save_figure(
 KINDS = {"binary": "classification", "regression": "regression", "refitted": "regression, refitted"}
 kinds = list(dict.fromkeys(s.kind for s in settings.values()))
 of_kind = {kind: [key for key in settings if settings[key].kind == kind] for kind in kinds}
+
+# %%
 leak = molecular.leak_shares(study)
 kept = molecular.kept_shares(prepared, list(boot.values()))
 pooled = leak.leak.to_frame().join(molecular.spans(kept).value.rename("kept"))
@@ -475,8 +472,7 @@ pooled.unstack("kind").loc[NAMES].round(2)
 # others offer; below 0 it gives utility away. Groups and test molecules are drawn anew together; plain AUROC and $R^2$.
 
 # %%
-gains = {kind: sum(molecular.gain_draws(settings[key], results[key], boot[key], seed) for key in keys) / len(keys)
-         for kind, keys in of_kind.items()}  # fmt: skip
+gains = molecular.mean_gains(prepared, list(results.values()), list(boot.values()), seed)
 equal = molecular.spans(gains)
 equal.value.unstack("kind").loc[NAMES].round(3)
 
@@ -507,14 +503,20 @@ figures.save_figure(
 shares = dict(kept)
 if regressions := of_kind.get("regression", []):
     whole = [boot[key] for key in regressions]
-    after = [molecular.utility_draws(settings[key], results[key], every, seed, molecular.recalibrate) for key in regressions]
+    after = [
+        molecular.utility_draws(settings[key], results[key], every, seed, molecular.recalibrate) for key in regressions
+    ]
     shares["refitted"] = molecular.kept_shares([settings[key] for key in regressions], after, whole)["regression"]
 spans = molecular.spans(shares)
 spans.value.unstack("kind").loc[NAMES, list(shares)].round(2)
 
 # %%
 fig, ax = plt.subplots(figsize=(figures.PAGE, 3.1))
-WORDS = {"binary": "classification", "regression": "regression as it is", "refitted": "regression, gain and offset refitted"}
+WORDS = {
+    "binary": "classification",
+    "regression": "regression as it is",
+    "refitted": "regression, gain and offset refitted",
+}
 for i, kind in enumerate(shares):
     part = spans.loc[kind].loc[NAMES].clip(lower=FLOOR)
     part = part.set_index(pd.Index(figures.words(NAMES)))
@@ -545,17 +547,9 @@ figures.save_figure(
 # so each gives its own $\tau$, and the intervals are over groups. [B](B_indicator_study.ipynb) chose `rho_pool` among many.
 
 # %%
-INDICATORS = molecular.INDICATORS
-per_head = {key: np.concatenate([r.auc[molecular.ATTACK] for r in group]) for key, group in results.items()}
-signs = {key: indicators.resolved_pairs(auc, np.random.default_rng(seed)) for key, auc in per_head.items()}
-print(f"resolved pairs: {sum(np.abs(np.triu(s)).sum() for s in signs.values()):.0f} in {len(signs)} settings")
-
-
-# %%
-def leakage(key, name, what):
-    """Return an indicator's "value" (groups, Q) or "draws", larger = leaks more."""
-    return np.concatenate([np.atleast_2d(getattr(r, what)(name)) for r in results[key]])
-
+signs = {key: molecular.resolved(groups, seed) for key, groups in results.items()}
+n_resolved = sum(int(np.abs(np.triu(s)).sum()) for s in signs.values())
+print(f"resolved pairs: {n_resolved} in {len(signs)} settings")
 
 # %% [markdown]
 # Nominal bits hide how sparse a grid is: a few large weights set the scale, and most others round to zero. A 3-bit grid can
@@ -568,20 +562,7 @@ nonzero.assign(bits=bits).round(2)
 
 
 # %%
-def agreement(key):
-    """Yield a row per candidate and group: Kendall's tau over resolved pairs, and tau-b over all pairs."""
-    measured = per_head[key].mean(axis=0)
-    candidates = {name: leakage(key, name, "value") for name in INDICATORS}
-    candidates["bits"] = np.tile(bits, (n_groups, 1))
-    candidates["non-zeros"] = np.array([r.measures["nonzero"] for r in results[key]])
-    for name, values in candidates.items():
-        for group, value in enumerate(values):
-            tau, tau_b = indicators.kendall_resolved(value, signs[key]), indicators.kendall_b(value, measured)
-            yield *key, name, group, tau, tau_b
-
-
-taus = pd.DataFrame([row for key in settings for row in agreement(key)],
-                    columns=[*KEY, "indicator", "group", "tau", "tau_b"])  # fmt: skip
+taus = pd.concat([molecular.agreement(settings[key], groups, seed) for key, groups in results.items()])
 taus.pivot_table(index=KEY, columns="indicator", values="tau", sort=False, dropna=False).round(2)
 
 # %% [markdown]
@@ -628,18 +609,7 @@ figures.save_figure(
 
 
 # %%
-def pair_rows(key, name="rho_pool"):
-    """Yield a row per resolved pair: its two members, leakier first, the AUC difference, and what the indicator says."""
-    values, draws = leakage(key, name, "value").mean(axis=0), leakage(key, name, "draws")
-    measured = per_head[key].mean(axis=0)
-    for i, j in zip(*np.nonzero(signs[key] > 0), strict=True):
-        wrong = (draws[:, i] < draws[:, j]).mean()
-        yield {"task": key[0], "representation": key[1], "leakier": NAMES[i], "other": NAMES[j],
-               "difference": measured[i] - measured[j], "wrong": values[i] < values[j], "sure": wrong >= 0.975}  # fmt: skip
-
-
-columns = ["task", "representation", "leakier", "other", "difference", "wrong", "sure"]
-pairs = pd.DataFrame([row for key in settings for row in pair_rows(key)], columns=columns)
+pairs = pd.concat([molecular.pairs(settings[key], groups, seed=seed) for key, groups in results.items()])
 by_side = pairs.groupby("wrong")
 by_side.agg(pairs=("sure", "size"), median_difference=("difference", "median"), sure=("sure", "sum")).round(3)
 
@@ -660,9 +630,6 @@ worst.sort_values(["settings", "mean_difference"], ascending=False).head(8).roun
 # quantizer should then have the larger ratio. How often has it, in right and in wrong pairs?
 
 # %%
-gain = study.groupby([*KEY, "quantizer"], sort=False).relative_gain.mean()
-for side in ("leakier", "other"):
-    pairs[f"gain_{side}"] = gain.reindex(pd.MultiIndex.from_frame(pairs[[*KEY, side]])).to_numpy()
 pairs["larger"] = pairs.gain_leakier > pairs.gain_other
 pairs.groupby("wrong")[["gain_leakier", "gain_other", "larger"]].agg(
     {"gain_leakier": "median", "gain_other": "median", "larger": "mean"}).round(3)  # fmt: skip
@@ -674,7 +641,8 @@ pairs.groupby("wrong")[["gain_leakier", "gain_other", "larger"]].agg(
 # smallest $r$ (`r ensemble min`) is above twice that floor:
 
 # %%
-r_min = pd.DataFrame({key: -leakage(key, "r ensemble min", "value").mean(axis=0) for key in settings}, index=NAMES)
+r_min = {key: -molecular.leakage(groups, "r ensemble min").mean(axis=0) for key, groups in results.items()}
+r_min = pd.DataFrame(r_min, index=NAMES)
 above_floor = r_min.gt(pd.Series({key: 1 / len(s.x_test) for key, s in settings.items()}))
 above_floor.mean().unstack(sort=False).round(2)
 
@@ -689,20 +657,7 @@ above_floor.mean().unstack(sort=False).round(2)
 
 
 # %%
-def law_rows(key):
-    """Yield a frame per law, correlation and group: predicted and measured AUC of every quantizer but full precision."""
-    for group, result in enumerate(results[key]):
-        measured, kind = result.auc[molecular.ATTACK].mean(axis=0), settings[key].kind
-        for (law, name, _), predicted in result.predicted.items():
-            if (law, kind) == ("closed", "regression"):  # no common shift there
-                continue
-            names = {"task": key[0], "kind": kind, "representation": key[1], "group": group, "law": law}
-            found = {"from": name, "quantizer": NAMES, "predicted": predicted, "measured": measured}
-            yield pd.DataFrame(names | found).iloc[1:]
-
-
-law = pd.concat([frame for key in settings for frame in law_rows(key)], ignore_index=True)
-law["miss"] = law.predicted - law.measured
+law = pd.concat([molecular.predictions(settings[key], groups) for key, groups in results.items()], ignore_index=True)
 law.groupby(["kind", "law", "from"]).miss.agg(
     median=lambda m: m.abs().median(), worst=lambda m: m.abs().max(), safe=lambda m: (m > 0).mean()).round(3)  # fmt: skip
 
@@ -726,16 +681,7 @@ misses.loc[misses.miss.abs().nlargest(6).index].round(3)
 
 
 # %%
-def exposures(key, groups, quantizer="fp32"):
-    """Measure the exposure of every pool molecule over the heads of some groups."""
-    at = NAMES.index(quantizer)
-    seen = [results[key][group].measures for group in groups]
-    scores, members = (np.concatenate([part[name][at] for part in seen]) for name in ("scores", "members"))
-    return attacks.record_exposure(scores, members)
-
-
-even, odd = range(0, n_groups, 2), range(1, n_groups, 2)
-exposed_fp = {key: exposures(key, range(n_groups)) for key in settings}
+exposed_fp = {key: molecular.exposures(results[key]) for key in settings}
 quantiles = {key: found.exposure.quantile([0.1, 0.5, 0.9, 0.99]) for key, found in exposed_fp.items()}
 pd.DataFrame(quantiles).T.assign(surely=[(f.low > 0).mean() for f in exposed_fp.values()]).round(2)
 
@@ -748,8 +694,8 @@ pd.DataFrame(quantiles).T.assign(surely=[(f.low > 0).mean() for f in exposed_fp.
 # neither initialisation nor halves:
 
 # %%
-picked_by = {key: exposures(key, even).exposure for key in settings}
-judged_by = {key: exposures(key, odd) for key in settings}
+picked_by = {key: molecular.exposures(results[key][::2]).exposure for key in settings}
+judged_by = {key: molecular.exposures(results[key][1::2]) for key in settings}
 repeat = {key: stats.spearmanr(picked_by[key], judged_by[key].exposure).statistic for key in settings}
 pd.Series(repeat).unstack(sort=False).round(2)
 
@@ -765,35 +711,17 @@ pd.Series(repeat).unstack(sort=False).round(2)
 
 
 # %%
-def neighbours(smiles):
-    """Return the position of each molecule's most similar other molecule, and the Tanimoto similarity."""
-    on = (embeddings.embed(smiles, "ecfp4") > 0).astype(np.float32)
-    common, size = on @ on.T, on.sum(axis=1)
-    similarity = common / np.maximum(size[:, None] + size - common, 1)
-    np.fill_diagonal(similarity, -1)
-    return similarity.argmax(axis=1), similarity.max(axis=1)
-
-
-def describe(s):
-    """Return a frame with one row per pool molecule: what might explain its exposure."""
-    nearest, similarity = neighbours(s.smiles)
-    own = pd.Series(molecules.scaffolds(s.smiles))
-    rarity = np.abs(s.y - s.y.mean())  # for labels 0 and 1 the share of the other label
-    return pd.DataFrame({"smiles": s.smiles, "y": s.y, "family": own.map(own.value_counts()), "rarity": rarity,
-                         "similarity": similarity, "gap": np.abs(s.y - s.y[nearest])})  # fmt: skip
-
-
-# %%
 leakiest = study[study.quantizer == "fp32"].groupby(KEY, sort=False).attack_auc.mean()
 shown = {task: listed or leakiest[task].idxmax() for task in origin}
 
 
+# %%
 def exposure_table(task):
     """Return what describes the molecules of a task, and their exposure: picked, judged, with 90 % zeros, over all heads."""
     key = task, shown[task]
-    zeros = exposures(key, odd, "ternary_90").exposure
+    zeros = molecular.exposures(results[key][1::2], "ternary_90").exposure
     found = judged_by[key].assign(picked=picked_by[key], zeros=zeros, overall=exposed_fp[key].exposure)
-    return describe(settings[key]).assign(task=task, representation=shown[task]).join(found)
+    return molecular.describe(settings[key]).assign(task=task, representation=shown[task]).join(found)
 
 
 exposed = pd.concat([exposure_table(task) for task in origin], ignore_index=True)
@@ -819,6 +747,7 @@ def as_given(frame):
     return pd.DataFrame({"task": frame.attrs["name"], "row": frame.row, "label": label, "smiles": frame.smiles})
 
 
+# %%
 everyone = exposed.sort_values(["task", "picked"], ascending=[True, False], kind="stable")
 everyone = everyone if any(task.startswith("csv:") for task in tasks) else cast
 everyone = everyone.drop(columns=["zeros", "overall"])
@@ -826,12 +755,12 @@ everyone = pd.concat([as_given(frame) for frame in frames.values()]).merge(every
 
 
 # %%
-def picture(smiles, size=(380, 270)):
+def picture(smiles, size=(330, 235)):
     """Return the drawing of a molecule as an array of grey levels."""
     canvas = rdMolDraw2D.MolDraw2DCairo(*size)
     options = canvas.drawOptions()
     options.useBWAtomPalette()
-    options.minFontSize, options.bondLineWidth = 21, 2  # heteroatoms stay legible in large molecules
+    options.minFontSize, options.bondLineWidth = 19, 2  # heteroatoms stay legible in large molecules
     rdMolDraw2D.PrepareAndDrawMolecule(canvas, Chem.MolFromSmiles(smiles))
     canvas.FinishDrawing()
     grey = np.asarray(PIL.Image.open(io.BytesIO(canvas.GetDrawingText())).convert("L"))
@@ -843,7 +772,7 @@ fig, axes = plt.subplots(2, 4, figsize=(figures.PAGE, 4.3))
 fig.set_layout_engine("none")
 fig.subplots_adjust(left=0.01, right=0.99, top=0.86, bottom=0.08, hspace=0.55, wspace=0.05)
 for ax, row in zip(axes.flat, cast.itertuples(), strict=False):
-    ax.imshow(picture(row.smiles), cmap="gray", vmin=0, vmax=255)
+    ax.imshow(picture(row.smiles), cmap="gray", vmin=0, vmax=255, interpolation="none")
     ax.set_title(f"{row.task[:16]}: {row.exposure:.2f}\n[{row.low:.2f}, {row.high:.2f}]", fontsize=8)
     text = f"label {row.y:.2g}, family {row.family}\nneighbour {row.similarity:.2f}, label gap {row.gap:.2g}"
     ax.text(0.5, -0.04, text, ha="center", va="top", fontsize=7.5, transform=ax.transAxes)
@@ -878,7 +807,7 @@ shield = []
 for key in settings:
     top = picked_by[key] >= picked_by[key].quantile(0.9)
     for name in NAMES:
-        judged = exposures(key, odd, name).exposure
+        judged = molecular.exposures(results[key][1::2], name).exposure
         shield.append((*key, name, judged[top].mean(), judged.mean()))
 shield = pd.DataFrame(shield, columns=[*KEY, "quantizer", "top_tenth", "all"])
 shield.groupby("quantizer", sort=False)[["top_tenth", "all"]].mean().round(3)
@@ -931,6 +860,7 @@ def judge_groups(claim, values, bar=0.0):
     return attacks.verdict(claim, found, bar, settled=n_groups >= FEWEST, each=values.groupby(KEY).mean())
 
 
+# %%
 def judge_draws(claim, draws, each=()):
     """Judge the median of bootstrap draws."""
     return attacks.verdict(claim, attacks.bootstrap_interval(draws.median(), draws), each=each)
@@ -1003,6 +933,8 @@ verdicts.round(3)
 small = {f"{s.name}: {len(s.x_test)}" for s in settings.values() if len(s.x_test) < 100}
 print("test sets under 100 molecules:", "; ".join(sorted(small)) or "none")
 print("groups:", n_groups, "(few: what rests on groups is called undecided)" if n_groups < FEWEST else "")
+
+# %%
 full_auc, full_use = wide["fp32"].groupby(["kind", "group"]).mean() - 0.5, {}
 for kind, keys in of_kind.items():
     full_use[kind] = np.mean([boot[key]["fp32"] for key in keys], axis=0) - molecular.NOTHING_KNOWN[kind]
@@ -1096,7 +1028,6 @@ if regressions:
          "refit gain and offset of a quantized regression, on molecules that trained nothing",
          "refitting on so few molecules hurts: take more, or leave it", margin=0.02)  # fmt: skip
 group_tau = taus.groupby(["indicator", "group"], sort=False).tau.mean()
-n_resolved = sum(int(np.abs(np.triu(s)).sum()) for s in signs.values())
 find_mean(f"tau of rho_pool with the attack, over {n_resolved} pairs", group_tau["rho_pool"],
           f"rank quantizers by rho_pool from {n_indicator} spare heads; mistrust it where a sparse grid meets many inputs",
           "do not rank by rho_pool here: run the attack", bar=0.8)  # fmt: skip
