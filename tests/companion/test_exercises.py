@@ -28,6 +28,11 @@ def tagged(stem, tag):
     return [cell for cell in notebooks.read_notebook(NOTEBOOKS[stem]).cells if notebooks.has_tag(cell, tag)]
 
 
+def solutions(stem):
+    """Return the code of the solutions; beside it, words may say why."""
+    return [cell for cell in tagged(stem, "solution") if cell.cell_type == "code"]
+
+
 def imports(stem):
     """Return a namespace with what the import cells of a notebook make."""
     namespace = {}
@@ -51,7 +56,7 @@ def test_a_notebook_has_three_to_six_exercises_in_order(stem):
 @each_notebook
 def test_the_solutions_pass_and_need_only_the_imports(stem):
     namespace = imports(stem)
-    for cell in tagged(stem, "solution"):
+    for cell in solutions(stem):
         *_, last = ast.parse(cell.source).body
         exec(compile(cell.source, stem, "exec"), namespace)
         verdict = eval(compile(ast.Expression(last.value), stem, "eval"), namespace)
@@ -131,7 +136,7 @@ def answers(stem):
         found[key] = answer
 
     namespace["exercises"] = type("Recorder", (), {"check": staticmethod(record)})
-    for cell in tagged(stem, "solution"):
+    for cell in solutions(stem):
         exec(cell.source, namespace)
     return {key: value for key, value in found.items() if key in NUMBERS}
 
