@@ -768,13 +768,12 @@ def picture(smiles, size=(330, 235)):
 
 
 # %%
-fig, axes = plt.subplots(2, 4, figsize=(figures.PAGE, 4.3))
-fig.set_layout_engine("none")
-fig.subplots_adjust(left=0.01, right=0.99, top=0.86, bottom=0.08, hspace=0.55, wspace=0.05)
+fig, axes = plt.subplots(2, 4, figsize=(figures.PAGE, 4.3), layout="none")
+fig.subplots_adjust(left=0.01, right=0.99, top=0.86, bottom=0.08, hspace=0.6, wspace=0.02)
 for ax, row in zip(axes.flat, cast.itertuples(), strict=False):
     ax.imshow(picture(row.smiles), cmap="gray", vmin=0, vmax=255, interpolation="none")
     ax.set_title(f"{row.task[:16]}: {row.exposure:.2f}\n[{row.low:.2f}, {row.high:.2f}]", fontsize=8)
-    text = f"label {row.y:.2g}, family {row.family}\nneighbour {row.similarity:.2f}, label gap {row.gap:.2g}"
+    text = f"label {row.y:.2g}, family {row.family}\nneighbour {row.similarity:.2f}, gap {row.gap:.2g}"
     ax.text(0.5, -0.04, text, ha="center", va="top", fontsize=7.5, transform=ax.transAxes)
 for ax in axes.flat:
     ax.axis("off")

@@ -239,7 +239,7 @@ def test_a_point_gives_what_its_docstring_says(source, write):
     (auc,), (null,), found = result.auc.values(), result.null.values(), result.measures
     assert auc.shape == null.shape == (20, 3)
     assert found["scores"].shape == found["members"].shape == (3, 20, n)
-    assert attacks.auc(found["scores"][2], found["members"][2]) == pytest.approx(auc[:, 2])
+    assert attacks.auc(found["scores"][2], found["members"][2]) == pytest.approx(auc[:, 2], abs=2e-3)
     assert found["some"].shape == (3, 3, m)
     assert np.isnan(found["tpr"]).all()  # fewer than 1,000 non-member scores
     assert np.isnan(found["spearman"]).all()
