@@ -62,7 +62,7 @@ pd.set_option("display.max_colwidth", None)  # claims are shown whole
 
 # %% tags=["parameters"]
 tasks: list[str] = ["BACE", "FreeSolv"]  # names in molecules.TASKS, or "csv:" and a path (not empty)
-representations: list[str] = ["ecfp4", "rdkit2d", "minimol"]  # names in embeddings.EMBEDDERS (not empty)
+representations: list[str] = ["ecfp4", "minimol"]  # names in embeddings.EMBEDDERS (not empty)
 smiles_column: str = "smiles"  # column of the SMILES; only for csv: tables
 label_column: str = "y"  # column of the label; only for csv: tables
 task_kind: str | None = None  # "binary" or "regression" overrides the rule for csv: tables
