@@ -31,7 +31,7 @@
 # You need the words of [00](00_start_here.ipynb) and LiRA from [04](04_attack_a_network.ipynb).
 #
 # *In the paper: the molecular study of arXiv 2502.06567. Figures: `07_price`, `07_blind_baseline`, `07_equal_auc`,
-# `07_regression`.* **Run time** (2 cores): full 2 min, quick 10 s.
+# `07_regression`.* **Run time** (2 cores): full 2.5 min, quick 15 s.
 
 # %%
 import numpy as np
@@ -74,7 +74,7 @@ for start in ("shared", "random"):  # initialisations: section 5
     results[start] = [flat[i : i + n_groups] for i in range(0, len(flat), n_groups)]
     pairs = list(zip(pools, results[start], strict=True))
     study[start] = pd.concat([molecular.rows(*pair) for pair in pairs])
-    useful[start] = [molecular.utility_draws(*pair, n_draws) for pair in pairs]
+    useful[start] = [molecular.utility_draws(*pair, n_draws, seed) for pair in pairs]
 
 # %%
 kept = molecular.kept_shares(pools, useful["shared"])
@@ -195,8 +195,8 @@ figures.save_figure(
 
 # %% [markdown]
 # Between sides without a common scaffold, membership is half known before anybody trains anything. An "attack" that is
-# evaluated so would be praised for that. Between random halves nothing is known: the intervals hold the coin. From here on, members are
-# random halves.
+# evaluated so would be praised for that. Between random halves nothing is known: the intervals hold the coin. From here
+# on, members are random halves.
 #
 # ## 3 · One group of heads, by hand
 #
@@ -232,8 +232,8 @@ print(f"full precision {attack(models).mean():.3f}")
 print(f"90 % zeros {attack(few).mean():.3f}")
 
 # %% [markdown]
-# Quantizing to 90 % zeros keeps only the tenth of the weights of each layer that is largest in size, and gives all of them one size. The
-# shadows were quantized in the same way, so the attacker is not fooled by a change of scale.
+# Quantizing to 90 % zeros keeps only the tenth of the weights of each layer that is largest in size, and gives all of
+# them one size. The shadows were quantized in the same way, so the attacker is not fooled by a change of scale.
 #
 # An honest attack finds nothing where there is nothing. So we deal each head the membership list of another head, in all
 # ways to move the lists on:
@@ -274,9 +274,9 @@ by_table.attack_auc.mean().unstack()[SHOWN].round(3)
 by_table.utility.mean().unstack()[SHOWN].round(3)
 
 # %% [markdown]
-# The regressions leak most in full precision, and the numbers fall from left to right but for the last four: a grid of
-# 2 bits, whose ends are the largest weight, has almost only zeros and leaks as little as 90 % zeros. Bits do not
-# order these quantizers, sparsity does ([D, section 6](D_report_your_table.ipynb) asks which numbers do so without an attack).
+# In full precision the regressions leak most. A grid of 2 bits, whose ends are the largest weight, has almost only zeros
+# and leaks as little as 90 % zeros. So bits do not order these quantizers; [D, section 6](D_report_your_table.ipynb) asks
+# which numbers do, without an attack.
 #
 # The two axes of the first figure are shares, so that settings can be averaged. Across: the AUC minus one half, the
 # attack's *advantage over a coin*, divided by the same of full precision. A share of 0.1 of an AUC of 0.8 is an AUC of
@@ -333,9 +333,9 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# In regression the plain 3-bit grid gains whether the start is shared or random, and sign, 33 % and 50 % zeros
-# give utility away under both: at their AUC a coin toss between others is more useful. In classification the gains are small, and
-# the initialisation decides: from random starts 90 % zeros gain, from shared ones they are undecided. Whoever
+# In regression the plain 3-bit grid gains whether the start is shared or random, and sign, 33 % and 50 % zeros give
+# utility away under both: at their AUC a coin toss between others is more useful. In classification the gains are small,
+# and the initialisation decides: from random starts 90 % zeros gain, from shared ones they are undecided. Whoever
 # publishes how a head was initialised gives the attacker what ternary weights would have hidden.
 #
 # ## 6 · Why regression pays more
@@ -375,9 +375,9 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
-# With sign and with 33 % or 50 % zeros, most of what regression loses beyond classification is scale, and comes back. It costs no privacy if all
-# heads share the two numbers: target and shadows are stretched alike. Do they now hold their own at an equal AUC? The gain
-# again, with all heads refitted, shared initialisation, in $R^2$:
+# With sign and with 33 % or 50 % zeros, about half of what regression loses is scale, and comes back. It costs no privacy
+# if all heads share the two numbers: target and shadows are stretched alike. Do they now hold their own at an equal AUC?
+# The gain again, with all heads refitted, shared initialisation, in $R^2$:
 
 # %%
 regained = molecular.spans(molecular.mean_gains(chosen, groups, mended, seed))
@@ -446,16 +446,15 @@ for (claim, kind), draws in losses.items():
 pd.DataFrame(rows).set_index(["claim", "kind"])[["found"]]
 
 # %% [markdown]
-# That sparsity buys privacy and costs utility is reproduced in both kinds, from both starts. That the sparsest of the
-# paper's nine leaks *least* is not: the plain 2-bit grid comes as low, and only in classification from random starts is
-# 90 % zeros ahead. Sign leaks *less* than 33 % zeros in regression, against the claim, and the two are not told
-# apart in classification. Regression loses more, by a third of its utility as it is and by a tenth after refitting. Ten claims were judged,
-# each at 95 %, and an interval over groups does not speak of the next table of molecules.
-
-# %% [markdown]
+# That sparsity buys privacy is reproduced in both kinds of task, from both starts; that it costs utility, too. That the
+# sparsest of the paper's nine leaks *least* is not: the plain 2-bit grid comes as low, and only in classification from
+# random starts is 90 % zeros ahead. Sign leaks *less* than 33 % zeros in regression, against the claim, and the two are
+# not told apart in classification. Regression loses more, by a third of its utility as it is and by a tenth after
+# refitting. Each verdict is at 95 % for itself, and an interval over groups does not speak of the next table.
+#
 # ## What we saw
 #
-# - **Sparsity hides members and costs utility**, in both kinds of task, from both kinds of start.
+# - **Sparsity hides members and costs utility**, in both kinds of task.
 # - **The price differs.** In regression a 3-bit grid gains 0.07 in $R^2$ at an equal AUC; sign, 33 % and 50 % zeros
 #   give 0.11 to 0.22 away, more than half of it scale.
 # - **The initialisation is part of the release.** Kept secret, it makes 90 % zeros the most private of the paper's nine
@@ -463,9 +462,9 @@ pd.DataFrame(rows).set_index(["claim", "kind"])[["found"]]
 # - **Sign against 33 % zeros**: contradicted in regression, undecided in classification.
 # - **Scaffold test sets are no non-members**: without any model, membership is guessed there with an AUC of 0.73.
 # - A low AUC is not safety: it is a mean, of an attacker who sees outputs. Who sees weights finds more
-#   ([B, section 6](B_indicator_study.ipynb)).
+#   ([04](04_attack_a_network.ipynb)).
 #
-# The same report on a table of your own is one command, `python -m qmis_utils.run D` ([D](D_report_your_table.ipynb)).
+# The same report on your own table: `python -m qmis_utils.run D` ([D](D_report_your_table.ipynb)).
 #
 # ## Exercises
 #
