@@ -22,12 +22,13 @@
 # Does quantizing the model keep that secret, and what does it cost in accuracy?
 #
 # **Answer.** Yes, and it costs: heads with 90 % zeros keep 17 % [12 %, 23 %] of an attack's advantage over a coin in
-# classification and 11 % [7 %, 15 %] in regression, but only 56 % [52 %, 59 %] and 23 % [19 %, 26 %] of their utility;
+# classification and 11 % [7 %, 15 %] in regression, but only 56 % [52 %, 59 %] and 23 % [18 %, 26 %] of their utility;
 # at an equal AUC a plain 3-bit grid is worth 0.075 [0.044, 0.090] in $R^2$ over the others, and in classification the
 # best choice turns with the initialisation.
 #
 # Game and attacker: pool game, LiRA (pooled variance) on the outputs, shadows quantized as the target is, shared initialisation (random
 # ones in section 5).
+#
 # You need the words of [00](00_start_here.ipynb) and LiRA from [04](04_attack_a_network.ipynb).
 #
 # *In the paper: the molecular study of arXiv 2502.06567. Figures: `07_price`, `07_blind_baseline`, `07_equal_auc`,
@@ -456,7 +457,7 @@ pd.DataFrame(rows).set_index(["claim", "kind"])[["found"]]
 #
 # - **Sparsity hides members and costs utility**, in both kinds of task.
 # - **The price differs.** In regression a 3-bit grid gains 0.07 in $R^2$ at an equal AUC; sign, 33 % and 50 % zeros
-#   give 0.11 to 0.22 away, more than half of it scale.
+#   give 0.12 to 0.22 away, more than half of it scale.
 # - **The initialisation is part of the release.** Kept secret, it makes 90 % zeros the most private of the paper's nine
 #   in classification, and worth 0.08 in AUROC; known, both are undecided.
 # - **Sign against 33 % zeros**: contradicted in regression, undecided in classification.
