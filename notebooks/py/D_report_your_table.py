@@ -75,9 +75,7 @@ seed: int = 0  # seed of the sample, the split and all that follows (at least 0)
 widths: list[int] = [8, 16, 32]  # hidden units that validation may choose from (not empty, at least 1)
 steps: int = 100  # full-batch Adam steps (at least 1)
 decays: list[float] = [0.0, 0.01, 0.1, 0.3]  # weight decays that the validation rule may choose from (not empty)
-recorded_heads: str | None = (
-    "settings/molecular_heads.csv"  # what the rule chose for known tables; None: what it says here
-)
+recorded_heads: str | None = "settings/molecular_heads.csv"  # what the rule chose for known tables; or None
 start: str = "shared"  # initialisation of a group's heads, known to the attacker; "random": one each, known to nobody
 listed: str | None = None  # representation of the list of exposed molecules; None: the one whose heads leak most
 n_models: int = 128  # attacked heads of a setting; about 25 a group let every record be attacked (at least 1)

@@ -90,6 +90,14 @@ def test_membership_is_known_on_scaffold_sides_and_unknown_on_random_halves():
     assert ((halves.low < 0.5) & (halves.high > 0.5)).all()
 
 
+def test_what_it_says_of_numbers_without_an_attack_is_what_report_d_found():
+    rows = table("D_agreement").set_index(["task", "indicator"]).loc["pooled"]
+    for name in ("rho_pool", "r ensemble all_pairs"):
+        row = rows.loc[name]
+        assert f"{row.tau:.2f} {row.low:.2f}, {row.high:.2f}" in text(STEM)
+    assert rows.low["rho_pool"] > rows.high["r ensemble all_pairs"]
+
+
 @pytest.mark.parametrize(
     "row",
     [
