@@ -28,7 +28,8 @@ PUBLIC = {  # room -> module -> names
         "weights": "regress_membership ridge_penalty influence_score weight_regression influence align",
         "judging": "auc advantage roc tpr_at_fpr clopper_pearson bootstrap mean_interval enough_shadows"
         " permuted halves Advantage best_threshold advantage_held_out advantage_exact epsilon_lower_bound exposure"
-        " stability MUTUAL resampled_tpr bootstrap_interval rank_correlation on_front verdict VERDICTS",
+        " record_exposure stability MUTUAL resampled_tpr bootstrap_interval rank_correlation on_front verdict VERDICTS"
+        " gain_at_equal_leak",
     },
     "indicators": {
         "rate": "AGGREGATIONS estimate_rate cramer_estimates neighbours adjacent",

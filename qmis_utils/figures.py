@@ -119,6 +119,30 @@ def forest(
     ax.set_ylim(len(names) - 0.5, -0.5)
 
 
+def plane(ax, rows, beside, floor=-np.inf):
+    """Draw what leaks across and what is useful upward: a mark a release, in its look, with both intervals.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    rows : pandas.DataFrame
+        Its index holds the names; columns leak, leak_low, leak_high, use, use_low and use_high.
+    beside : dict of (float, float, str)
+        Names that stand beside their mark: offset in points and the side of the text, "left", "center" or "right".
+    floor : float
+        Where a use below it is drawn.
+    """
+    for name, row in rows[::-1].iterrows():
+        style = look(name, ls="")
+        use, low, high = (max(row[column], floor) for column in ("use", "use_low", "use_high"))
+        ax.hlines(use, row.leak_low, row.leak_high, color=style["color"], lw=1)
+        ax.vlines(row.leak, low, high, color=style["color"], lw=1)
+        ax.plot(row.leak, use, ms=6, **style)
+        if name in beside:
+            *place, side = beside[name]
+            ax.annotate(style["label"], (row.leak, use), place, ha=side, textcoords="offset points", fontsize=7.5)
+
+
 def forest_of_verdicts(ax, verdicts):
     """Draw rows of `attacks.verdict`, a line per claim in the colour of its verdict, with a tick at the bar.
 

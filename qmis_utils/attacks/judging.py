@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, rankdata
+from scipy.stats import binomtest, norm, rankdata
 from scipy.stats import t as student_t
 
 from qmis_utils import records
@@ -280,6 +281,47 @@ def on_front(useful: ArrayLike, leaks: ArrayLike) -> np.ndarray:
     as_useful = useful[..., None, :] >= useful[..., :, None]
     as_good = as_useful & (leaks[..., None, :] <= leaks[..., :, None])
     return as_good.sum(axis=-1) == 1  # each is as good as itself
+
+
+def gain_at_equal_leak(useful: ArrayLike, leaks: ArrayLike, nothing: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
+    """Return how much more useful each candidate is than the best draw of lots among the others that leaks no more.
+
+    A release drawn by lot among candidates has the mean of their utilities and the mean of their leaks: all that lies
+    on a line between two of them can be had, and a candidate below such a line need not be chosen.
+
+    Parameters
+    ----------
+    useful, leaks : array (..., Q)
+        Utility and leakage of Q candidates; each leading entry, a bootstrap draw say, is judged by itself.
+    nothing : (float, float)
+        Utility and leakage of a release that knows nothing, such as AUROC and AUC of a coin; lots may fall on it too.
+
+    Returns
+    -------
+    array (..., Q)
+        Above 0: the candidate adds to what the others offer. Below 0: the utility that it gives away at its leakage.
+
+    Examples
+    --------
+    Half as leaky as the first, the second should have 0.7, midway between the first and a coin; it has 0.8:
+
+    >>> gain_at_equal_leak([0.9, 0.8], [0.7, 0.6]).round(2)
+    array([0.1, 0.1])
+    """
+    useful, leaks = (np.asarray(part, float) for part in (useful, leaks))
+    coin = [np.broadcast_to(value, (*useful.shape[:-1], 1)) for value in nothing]
+    u, x = (np.concatenate(pair, axis=-1) for pair in ((useful, coin[0]), (leaks, coin[1])))
+    gains = np.empty_like(useful)
+    for q in range(useful.shape[-1]):
+        others = np.arange(u.shape[-1]) != q
+        others_u, others_x, at = u[..., others], x[..., others], np.maximum(leaks[..., q], nothing[1])[..., None]
+        alone = np.where(others_x <= at, others_u, -np.inf).max(axis=-1)
+        low, high = others_x[..., :, None], others_x[..., None, :]
+        share = (at[..., None] - low) / np.where(high > low, high - low, 1)
+        mixed = others_u[..., :, None] * (1 - share) + others_u[..., None, :] * share
+        between = (low <= at[..., None]) & (at[..., None] < high)
+        gains[..., q] = useful[..., q] - np.maximum(alone, np.where(between, mixed, -np.inf).max(axis=(-2, -1)))
+    return gains
 
 
 def verdict(
@@ -589,6 +631,68 @@ def exposure(signals: ArrayLike, members: ArrayLike, level: float = 0.95, compar
     degrees = variances.sum(axis=0) ** 2 / squares.sum(axis=0)
     ends = _student(d_prime, error, degrees, level, comparisons)
     return Interval(*(np.square(np.maximum(bound, 0)) for bound in ends))
+
+
+def _wilson(share: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return both ends of Wilson's interval of shares of n trials."""
+    z = norm.isf((1 - level) / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return middle - reach, middle + reach
+
+
+def record_exposure(scores: ArrayLike, members: ArrayLike, threshold: float = 0.0, level: float = 0.95) -> pd.DataFrame:
+    """Measure the advantage against each record, TPR - FPR over models, at a threshold fixed beforehand.
+
+    Of the models that trained on a record, the TPR is the share whose score of it is above the threshold; the FPR is
+    that share of the other models. Nothing is assumed about the scores, unlike 2 Phi(d'/2) - 1 of `exposure`.
+
+    Parameters
+    ----------
+    scores, members : array (M, N) and bool (M, N)
+        One row a target model, one column a record; each record needs a model IN and a model OUT.
+    threshold : float
+        Higher scores are taken for members; fixed before the scores are seen, such as 0 for the log ratio of LiRA.
+    level : float
+        Of the intervals, each for its record alone.
+
+    Returns
+    -------
+    DataFrame
+        A row a record: exposure, low, high, tpr, fpr, and the models n_in and n_out behind the two rates. An exposure
+        below 0 is chance, or a record whose outputs mislead the attack.
+
+    Raises
+    ------
+    ValueError
+        For a record that all models trained on, or none.
+
+    Notes
+    -----
+    Newcombe's interval (1998, method 10) of a difference of two independent shares, from Wilson's of each. Over a grid
+    of true rates it covers 95 % in the mean at any number of models, at the worst rates .88 with 4 models on each side
+    and .93 with 32. Two things it leaves out. Targets that are each other's shadows (leave-one-out) err together where
+    little leaks: against a record with d' = 0 it then covers .80 to .85, and its lower end lies above 0 for one record
+    in twenty, not in forty; from d' = 1 and 64 models on it is right. And the most exposed of many records are partly
+    the luckiest: pick them by some models and quote the exposure over others.
+
+    Examples
+    --------
+    >>> record_exposure([[1.0], [2.0], [-1.0], [-3.0]], [[True], [True], [False], [False]])["exposure"].item()
+    1.0
+    """
+    scores, members = _judged(scores, members)
+    n_in = members.sum(axis=0)
+    n_out = len(members) - n_in
+    if not min(n_in.min(), n_out.min()):
+        raise ValueError("every record needs at least one IN and one OUT model")
+    guess = scores > threshold
+    tpr, fpr = (guess & members).sum(axis=0) / n_in, (guess & ~members).sum(axis=0) / n_out
+    (tpr_low, tpr_high), (fpr_low, fpr_high) = _wilson(tpr, n_in, level), _wilson(fpr, n_out, level)
+    low = tpr - fpr - np.hypot(tpr - tpr_low, fpr_high - fpr)
+    high = tpr - fpr + np.hypot(tpr_high - tpr, fpr - fpr_low)
+    columns = {"exposure": tpr - fpr, "low": low, "high": high, "tpr": tpr, "fpr": fpr, "n_in": n_in, "n_out": n_out}
+    return pd.DataFrame(columns)
 
 
 def stability(found: ArrayLike, level: float = 0.95) -> tuple[Interval, float, float]:

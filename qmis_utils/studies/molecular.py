@@ -1,7 +1,8 @@
-"""Heads on frozen representations of molecules: what a quantizer does to their privacy and use; used by notebook 07.
+"""Heads on frozen representations of molecules: what a quantizer does to their privacy and use; for 07 and D.
 
 A pool is a task under a representation, with its scaffold test set. Its attacked heads fall into groups, each with its
-own initialisation and random halves. ``evaluate_group`` is one group whole, an independent job for ``run.sweep``.
+own random halves and its own initialisation, which its heads share unless they are told to start at random.
+``evaluate_group`` is one group whole, an independent job for ``run.sweep``.
 """
 
 import itertools
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from sklearn.linear_model import Ridge
 
 from qmis_utils import attacks, ensemble, indicators, molecules, quantizers, records
 from qmis_utils.assess import Game, assess, quantized, utility
@@ -23,6 +25,7 @@ LAWS = ("rho_pool", "rho")  # the survival correlations that predict an AUC
 LEAST = 4  # IN and OUT heads of every record in a group
 LEAST_OF_A_CLASS = 8  # molecules of the pool: a random half of eight misses them all once in 256
 PILOTS, PILOT_GROUP = 8, 99  # heads of the validation rule, and the group whose initialisation they have
+NOTHING_KNOWN = {"binary": 0.5, "regression": 0.0}  # utility of a model that knows nothing: AUROC, R2
 KEPT_HEADS = 3  # heads of a group whose test outputs are kept, for bootstraps over test molecules
 
 
@@ -181,13 +184,14 @@ def initialisation(seed, group):
     return 100 * seed + group
 
 
-def train(pool, members, decay, init, width=32, steps=100):
-    """Train one head, a perceptron with one hidden layer, per row of ``members``, all from the initialisation ``init``.
+def train(pool, members, decay, init, width=32, steps=100, start="shared"):
+    """Train one head, a perceptron with one hidden layer, per row of ``members``, from the initialisation ``init``.
 
-    ``decay`` is the weight decay, ``steps`` counts full-batch Adam steps. Returns an ``ensemble.Ensemble``.
+    ``decay`` is the weight decay, ``steps`` counts full-batch Adam steps; ``start`` is "shared", or "random" for an
+    initialisation of its own for every head. Returns an ``ensemble.Ensemble``.
     """
     return ensemble.train(pool.x, pool.y, members, task=pool.kind, hidden=(width,), steps=steps, weight_decay=decay,
-                          seed=init)  # fmt: skip
+                          init=start, seed=init)  # fmt: skip
 
 
 def recalibrate(outputs, y, seed=0):
@@ -249,15 +253,16 @@ def choose(scores, widths, decays):
 # ------------------------------------------------------------------------------------------------------ one group
 
 
-def train_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_groups=5, n_indicator=16, seed=0):
+def train_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_groups=5, n_indicator=16, seed=0,
+                start="shared"):  # fmt: skip
     """Train a group: its share of the attacked heads, and beside them, disjoint, the heads of the indicators.
 
     Parameters
     ----------
     pool : Pool
     group : int
-        Its number, 0 to n_groups - 1; all its heads start from one initialisation.
-    decay, width, steps : float, int, int
+        Its number, 0 to n_groups - 1.
+    decay, width, steps, start : float, int, int, str
         As in ``train``.
     n_models, n_groups, n_indicator : int
         Heads to attack in all groups together, split as evenly as possible, and further heads of this group.
@@ -272,7 +277,7 @@ def train_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_grou
     rng = np.random.default_rng([seed, group])
     members = draw_members(n_heads, len(pool.x), rng)
     spare = ensemble.random_halves(n_indicator, len(pool.x), rng)
-    heads = train(pool, np.vstack([members, spare]), decay, initialisation(seed, group), width, steps)
+    heads = train(pool, np.vstack([members, spare]), decay, initialisation(seed, group), width, steps, start)
     return Game(pool.x, pool.y, pool.x_test, pool.y_test, heads[:n_heads], members, heads[n_heads:], spare)
 
 
@@ -284,7 +289,10 @@ def gap(values, members):
 
 
 def record_advantage(exposure):
-    """Return the membership advantage 2 Phi(d'/2) - 1 against one record, from its exposure d'^2 (negative: 0)."""
+    """Return the advantage 2 Phi(d'/2) - 1 against one record, from d'^2 (negative: 0), if its scores are normal.
+
+    Averages of d'^2 give too much: measure the advantage itself, by ``attacks.record_exposure``.
+    """
     d_prime = np.sqrt(np.maximum(exposure, 0))
     return 2 * indicators.gaussian_auc(d_prime / np.sqrt(2)) - 1
 
@@ -340,14 +348,16 @@ MEASURES = {  # name -> function of the attacked heads' evidence, the reference'
     "recalibrated": _regression_only(_recalibrated),
     "some": _some,
     "tpr": _tpr,
-    "exposure": lambda seen, _, scores: gap(scores[ATTACK], seen.members).astype(np.float32),
+    "scores": lambda seen, _, scores: scores[ATTACK].astype(np.float32),
+    "members": lambda seen, _, scores: seen.members,
     "nonzero": lambda seen, _, scores: np.mean(seen.released_weights != 0),
     "relative_gain": lambda seen, full, scores: relative_gain(seen.outputs, full.outputs, seen.members),
 }
 
 
 def evaluate_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_groups=5, n_indicator=16,
-                   names=tuple(NAMES), attacked=(ATTACK,), numbers=INDICATORS, n_draws=40, seed=0):  # fmt: skip
+                   names=tuple(NAMES), attacked=(ATTACK,), numbers=INDICATORS, n_draws=40, seed=0,
+                   start="shared"):  # fmt: skip
     """Train one group of a pool, quantize it with every quantizer, attack it and score it: one point of the sweep.
 
     Parameters
@@ -366,7 +376,8 @@ def evaluate_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_g
     Assessment
         Its measures, arrays over the Q quantizers: ``utility`` (AUROC or R2), ``spearman``, ``recalibrated`` (NaN for a
         classification), ``tpr`` at 1 % false positives over all heads (NaN below 1,000 non-member scores), ``nonzero``
-        and ``relative_gain`` (Q,), ``exposure`` (Q, N), ``some`` test outputs (Q, few, m). Nulls are of all quantizers.
+        and ``relative_gain`` (Q,), the attack's ``scores`` and the ``members`` they are judged by (Q, M, N), and
+        ``some`` test outputs (Q, few, m). Nulls are of all quantizers.
 
     Raises
     ------
@@ -374,6 +385,350 @@ def evaluate_group(pool, group, decay, *, width=32, steps=100, n_models=128, n_g
         As ``draw_members`` and ``assess``.
     """
     sizes = {"n_models": n_models, "n_groups": n_groups, "n_indicator": n_indicator}
-    game = train_group(pool, group, decay, width=width, steps=steps, seed=seed, **sizes)
-    return assess(game, quantized(*names), attacked, numbers, seed=seed, draws=n_draws, laws=LAWS, measures=MEASURES,
+    game = train_group(pool, group, decay, width=width, steps=steps, seed=seed, start=start, **sizes)
+    laws = [name for name in LAWS if name in numbers]
+    return assess(game, quantized(*names), attacked, numbers, seed=seed, draws=n_draws, laws=laws, measures=MEASURES,
                   rng=np.random.default_rng([seed, group, 1]), null_of="all")  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------- all groups of a pool
+
+
+def points(pools, heads, n_groups=5, **same):
+    """Return the arguments of ``evaluate_group`` for every group of some pools, pool after pool.
+
+    Parameters
+    ----------
+    pools : list of Pool
+    heads : DataFrame
+        Columns task, representation, width and decay: the head of each pool.
+    n_groups : int
+    **same
+        Further arguments, the same for all.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    KeyError
+        For a pool without a row.
+    """
+    table = heads.set_index(["task", "representation"])
+    found = [table.loc[(pool.name, pool.representation)] for pool in pools]
+    own = [{"pool": pool, "width": int(head.width), "decay": float(head.decay)}
+           for pool, head in zip(pools, found, strict=True)]  # fmt: skip
+    return [same | one | {"n_groups": n_groups, "group": group} for one in own for group in range(n_groups)]
+
+
+def rows(pool, results):
+    """Return what was measured in the groups of a pool, a row per group and release.
+
+    Parameters
+    ----------
+    pool : Pool
+    results : list of Assessment
+        Of ``evaluate_group``, in the order of the groups.
+
+    Returns
+    -------
+    DataFrame
+        Columns task, kind, representation, group, quantizer, attack_auc and null_auc, means over the heads, utility,
+        spearman, nonzero, relative_gain, and tpr_at_1pct.
+    """
+    parts = []
+    for group, result in enumerate(results):
+        names = {"task": pool.name, "kind": pool.kind, "representation": pool.representation, "group": group}
+        found = {"attack_auc": result.auc[ATTACK].mean(axis=0), "null_auc": result.null[ATTACK].mean(axis=0)}
+        scalars = {name: result.measures[name] for name in ("utility", "spearman", "nonzero", "relative_gain")}
+        tpr = {"tpr_at_1pct": result.measures["tpr"]}
+        parts.append(pd.DataFrame(names | {"quantizer": result.releases} | found | scalars | tpr))
+    return pd.concat(parts, ignore_index=True)
+
+
+def utility_draws(pool, results, n_draws=200, seed=0, change=None):
+    """Draw the test molecules anew and return the mean utility over a few heads of every group.
+
+    Parameters
+    ----------
+    pool : Pool
+    results : list of Assessment
+    n_draws, seed : int
+        Draws, the same molecules for every release.
+    change : function (outputs (M, m), labels) -> outputs, optional
+        What is done to the outputs first, such as ``recalibrate``.
+
+    Returns
+    -------
+    DataFrame (n_draws, releases)
+        A draw that holds one class only is drawn again.
+    """
+    rng, outputs = np.random.default_rng(seed), np.concatenate([r.measures["some"] for r in results], axis=1)
+    m, flat = len(pool.y_test), outputs.reshape(-1, len(pool.y_test))
+    flat = flat if change is None else change(flat, pool.y_test)
+    picks = rng.integers(m, size=(4 * n_draws, m))
+    usable = [pick for pick in picks if len(np.unique(pool.y_test[pick])) > 1][:n_draws]
+    draws = [utility(flat[:, pick], pool.y_test[pick], pool.kind, ranked=True) for pick in usable]
+    return pd.DataFrame(np.reshape(draws, (len(draws), *outputs.shape[:2])).mean(axis=2), columns=results[0].releases)
+
+
+def gain_draws(pool, results, useful, seed=0):
+    """Draw the groups anew beside the test molecules: utility of each release above lots among the others, at its AUC.
+
+    Parameters
+    ----------
+    pool : Pool
+    results : list of Assessment
+    useful : DataFrame (draws, releases)
+        From ``utility_draws``.
+    seed : int
+
+    Returns
+    -------
+    DataFrame (draws, releases)
+        ``attacks.gain_at_equal_leak`` of every draw.
+    """
+    leaks = np.array([r.auc[ATTACK].mean(axis=0) for r in results])
+    picks = np.random.default_rng(seed).integers(len(leaks), size=(len(useful), len(leaks)))
+    nothing = (NOTHING_KNOWN[pool.kind], 0.5)
+    gains = attacks.gain_at_equal_leak(useful.to_numpy(), leaks[picks].mean(axis=1), nothing)
+    return pd.DataFrame(gains, columns=useful.columns)
+
+
+def leak_shares(study):
+    """Return the share of the attack's advantage over a coin, AUC - 1/2, that each release leaves of full precision's.
+
+    Parameters
+    ----------
+    study : DataFrame
+        From ``rows``, of all pools.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by kind and quantizer: leak, low and high. In each group the ratio is one of means over the pools of a
+        kind; over groups, their mean and its t interval. It means nothing where full precision leaks nothing.
+    """
+    auc = study.pivot_table(index=["kind", "group"], columns="quantizer", values="attack_auc", sort=False) - 0.5
+    shares = auc.div(auc[study.quantizer.iloc[0]], axis=0).stack().groupby(level=["kind", "quantizer"], sort=False)
+    found = [tuple(attacks.mean_interval(part)) for _, part in shares]
+    return pd.DataFrame(found, index=shares.size().index, columns=["leak", "low", "high"])
+
+
+def kept_shares(pools, useful, reference=None):
+    """Return the share that each release keeps of the utility that full precision has above a model that knows nothing.
+
+    Parameters
+    ----------
+    pools : list of Pool
+    useful : list of DataFrame
+        Of ``utility_draws``, one a pool.
+    reference : list of DataFrame, optional
+        Whose first column is full precision, if not that of ``useful``.
+
+    Returns
+    -------
+    dict of DataFrame (draws, releases)
+        By kind; in each draw the ratio of means over the pools of that kind.
+    """
+    kept = {}
+    for kind in dict.fromkeys(pool.kind for pool in pools):
+        above = [
+            sum(draws - NOTHING_KNOWN[kind] for pool, draws in zip(pools, part, strict=True) if pool.kind == kind)
+            for part in (useful, reference or useful)
+        ]
+        kept[kind] = above[0].div(above[1].iloc[:, 0], axis=0)
+    return kept
+
+
+def spans(draws_by_kind):
+    """Return median and 95 % interval of each column of some frames of draws, indexed by kind and quantizer."""
+    parts = {kind: draws.quantile([0.5, 0.025, 0.975]).T for kind, draws in draws_by_kind.items()}
+    return pd.concat(parts, names=["kind", "quantizer"]).set_axis(["value", "low", "high"], axis=1)
+
+
+def mean_gains(pools, results, useful, seed=0):
+    """Return ``gain_draws`` by kind, each draw the mean over the pools of a kind; lists hold an entry a pool."""
+    found = {}
+    for pool, groups, draws in zip(pools, results, useful, strict=True):
+        found.setdefault(pool.kind, []).append(gain_draws(pool, groups, draws, seed))
+    return {kind: sum(parts) / len(parts) for kind, parts in found.items()}
+
+
+def exposures(results, release="fp32"):
+    """Return ``attacks.record_exposure`` of every record of a pool, over the heads of some groups."""
+    seen = [(result.measures, result.releases.index(release)) for result in results]
+    scores, members = (np.concatenate([found[name][at] for found, at in seen]) for name in ("scores", "members"))
+    return attacks.record_exposure(scores, members)
+
+
+# ------------------------------------------------------------------------------------------- numbers without an attack
+
+
+def leakage(results, number, what="value"):
+    """Return a number's "value" (groups, releases) or "draws" (groups x draws, releases), larger = leaks more."""
+    return np.concatenate([np.atleast_2d(getattr(result, what)(number)) for result in results])
+
+
+def resolved(results, seed=0):
+    """Return ``indicators.resolved_pairs`` of the attack on all heads of a pool."""
+    auc = np.concatenate([result.auc[ATTACK] for result in results])
+    return indicators.resolved_pairs(auc, np.random.default_rng(seed))
+
+
+def agreement(pool, results, seed=0):
+    """Compare each number, and bits and the share of non-zeros, with the attack.
+
+    Parameters
+    ----------
+    pool : Pool
+    results : list of Assessment
+    seed : int
+        Of the bootstrap that resolves pairs.
+
+    Returns
+    -------
+    DataFrame
+        A row per number and group: task, representation, indicator, group, tau over the resolved pairs, and tau_b over
+        all.
+    """
+    signs, measured = resolved(results, seed), np.concatenate([r.auc[ATTACK] for r in results]).mean(axis=0)
+    candidates = {name: leakage(results, name) for name in results[0].numbers}
+    bits = [quantizers.QUANTIZERS[name].bits for name in results[0].releases]
+    candidates["bits"] = np.tile(bits, (len(results), 1))
+    candidates["non-zeros"] = np.array([r.measures["nonzero"] for r in results])
+    found = [
+        (pool.name, pool.representation, name, group, indicators.kendall_resolved(value, signs),
+         indicators.kendall_b(value, measured))
+        for name, values in candidates.items() for group, value in enumerate(values)
+    ]  # fmt: skip
+    return pd.DataFrame(found, columns=["task", "representation", "indicator", "group", "tau", "tau_b"])
+
+
+def pairs(pool, results, number="rho_pool", seed=0):
+    """Return a row per resolved pair of releases, and whether a number orders it as the attack does.
+
+    Columns task, representation, leakier, other, difference of AUC, gain_leakier and gain_other (``relative_gain``),
+    wrong, and sure: whether 97.5 % of the number's draws are on the wrong side.
+    """
+    names, measured = results[0].releases, np.concatenate([r.auc[ATTACK] for r in results]).mean(axis=0)
+    values, draws = leakage(results, number).mean(axis=0), leakage(results, number, "draws")
+    gain, found = np.mean([r.measures["relative_gain"] for r in results], axis=0), []
+    for i, j in zip(*np.nonzero(resolved(results, seed) > 0), strict=True):
+        row = {"task": pool.name, "representation": pool.representation, "leakier": names[i], "other": names[j]}
+        gains = {"gain_leakier": gain[i], "gain_other": gain[j]}
+        sure = (draws[:, i] < draws[:, j]).mean() >= 0.975
+        said = {"wrong": values[i] < values[j], "sure": sure}
+        found.append(row | {"difference": measured[i] - measured[j]} | gains | said)
+    columns = [
+        "task",
+        "representation",
+        "leakier",
+        "other",
+        "difference",
+        "gain_leakier",
+        "gain_other",
+        "wrong",
+        "sure",
+    ]
+    return pd.DataFrame(found, columns=columns)
+
+
+def predictions(pool, results):
+    """Return predicted and measured AUC of every release but the first, a row per law, number and group.
+
+    The closed law is left out for a regression, where signals have no common shift.
+    """
+    parts = []
+    for group, result in enumerate(results):
+        measured = result.auc[ATTACK].mean(axis=0)
+        for (law, number, _), predicted in result.predicted.items():
+            if (law, pool.kind) != ("closed", "regression"):
+                names = {"task": pool.name, "kind": pool.kind, "representation": pool.representation, "group": group}
+                found = {"law": law, "from": number, "quantizer": result.releases}
+                parts.append(pd.DataFrame(names | found | {"predicted": predicted, "measured": measured}).iloc[1:])
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(miss=found.predicted - found.measured)
+
+
+# ------------------------------------------------------------------------------------------------------ without a model
+
+
+def blind_auc(x, y, members, seed=0):
+    """Return the AUC of guessing membership from molecules and labels alone, without a model.
+
+    Parameters
+    ----------
+    x, y : array (N, d) and (N,)
+        Inputs and labels.
+    members : bool array (M, N)
+    seed : int
+        Of the two halves of the molecules: on one a ridge regression learns membership, on the other it is judged.
+
+    Returns
+    -------
+    array (M,)
+        0.5 where members and non-members are alike.
+    """
+    seen = np.column_stack([x, y])
+    folds, found = np.array_split(np.random.default_rng(seed).permutation(len(x)), 2), []
+    for learn, judge in (folds, folds[::-1]):
+        ridge = Ridge(alpha=len(learn)).fit(seen[learn], members[:, learn].T)
+        guess = np.reshape(ridge.predict(seen[judge]).T, (len(members), -1))
+        found.append(attacks.auc(guess, members[:, judge]))
+    return np.mean(found, axis=0)
+
+
+def scaffold_halves(smiles, n, seed=0):
+    """Return n membership rows, (n, N) bool, in which members and non-members share no scaffold."""
+    sides = [molecules.scaffold_split(smiles, 0.5, rng=seed + i)[0] for i in range(n)]
+    return np.array([np.isin(np.arange(len(smiles)), side) for side in sides])
+
+
+def blind(frame, seed=0, splits=10):
+    """Judge ``blind_auc`` of ECFP4 on random halves, and on sides without a common scaffold, of a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From ``molecules.load_table``.
+    seed, splits : int
+
+    Returns
+    -------
+    DataFrame
+        A row a way to deal membership: task, membership, auc, low and high, Student's interval over the splits. There
+        are no two sides where nine molecules in ten share a scaffold.
+    """
+    x, y = embeddings.standardise(embeddings.embed(frame.smiles, "ecfp4"))[0], frame.y.to_numpy(float)
+    ways = {"random halves": ensemble.random_halves(splits, len(frame), np.random.default_rng(seed))}
+    if pd.Series(molecules.scaffolds(frame.smiles)).value_counts(normalize=True).iloc[0] < 0.9:
+        ways["scaffold sides"] = scaffold_halves(frame.smiles, splits, seed)
+    found = [(frame.attrs["name"], way, *attacks.mean_interval(blind_auc(x, y, members, seed), most=1))
+             for way, members in ways.items()]  # fmt: skip
+    return pd.DataFrame(found, columns=["task", "membership", "auc", "low", "high"])
+
+
+def describe(pool):
+    """Return what might explain how exposed each record of a pool is.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    DataFrame
+        A row a record: smiles, y, family (records with its scaffold), rarity (share of the other label, or distance
+        from the mean label), similarity (Tanimoto, of ECFP4 bits, to the nearest other record) and gap (how far that
+        one's label is off).
+    """
+    on = (embeddings.embed(pool.smiles, "ecfp4") > 0).astype(np.float32)
+    common, size = on @ on.T, on.sum(axis=1)
+    similarity = common / np.maximum(size[:, None] + size - common, 1)
+    np.fill_diagonal(similarity, -1)
+    own, gap_to = pd.Series(molecules.scaffolds(pool.smiles)), pool.y[similarity.argmax(axis=1)]
+    return pd.DataFrame({"smiles": pool.smiles, "y": pool.y, "family": own.map(own.value_counts()),
+                         "rarity": np.abs(pool.y - pool.y.mean()), "similarity": similarity.max(axis=1),
+                         "gap": np.abs(pool.y - gap_to)})  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from scipy.special import expit
 from scipy.stats import binom, norm, spearmanr, ttest_1samp
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -520,6 +520,69 @@ def test_exposure_by_hand_and_of_constant_signals():
     assert (value[0], low[0], high[0]) == pytest.approx((4.5, 0.0, (np.sqrt(4.5) + reach) ** 2))
     assert attacks.exposure(np.array([[0.0, 2.0, 3.0, 5.0]]).T, members).value == pytest.approx(4.5)  # either direction
     assert np.isfinite([*attacks.exposure(np.ones((4, 1)), members)]).all()
+
+
+def test_gain_at_equal_leak_by_hand_and_by_linear_programming():
+    """A draw of lots is a linear programme: the most mean utility at no more mean leakage."""
+    useful, leaks = np.array([0.9, 0.8, 0.65, 0.6, 0.9]), np.array([0.7, 0.6, 0.55, 0.6, 0.71])
+    found = attacks.gain_at_equal_leak(useful, leaks)
+    assert found[0] == pytest.approx(0.9 - (0.8 + (0.9 - 0.8) * 10 / 11))
+    assert found[3] == pytest.approx(0.6 - 0.8)  # another leaks as much and is more useful
+    assert found[4] == pytest.approx(0.0)  # as useful as one that leaks less
+    rng = np.random.default_rng(0)
+    useful, leaks = rng.uniform(0.4, 1, (6, 5)), rng.uniform(0.48, 1, (6, 5))
+    found = attacks.gain_at_equal_leak(useful, leaks, (0.45, 0.5))
+    for row, (u, x) in enumerate(zip(useful, leaks, strict=True)):
+        for q in range(5):
+            others = np.append(np.delete(u, q), 0.45), np.append(np.delete(x, q), 0.5)
+            at = {"A_ub": [others[1]], "b_ub": [max(x[q], 0.5)], "A_eq": [np.ones(5)], "b_eq": [1]}
+            assert found[row, q] == pytest.approx(u[q] + optimize.linprog(-others[0], **at).fun)
+
+
+def test_record_exposure_by_hand():
+    """Rates counted by hand; their interval as Newcombe (1998, table II, method 10) prints it for 56/70 - 48/80."""
+    scores = np.array([[3.0, 1.0], [0.0, -1.0], [2.0, 1.0], [-1.0, -2.0]])
+    members = np.array([[1, 0], [1, 1], [0, 0], [0, 1]], bool)
+    found = attacks.record_exposure(scores, members)
+    assert found.exposure.tolist() == [0.5 - 0.5, 0.0 - 1.0]  # a score at the threshold is none above it
+    assert found[["tpr", "fpr", "n_in", "n_out"]].to_numpy().tolist() == [[0.5, 0.5, 2, 2], [0.0, 1.0, 2, 2]]
+    assert attacks.record_exposure(scores, members, threshold=-1.5).exposure.tolist() == [0.0, 0.5 - 1.0]
+    inside = np.arange(150) < 70
+    above = np.where(inside, np.arange(150) < 56, np.arange(150) < 70 + 48)
+    one = attacks.record_exposure(above[:, None] - 0.5, inside[:, None]).iloc[0]
+    assert one[["exposure", "low", "high"]].tolist() == pytest.approx([0.2, 0.0524, 0.3339], abs=5e-5)
+    wider = attacks.record_exposure(above[:, None] - 0.5, inside[:, None], level=0.99).iloc[0]
+    assert wider.low < one.low < one.high < wider.high
+    with pytest.raises(ValueError, match="at least one IN and one OUT model"):
+        attacks.record_exposure(scores, np.ones((4, 2), bool))
+
+
+@pytest.mark.parametrize(("n_in", "n_out", "worst"), [(4, 4, 0.87), (12, 13, 0.88), (32, 32, 0.93)])
+def test_the_interval_of_a_record_exposure_covers_it(n_in, n_out, worst):
+    """Exact coverage from the binomial probabilities of all pairs of counts, over a grid of both rates."""
+    counts = np.array([(a, b) for a in range(n_in + 1) for b in range(n_out + 1)])
+    members = np.arange(n_in + n_out)[:, None] < np.full(len(counts), n_in)
+    place = np.arange(n_in + n_out)[:, None]
+    above = np.where(members, place < counts[:, 0], place < n_in + counts[:, 1])
+    low, high = attacks.record_exposure(above - 0.5, members)[["low", "high"]].to_numpy().T
+    covered = []
+    for p, q in np.ndindex(21, 21):
+        weight = binom.pmf(counts[:, 0], n_in, p / 20) * binom.pmf(counts[:, 1], n_out, q / 20)
+        covered.append(weight[(low <= (p - q) / 20 + 1e-12) & ((p - q) / 20 - 1e-12 <= high)].sum())
+    assert min(covered) > worst
+    assert 0.95 < np.mean(covered) < 0.96
+
+
+@pytest.mark.parametrize(("distance", "least"), [(0.0, 0.78), (1.0, 0.93)])
+def test_record_exposure_of_targets_that_are_each_others_shadows(distance, least):
+    """Equal Gaussians d' apart: the advantage is 2 Phi(d'/2) - 1, and leave-one-out scores come within sight of it."""
+    rng = np.random.default_rng(0)
+    members = ensemble.random_halves(64, 3000, rng)
+    scores = attacks.lira(rng.normal(size=members.shape) + distance * members, members, "online_fixed")
+    found, truth = attacks.record_exposure(scores, members), 2 * norm.cdf(distance / 2) - 1
+    assert found.exposure.mean() == pytest.approx(truth, abs=0.015)
+    assert ((found.low <= truth) & (truth <= found.high)).mean() > least
+    assert (found.low > truth).mean() < 0.07
 
 
 def test_stability_by_hand():

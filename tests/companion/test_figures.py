@@ -165,6 +165,22 @@ def test_a_forest_of_verdicts_has_their_colours_and_bars(ax):
     assert [text.get_text() for text in ax.get_yticklabels()] == list("abcd")
 
 
+def test_a_plane_draws_both_intervals_in_the_look_of_each_release(ax):
+    columns = ["leak", "leak_low", "leak_high", "use", "use_low", "use_high"]
+    rows = pd.DataFrame([[0.5, 0.4, 0.6, 0.9, 0.8, 1.0], [0.1, 0.0, 0.2, -2.0, -3.0, 0.3]], ["fp32", "sign"], columns)
+    figures.plane(ax, rows, {"sign": (5, 0, "left")}, floor=-0.5)
+    lines, marks, colors = drawn(ax)
+    assert lines == [
+        [[0.0, -0.5], [0.2, -0.5]],
+        [[0.1, -0.5], [0.1, 0.3]],
+        [[0.4, 0.9], [0.6, 0.9]],
+        [[0.5, 0.8], [0.5, 1.0]],
+    ]
+    assert marks == [[0.1, -0.5], [0.5, 0.9]]  # the first on top
+    assert colors == [figures.look(name)["color"] for name in ("sign", "fp32")]
+    assert [text.get_text() for text in ax.texts] == ["sign"]
+
+
 def test_every_verdict_quantizer_attack_and_number_has_a_look_of_its_own():
     numbers = {"r" if name.startswith("r ") else name for name in assess.NUMBERS}
     numbers -= {"train loss", "test loss", "test accuracy", "generalisation gap", "one reference", "lira 16"}

@@ -1,4 +1,4 @@
-"""Tests of a reader's own table in notebook 07: one command gives the whole report."""
+"""Tests of a reader's own table in report D: one command gives the whole report."""
 
 import html.parser
 import json
@@ -12,13 +12,23 @@ from qmis_utils import molecules, run
 from qmis_utils.runner import figure_files
 
 PARAMS = str(Path(__file__).parents[1] / "params.yaml")
-STEMS = ["agreement", "blind_baseline", "exposed", "exposure", "front", "regression", "seeds", "tradeoff", "verdicts"]
+STEMS = [
+    "agreement",
+    "blind_baseline",
+    "equal_auc",
+    "exposed",
+    "exposure",
+    "regression",
+    "seeds",
+    "tradeoff",
+    "verdicts",
+]
 HEADLINE = [
     "task",
     "kind",
     "representation",
     "quantizer",
-    "seed",
+    "group",
     "utility",
     "indicator_name",
     "indicator",
@@ -38,34 +48,37 @@ def table():
 
 
 def report(frame, folder):
-    """Run notebook 07 on a table with the quick parameters; return the exit status."""
+    """Run report D on a table with the quick parameters; return the exit status."""
     frame.to_csv(folder / "mine.csv", index=False)
     given = {"tasks": json.dumps([f"csv:{folder / 'mine.csv'}"]), "smiles_column": "SMILES", "label_column": "active"}
     options = [word for name, value in given.items() for word in ("-p", name, value)]
-    return run.main(["07", "--params", PARAMS, "--out", str(folder / "out"), "--figures", str(folder), *options])
+    return run.main(["D", "--params", PARAMS, "--out", str(folder / "out"), "--figures", str(folder), *options])
 
 
 def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
     assert report(table, tmp_path) == 0
-    assert sorted(figure_files.read_manifest(tmp_path)) == [f"03_{stem}" for stem in STEMS]
-    tradeoff = pd.read_csv(tmp_path / "07_tradeoff.csv")
+    assert sorted(figure_files.read_manifest(tmp_path)) == [f"D_{stem}" for stem in STEMS]
+    tradeoff = pd.read_csv(tmp_path / "D_tradeoff.csv")
     assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "tpr_at_1pct"]
     assert set(tradeoff.task) == {"mine"}
     assert set(tradeoff.kind) == {"binary"}
-    exposed = pd.read_csv(tmp_path / "07_exposed.csv")
+    exposed = pd.read_csv(tmp_path / "D_exposed.csv")
     assert len(exposed) == exposed.smiles.nunique() > 100  # the pool: every molecule, not the ten that are drawn
-    assert exposed.advantage.between(-1, 1).all()
-    assert exposed.advantage.is_monotonic_decreasing
+    assert exposed.picked.is_monotonic_decreasing
+    assert (exposed.low <= exposed.exposure).all()
+    assert (exposed.exposure <= exposed.high).all()
+    assert exposed.exposure.to_numpy() == pytest.approx((exposed.tpr - exposed.fpr).to_numpy(), abs=2e-4)
+    assert (exposed.n_in + exposed.n_out == 20).all()  # heads of the group that did not pick
     given = table.iloc[exposed.row - 2]  # the header is row 1
     assert exposed.label.tolist() == given.active.tolist()
     assert exposed.smiles.tolist() == given.SMILES.tolist()
-    verdicts = pd.read_csv(tmp_path / "07_verdicts.csv")
+    verdicts = pd.read_csv(tmp_path / "D_verdicts.csv")
     assert list(verdicts.columns) == ["claim", "verdict", "estimate", "low", "high", "bar"]
     assert not verdicts.claim.str.contains("regression").any()
-    on_groups = verdicts[verdicts.claim.str.contains("leaks|tau|law")]
+    on_groups = verdicts[verdicts.claim.str.contains("leak|tau|law")]
     assert len(on_groups) >= 6
     assert set(on_groups.verdict) == {"undecided"}  # two groups settle nothing, however narrow the interval
-    notebook = nbformat.read(tmp_path / "out" / "07_molecular_privacy_utility.ipynb", as_version=4)
+    notebook = nbformat.read(tmp_path / "out" / "D_report_your_table.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = json.dumps(outputs)
     assert "5: 5, 52, 79, 122, 142" in text  # the rows of the broken SMILES, as a spreadsheet numbers them
@@ -102,8 +115,8 @@ def test_markup_in_names_and_molecules_of_a_table_is_shown_as_text(table, tmp_pa
     }  # fmt: skip
     options = [word for name, value in given.items() for word in ("-p", name, value)]
     folders = ["--out", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]
-    assert run.main(["07", "--params", PARAMS, *folders, *options]) == 0
-    notebook = nbformat.read(tmp_path / "out" / "07_molecular_privacy_utility.ipynb", as_version=4)
+    assert run.main(["D", "--params", PARAMS, *folders, *options]) == 0
+    notebook = nbformat.read(tmp_path / "out" / "D_report_your_table.ipynb", as_version=4)
     shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
     pages = [data[kind] for data in shown for kind in ("text/html", "text/markdown", "image/svg+xml") if kind in data]
     page = Markup()

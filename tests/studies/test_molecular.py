@@ -238,7 +238,8 @@ def test_a_point_gives_what_its_docstring_says(source, write):
     n, m = len(molecular.prepare(task, "ecfp4").x), len(molecular.prepare(task, "ecfp4").x_test)
     (auc,), (null,), found = result.auc.values(), result.null.values(), result.measures
     assert auc.shape == null.shape == (20, 3)
-    assert found["exposure"].shape == (3, n)
+    assert found["scores"].shape == found["members"].shape == (3, 20, n)
+    assert attacks.auc(found["scores"][2], found["members"][2]) == pytest.approx(auc[:, 2], abs=2e-3)
     assert found["some"].shape == (3, 3, m)
     assert np.isnan(found["tpr"]).all()  # fewer than 1,000 non-member scores
     assert np.isnan(found["spearman"]).all()
@@ -272,3 +273,113 @@ def test_regression_has_a_rank_correlation(source, write):
 
 def test_tpr_is_given_where_the_non_members_support_it(source, write):
     assert np.isfinite(evaluate(write(source), n_models=50).measures["tpr"]).all()
+
+
+# All groups of a pool ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def studied():
+    """A pool of 128 molecules, and both of its groups."""
+    pool = molecular.prepare("BBB_Martins", "ecfp4", max_molecules=160)
+    return pool, [molecular.evaluate_group(pool, group, names=NAMES, **SMALL) for group in range(2)]
+
+
+def test_heads_start_alike_or_each_for_itself(source, write):
+    pool = molecular.prepare(write(source), "ecfp4")
+    members = np.tile(ensemble.random_halves(1, len(pool.x), np.random.default_rng(0)), (2, 1))
+    shared, random = (molecular.train(pool, members, 0.0, 1, 8, 5, start).vectors() for start in ("shared", "random"))
+    assert np.array_equal(shared[0], shared[1])
+    assert np.abs(random[0] - random[1]).max() > 0.1
+
+
+def test_points_are_the_groups_of_each_pool_with_its_head(source, write):
+    pool = molecular.prepare(write(source), "ecfp4", name="mine")
+    heads = pd.DataFrame({"task": ["mine"], "representation": ["ecfp4"], "width": [8], "decay": [0.1]})
+    points = molecular.points([pool], heads, 3, start="random")
+    assert [point["group"] for point in points] == [0, 1, 2]
+    assert all((p["width"], p["decay"], p["start"], p["n_groups"]) == (8, 0.1, "random", 3) for p in points)
+    with pytest.raises(KeyError):
+        molecular.points([pool], heads.assign(task="another"))
+
+
+def test_rows_and_shares_are_those_of_the_groups(studied):
+    pool, results = studied
+    rows = molecular.rows(pool, results)
+    assert len(rows) == 2 * len(NAMES)
+    assert rows.attack_auc[0] == pytest.approx(results[0].auc["lira_fixed"][:, 0].mean())
+    leak = molecular.leak_shares(rows)
+    per_group = rows.pivot(index="group", columns="quantizer", values="attack_auc") - 0.5
+    wanted = (per_group["uniform_2"] / per_group["fp32"]).mean()
+    assert leak.leak["binary", "uniform_2"] == pytest.approx(wanted)
+    assert leak.leak["binary", "fp32"] == 1
+    useful = molecular.utility_draws(pool, results, 30)
+    assert useful.shape == (30, 3)
+    kept = molecular.kept_shares([pool], [useful])["binary"]
+    assert (kept["fp32"] == 1).all()
+    assert kept["ternary_90"].tolist() == ((useful["ternary_90"] - 0.5) / (useful["fp32"] - 0.5)).tolist()
+    spans = molecular.spans({"binary": kept})
+    assert spans.loc["binary", "ternary_90"].tolist() == kept["ternary_90"].quantile([0.5, 0.025, 0.975]).tolist()
+
+
+def test_gains_are_those_of_drawn_groups_and_molecules(studied):
+    pool, results = studied
+    useful = molecular.utility_draws(pool, results, 20)
+    same = [results[0], results[0]]  # two equal groups: drawing them changes nothing
+    leaks = results[0].auc["lira_fixed"].mean(axis=0)
+    found = molecular.gain_draws(pool, same, useful)
+    assert found.to_numpy() == pytest.approx(attacks.gain_at_equal_leak(useful.to_numpy(), np.tile(leaks, (20, 1))))
+    both = molecular.mean_gains([pool, pool], [same, same], [useful, useful])
+    assert both["binary"].to_numpy() == pytest.approx(found.to_numpy())
+
+
+def test_exposures_count_the_heads_of_all_groups(studied):
+    _, results = studied
+    found = molecular.exposures(results, "uniform_2")
+    assert (found.n_in + found.n_out == 40).all()
+    scores, members = (np.concatenate([r.measures[name][1] for r in results])[:, 5] for name in ("scores", "members"))
+    assert found.exposure[5] == pytest.approx((scores[members] > 0).mean() - (scores[~members] > 0).mean())
+    assert molecular.exposures(results).exposure.mean() > found.exposure.mean() > -0.1
+
+
+def test_wrong_pairs_are_what_lowers_tau(studied):
+    pool, results = studied
+    one = results[:1]
+    taus = molecular.agreement(pool, one).set_index("indicator").tau
+    pairs = molecular.pairs(pool, one)
+    assert taus["rho_pool"] == pytest.approx(1 - 2 * pairs.wrong.mean())
+    assert (pairs.difference > 0).all()
+    assert {"bits", "non-zeros", "rho_pool"} <= set(taus.index)
+    law = molecular.predictions(pool, one)
+    assert law.miss.tolist() == (law.predicted - law.measured).tolist()
+    assert set(law.law) == {"closed", "simulation"}
+    assert not (law.quantizer == "fp32").any()
+
+
+# Without a model --------------------------------------------------------------------------------------------------
+
+
+def test_without_a_model_scaffold_sides_are_told_apart_and_random_halves_are_not():
+    blind = molecular.blind(molecules.load_table("BBB_Martins", max_molecules=600)).set_index("membership")
+    assert blind.low["scaffold sides"] > 0.55
+    assert abs(blind.auc["random halves"] - 0.5) < 0.05
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    members = np.tile(x[:, 0] > np.median(x[:, 0]), (4, 1))
+    assert molecular.blind_auc(x, np.zeros(200), members).min() > 0.9
+
+
+def test_scaffold_halves_share_no_scaffold(source):
+    for members in molecular.scaffold_halves(source.smiles, 3):
+        own = np.array(molecules.scaffolds(source.smiles))
+        assert not (set(own[members]) & set(own[~members])) - {""}
+
+
+def test_descriptions_of_a_molecule(source, write):
+    pool = molecular.prepare(write(source), "ecfp4")
+    found = molecular.describe(pool)
+    assert found.smiles.tolist() == list(pool.smiles)
+    own = pd.Series(molecules.scaffolds(pool.smiles))
+    assert found.family.tolist() == [int((own == scaffold).sum()) for scaffold in own]
+    assert found.rarity.tolist() == pytest.approx(np.where(pool.y == 1, 1 - pool.y.mean(), pool.y.mean()).tolist())
+    assert found.similarity.between(0, 1).all()
+    assert set(found.gap) <= {0.0, 1.0}
