@@ -238,6 +238,15 @@ def _is_per_record(loss):
     return before.shape == (6,) and (before >= 0).all() and (before != after).tolist() == [i == 2 for i in range(6)]
 
 
+# -- 10
+
+
+@_property
+def _names_the_broken_attack(answer):
+    letter = answer.strip().lower()
+    return letter == "b" or (letter == "a" and "the mean of A leaves the target out; look at its null once more.")
+
+
 # ----------------------------------------------------------------------------------------------------------- registry
 
 
