@@ -15,8 +15,6 @@
 #     name: python3
 # ---
 
-# %%
-
 # %% [markdown]
 # # 10 · Fool yourself: ten ways to get a wrong number
 #
