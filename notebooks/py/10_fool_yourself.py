@@ -253,7 +253,7 @@ figures.save_figure(
 )
 
 # %% [markdown]
-# A value of 1 is right, 2 is twice too much, 0.5 half of the truth. Lines are 95 % intervals over data sets (Fieller's, for a
+# Each mark is one mistake: the mean of what was reported, over the mean of what is right. A value of 1 is right, 2 is twice too much, 0.5 half of the truth. Lines are 95 % intervals over data sets (Fieller's, for a
 # ratio of means). Every mistake below passes a review that looks at the result only; nearly all of them fail one cheap
 # control, which each reveal names.
 #
@@ -427,8 +427,8 @@ answer = None  # "a" or "b"
 exercises.check("10.1", answer)
 
 # %% tags=["solution"]
-# Under dealt memberships nothing can be found, so an advantage beyond noise is the attack's own doing.
-# B's means hold the target: its own signal moves the mean of its own group towards itself.
+# Under dealt memberships nothing can be found: an advantage is the attack's own doing.
+# B's means hold the target, whose signal moves the mean of its own group towards it.
 answer = "b"
 exercises.check("10.1", answer)
 
@@ -441,8 +441,8 @@ answer = None  # a number
 exercises.check("10.2", answer)
 
 # %% tags=["solution"]
-# Sorted at random, TPR - FPR is a random walk that starts and ends at 0, and its maximum is never below.
-# Its mean shrinks like one over the root of the records, so small targets look the most leaky.
+# Sorted at random, TPR - FPR is a random walk, and its maximum is never below 0.
+# Its mean shrinks like one over the root of the records: small targets look leaky.
 walk = np.tile(np.repeat([1, -1], 128), (4000, 1))
 walk = np.random.default_rng(0).permuted(walk, axis=1)
 answer = np.maximum(walk.cumsum(axis=1).max(axis=1), 0).mean() / 128
@@ -458,7 +458,7 @@ answer = None  # a number
 exercises.check("10.3", answer)
 
 # %% tags=["solution"]
-# The mean of a random half of a known pool has half the variance of a mean of fresh records.
+# The mean of half of a known pool has half the variance of a mean of fresh records.
 # A shift by one record is then larger by the root of two in units of the spread.
 answer = 2 * stats.norm.cdf(np.sqrt(2) * stats.norm.ppf((1 + 0.384) / 2)) - 1
 exercises.check("10.3", answer)
