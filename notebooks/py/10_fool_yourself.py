@@ -58,17 +58,14 @@ n_gauss: int = 64  # people behind a mean, and numbers of each (at least 2)
 
 # %% tags=["hide-input"]
 class Lab:
-    """One data set with its models, and what the attacks of this page need of them."""
-
     def __init__(self, number):
-        self.rng = rng = np.random.default_rng([seed, number])
-        self.number = number
-        self.means = 4 * rng.normal(size=(8, dim)) / np.sqrt(dim)
+        self.rng, self.number = np.random.default_rng([seed, number]), number
+        self.means = 4 * self.rng.normal(size=(8, dim)) / np.sqrt(dim)
         self.x, self.y = self.records()
-        self.members = ensemble.random_halves(n_models, n_pool, rng)
+        self.members = ensemble.random_halves(n_models, n_pool, self.rng)
         self.models = self.train()
-        self.signals = self.look(self.models)
-        self.sparse = self.look(self.models.quantize("ternary_90"))
+        releases = self.models, self.models.quantize("ternary_90")
+        self.signals, self.sparse = map(self.look, releases)
 
     def records(self, flipped=0.0):
         mode = self.rng.integers(8, size=n_pool)
