@@ -409,6 +409,15 @@ def _leaves_no_trace(records):
     return x.any() and (quantizers.quantize_gptq(w, 3, x).codes == quantizers.quantize(w, "uniform_mse_3").codes).all()
 
 
+# -- 10
+
+
+@_property
+def _names_the_broken_attack(answer):
+    letter = answer.strip().lower()
+    return letter == "b" or (letter == "a" and "the mean of A leaves the target out; look at its null once more.")
+
+
 # ----------------------------------------------------------------------------------------------------------- registry
 
 
