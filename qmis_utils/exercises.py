@@ -60,15 +60,19 @@ class Number:
 
 @dataclass(frozen=True)
 class Property:
-    """An answer known by what it can do: `holds(answer)` tells whether it has the property asked for."""
+    """An answer known by what it can do: `holds(answer)` is True where it has the property asked for.
+
+    Where it has not, that may say in words which part failed; else the hint is shown.
+    """
 
     holds: Callable
     hint: str
     wanted: str
 
     def right(self, key, answer):
-        """Tell whether the answer has the property."""
-        return bool(self.holds(answer))
+        """Tell whether the answer has the property, or say which part failed."""
+        found = self.holds(answer)
+        return found if isinstance(found, str) else bool(found)
 
 
 def seal(key, text):
@@ -111,6 +115,8 @@ def check(key, answer):
         right = exercise.right(key, answer)
     except Exception as error:  # the answer may be any object, even a function with a mistake in it
         return Verdict(False, f"{key}: this needs {exercise.wanted} ({type(error).__name__}: {error})")
+    if isinstance(right, str):
+        return Verdict(False, f"{key}: not yet. Hint: {right}")
     return Verdict(right, f"{key}: right" if right else f"{key}: not yet. Hint: {exercise.hint}")
 
 
