@@ -12,7 +12,7 @@ def text(stem):
     """Return all prose of a notebook on one line, markup of links and emphasis taken out."""
     cells = notebooks.read_notebook(run.NOTEBOOKS / f"{stem}.ipynb").cells
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    return " ".join(re.sub(r"\]\([^)]*\)|[*\[\]`]", "", prose).split())
+    return " ".join(re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", prose).split())
 
 
 def answer(stem):
