@@ -120,32 +120,47 @@ games.insert(0, "step", steps)
 games["exact"] = [security.gaussian_mean_insecurity(n, w, mean) for w in steps]
 games.round(4)
 
-# %% tags=["hide-input", "slide"]
+
+# %% tags=["hide-input"]
+def draw_laws(left, middle):
+    """Draw both laws, exact and rounded."""
+    shown = grid[17_000:43_000:200]
+    for law, name, color in [(out_law, "OUT", "#0072B2"), (in_law, "IN", "#D55E00")]:
+        left.fill_between(shown, law.pdf(shown), color=color, alpha=0.25, lw=0)
+        left.plot(shown, law.pdf(shown), color=color, label=name)
+        side = step * (0.13 if name == "IN" else -0.13)
+        middle.bar(bars.release + side, bars[name], 0.26 * step, color=color)
+    title = "{}: best guess right\nin {:.1%} [z = {:g}]"
+    left.set(xlabel="published mean", ylabel="density", ylim=(0, 1.9))
+    left.set_title(title.format("Exact", right["exact"], z), loc="left")
+    left.legend(loc="upper left", ncols=2, handlelength=1)
+    middle.set(xlabel="published mean", ylabel="probability")
+    middle.set(xlim=(-2.4, 2.4), ylim=(0, 1))
+    middle.set_title(title.format("Rounded", right["rounded"], z), loc="left")
+
+
+# %% tags=["hide-input"]
 fine = np.linspace(0, 2.08, 400)[1:]
 exact = security.gaussian_mean_insecurity(n, fine, mean)
 curve = pd.DataFrame({"step": fine, "exact": exact})
+
+
+def draw_average(ax):
+    """Draw the insecurity over all records against the step."""
+    ax.plot(curve.step, curve.exact, color="black", label="exact")
+    ax.vlines(games.step, games.low, games.high, color="#009E73")
+    ax.plot(games.step, games.measured, "o", color="#009E73", label="played")
+    ax.axvline(step, color="0.6", ls=":", lw=1)
+    ax.set(xlabel="step of the rounding", ylim=(0, 0.128), xlim=(0, 2.1))
+    ax.set_ylabel(r"insecurity $\Delta_n$, over all $z$")
+    ax.set_title("Over all records it falls\nonce the step is coarse", loc="left")
+    ax.legend(loc="lower left")
+
+
+# %% tags=["hide-input", "slide"]
 fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.5), width_ratios=[1, 1, 1.4])
-left, middle, averaged = axes
-shown = grid[17_000:43_000:200]
-for law, name, color in [(out_law, "OUT", "#0072B2"), (in_law, "IN", "#D55E00")]:
-    left.fill_between(shown, law.pdf(shown), color=color, alpha=0.25, lw=0)
-    left.plot(shown, law.pdf(shown), color=color, label=name)
-    side = step * (0.13 if name == "IN" else -0.13)
-    middle.bar(bars.release + side, bars[name], 0.26 * step, color=color)
-left.set(xlabel="published mean", ylabel="density", ylim=(0, 1.9))
-title = "{}: best guess right\nin {:.1%} [z = {:g}]"
-left.set_title(title.format("Exact", right["exact"], z), loc="left")
-left.legend(loc="upper left", ncols=2, handlelength=1)
-middle.set(xlabel="published mean", ylabel="probability", xlim=(-2.4, 2.4), ylim=(0, 1))
-middle.set_title(title.format("Rounded", right["rounded"], z), loc="left")
-averaged.plot(curve.step, curve.exact, color="black", label="exact")
-averaged.vlines(games.step, games.low, games.high, color="#009E73")
-averaged.plot(games.step, games.measured, "o", color="#009E73", label="played")
-averaged.axvline(step, color="0.6", ls=":", lw=1)
-averaged.set(xlabel="step of the rounding", ylim=(0, 0.128), xlim=(0, 2.1))
-averaged.set_ylabel(r"insecurity $\Delta_n$, over all $z$")
-averaged.set_title("Over all records it falls\nonce the step is coarse", loc="left")
-averaged.legend(loc="lower left")
+draw_laws(*axes[:2])
+draw_average(axes[2])
 laws = pd.DataFrame({"release": list(right), "z": z})
 laws["best_guess_right"] = list(right.values())
 figures.save_figure(
