@@ -88,7 +88,7 @@ pd.Series(right, name="best guess right").round(4).to_frame()
 # dots are games that we play: flip a coin, draw ten numbers, round their mean, let the best attacker guess, count.
 
 
-# %%
+# %% tags=["hide-input"]
 def probabilities(released, width, records):
     """Return P(release) without and with each record among the n."""
     cells = released[:, None] + width * np.array([-0.5, 0.5])
@@ -98,7 +98,7 @@ def probabilities(released, width, records):
     return without[:, 0], within[:, 0]
 
 
-# %%
+# %% tags=["hide-input"]
 def play(width, rng):
     """Play the game at one step; return twice the share of right guesses minus one."""
     records, member = mean + rng.normal(size=trials), rng.random(trials) < 0.5
@@ -297,7 +297,7 @@ answer = None  # a number
 exercises.check("00.1", answer)
 
 # %% tags=["solution"]
-# A coin is right in half of the games, so only what exceeds one half counts, and twice that is Delta.
+# A coin is right in half of the games, so twice what exceeds one half is Delta.
 # MIS is what is missing to a perfect attack, not the share of wrong guesses.
 answer = 1 - (2 * 0.56 - 1)
 exercises.check("00.1", answer)
@@ -312,8 +312,8 @@ answer = None  # a number
 exercises.check("00.2", answer)
 
 # %% tags=["solution"]
-# The mean sits on an edge, so the release is nearly one fair bit: on which side did it fall?
-# That bit is the one that a record pushes most, and it keeps most of what the exact mean says.
+# The mean sits on an edge, so the release is nearly one fair bit: which side of it?
+# A record pushes that bit most, so it keeps most of what the exact mean says.
 rounded = security.gaussian_mean_insecurity(10, 1.0, 0.5)
 answer = rounded / security.full_precision_insecurity(10, 1)
 exercises.check("00.2", answer)
@@ -329,7 +329,7 @@ exercises.check("00.3", answer)
 
 # %% tags=["solution"]
 # Step 0.6 puts an edge on the mean, so that any record can push the release across.
-# Step 0.3 puts a grid point there: the release must move by half a step, 1.5 deviations.
+# Step 0.3 puts a grid point there: the release must move by half a step to change.
 answer = (0.3, 0.6)
 exercises.check("00.3", answer)
 
@@ -345,7 +345,7 @@ answer = None  # a function of z
 exercises.check("00.4", answer)
 
 # %% tags=["solution"]
-# For one record the two laws are known, and half their summed difference is the best advantage.
+# For one record both laws are known: half their summed difference is the advantage.
 # Far from the mean it tends to one: such a record cannot hide in a mean of ten.
 cell_edges = np.arange(-20, 21) + 0.5
 law_without = np.diff(norm.cdf(cell_edges, 0.3, 1 / np.sqrt(10)))
