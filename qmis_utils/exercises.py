@@ -51,10 +51,21 @@ class Number:
     wanted = "one finite number"
 
     def right(self, key, answer):
-        """Tell whether the answer lies in the sealed cell or beside it."""
+        """Tell whether the answer lies in the sealed cell or beside it, or say that it is in per cent."""
+        if isinstance(answer, str):
+            raise TypeError(f"{answer!r} is a text, write the number without quotation marks")
+        if isinstance(answer, list | tuple):
+            raise TypeError(f"{len(answer)} values: give the one that the exercise asks for")
         if isinstance(answer, bool) or not math.isfinite(answer):
             raise TypeError("not a finite number")
-        cell = round(float(answer) / self.unit)
+        if self._holds(key, float(answer)):
+            return True
+        if self._holds(key, float(answer) / 100):
+            return "is this in per cent? Give a share between 0 and 1."
+        return f"the check asks for it to within {self.unit:g}. {self.hint}"
+
+    def _holds(self, key, answer):
+        cell = round(answer / self.unit)
         return any(seal(key, str(near)) == self.seal for near in (cell, cell - 1, cell + 1))
 
 
@@ -138,12 +149,20 @@ def _coarser_leaks_more(answer):
 
 
 @_property
-def _averages_to_the_insecurity(exposure):
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    values = np.array([float(exposure(0.3 + node)) for node in nodes])
-    exact = security.gaussian_mean_insecurity(10, 1.0, 0.3)
-    spread = float(exposure(3.3)) > 2 * float(exposure(1.3)) > 0
-    return spread and values.min() >= 0 and abs(values @ weights / weights.sum() / exact - 1) < 0.03
+def _is_the_total_variation(exposure):
+    points = np.array([-2.7, -0.4, 0.3, 1.1, 3.3])
+    found = np.array([float(exposure(float(z))) for z in points])
+    edges = np.arange(-40, 41) + 0.5
+    without = np.diff(norm.cdf(edges, 0.3, 1 / math.sqrt(10)))
+    true = [abs(np.diff(norm.cdf(edges, 0.3 + (z - 0.3) / 10, 0.3)) - without).sum() / 2 for z in points]
+    if found.min() < 0 or found.max() > 1:
+        return (
+            f"a total variation lies between 0 and 1; yours is {found[np.argmax(abs(found - 0.5))]:.3g} at one point."
+        )
+    return (
+        bool(np.allclose(found, true, atol=2e-4))
+        or f"z = {points[np.argmax(abs(found - true))]:g} gives another value."
+    )
 
 
 # -- 01
@@ -394,10 +413,27 @@ def _is_per_record(loss):
     import torch
 
     outputs, labels = torch.linspace(-2, 2, 6), torch.tensor([0, 1, 1, 0, 1, 0])
-    changed = outputs.clone()
-    changed[2] += 3
-    before, after = (loss(given, labels) for given in (outputs, changed))
-    return before.shape == (6,) and (before >= 0).all() and (before != after).tolist() == [i == 2 for i in range(6)]
+
+    def losses(outputs, labels):
+        try:
+            return loss(outputs, labels)
+        except (RuntimeError, TypeError):  # the audit, too, offers labels as floats to a loss that takes no integers
+            return loss(outputs, labels.float())
+
+    before, third = losses(outputs, labels), torch.arange(6) == 2
+    if before.shape != (6,):
+        return f"six records need six losses, this gives the shape {tuple(before.shape)}."
+    if not bool((before >= 0).all()):
+        return "a loss is not negative."
+    for name, after in {
+        "output": losses(torch.where(third, outputs + 3, outputs), labels),
+        "label": losses(outputs, torch.where(third, 1 - labels, labels)),
+    }.items():
+        if not bool((before != after)[2]):
+            return f"another {name} of a record must change its loss."
+        if bool((before != after)[~third].any()):
+            return f"another {name} of one record changes the loss of others."
+    return True
 
 
 # -- 09

@@ -16,28 +16,21 @@
 # ---
 
 # %% [markdown]
-# # 00 · Start here
+# # 00 · Start here: one game, ten results
 #
-# Quantizing a model, storing each weight in a few bits, saves memory and time. What does it do to the privacy of the
-# people or molecules in the training data? This page says in one example and one figure what is measured, then where
-# to find what, and how to run it all on your own data.
+# **Question.** Ten people's numbers are averaged, and the mean is published, exact or rounded. How well can somebody who
+# sees it tell whether *your* number was among the ten?
 #
-# **In the paper.** Section 2 (definitions) of Aubinais, Formont, Piantanida and Gassiat, *An Indicator of Membership
-# Inference Security in Post-Training Quantized Models*, AISTATS 2026, arXiv 2502.06567. This companion is independent
-# work; what is the paper's and what is ours is said wherever it matters.
+# **Answer.** For a number two standard deviations from the mean, the best possible guess is right in 62.8 % of cases when
+# the mean is exact, and in 56.2 % when it is rounded to multiples of 1.5; a coin is right in 50 %. These values are exact;
+# 40,000 simulated games at that step give an insecurity of 0.035 [0.025, 0.045] over all records, exactly 0.037.
 #
-# **Figures made.** `00_what_is_mis`.
+# Quantizing a model, storing each weight in a few bits, is such a rounding of millions of numbers at once. What it does to
+# the privacy of the people or molecules behind the model is the subject of this companion. You need to know the normal
+# distribution, and some Python.
 #
-# **You will learn**
-#
-# 1. what membership inference security (MIS) is, on an example small enough to compute exactly;
-# 2. why rounding a released number can protect the data behind it;
-# 3. the words and symbols that every notebook and every helper uses;
-# 4. how to run a notebook, change a parameter, and put in your own table.
-#
-# **Prerequisites.** The normal distribution, and Python.
-#
-# **Run time** (2 cores): full 5 s, quick 5 s.
+# *In the paper: section 2 of Aubinais, Formont, Piantanida and Gassiat, AISTATS 2026, arXiv 2502.06567; this companion is
+# independent work. Figure: `00_what_is_mis`.* **Run time** (2 cores): full 5 s, quick 5 s.
 
 # %%
 import numpy as np
@@ -51,200 +44,238 @@ from qmis_utils.theory import security
 figures.use_style()
 
 # %% tags=["parameters"]
-seed: int = 0  # of the simulated attack (at least 0)
-n: int = 10  # training-set size (at least 1)
-mean: float = 0.3  # true mean of the data
-step: float = 1.0  # grid on which the quantized mean is released
-z: float = 2.3  # the record whose membership is in question, in the first two panels
-trials: int = 40_000  # simulated attacks per grid step (at least 1)
+seed: int = 0  # of the simulated games (at least 0)
+n: int = 10  # people behind the mean, the training-set size (at least 1)
+mean: float = 0.3  # true mean of the law that all numbers come from
+step: float = 1.5  # the published mean is rounded to multiples of it
+z: float = 2.3  # the number whose membership is in question, in the first two panels
+trials: int = 40_000  # simulated games per step (at least 1)
 
 # %% [markdown]
-# ## One number, ten people
-#
-# Ten people each hold a number; the numbers are drawn from $P = N(\mu, 1)$ (`mean`). We "train" the smallest model
-# there is, the sample mean $\hat\theta_n$ (`theta`), and release it. An attacker knows $P$, sees the release, and
-# holds one more number $z$. Was $z$ among the ten (IN), or is it a fresh draw (OUT)?
-#
-# If $z$ was in, the mean was pulled towards it by a tenth of its distance. Those two laws of the release are all that
-# any attack can ever use:
+# Two laws are all that any attacker can ever use: that of the mean without $z$ (OUT), and that of the mean with it (IN),
+# which is pulled towards $z$ by a tenth of its distance.
 
 # %%
 out_law = norm(mean, 1 / np.sqrt(n))
 in_law = norm(mean + (z - mean) / n, np.sqrt(n - 1) / n)
-print(f"OUT: N({out_law.mean():.2f}, {out_law.std():.3f}^2)   IN: N({in_law.mean():.2f}, {in_law.std():.3f}^2)")
+print(f"OUT: N({out_law.mean():.2f}, {out_law.std():.3f}^2)")
+print(f"IN:  N({in_law.mean():.2f}, {in_law.std():.3f}^2)")
 
 # %% [markdown]
-# Now quantize: release the nearest multiple of `step`, $Q(\hat\theta_n)$, instead. The same two laws become two rows
-# of probabilities over a few grid points (the `codebook`), and they look much more alike.
+# Rounding turns both into a few probabilities, one for each multiple of `step`.
 
 # %%
-codebook = step * np.arange(-2, 4)
+codebook = step * np.arange(-4, 5)
 edges = np.append(codebook - step / 2, codebook[-1] + step / 2)
-bars = pd.DataFrame({"release": codebook, "OUT": np.diff(out_law.cdf(edges)), "IN": np.diff(in_law.cdf(edges))})
-bars.round(4)
+bars = pd.DataFrame({"release": codebook})
+bars["OUT"] = np.diff(out_law.cdf(edges))
+bars["IN"] = np.diff(in_law.cdf(edges))
+bars[bars.OUT > 5e-5].round(4)
 
 # %% [markdown]
-# ## Insecurity and MIS
-#
-# How well can the *best possible* attack tell the two apart, on average over records? The answer is a total variation
-# distance, the **insecurity** $\Delta_n$ (`insecurity`):
-#
-# $$\Delta_n = \mathrm{TV}\big(\mathrm{law}(\hat\theta_n, Z_1),\; \mathrm{law}(\hat\theta_n) \otimes P\big), \qquad
-# \mathrm{MIS}_n = 1 - \Delta_n .$$
-#
-# An attacker who must guess IN or OUT after a fair coin chose which is right with probability at most $(1 + \Delta_n)/2$.
-# MIS $= 1$ means that no attack beats a coin; MIS $= 0$ that some attack is always right. For this example the companion
-# computes $\Delta_n$ exactly, with the release as it is and with the release rounded.
+# Half the summed difference of the two laws is their *total variation*. The best guess says IN wherever IN is likelier,
+# and is right with probability one half plus half of that.
 
 # %%
-exact = {"full precision": security.full_precision_insecurity(n, 1)}
-exact[f"step {step:g}"] = security.gaussian_mean_insecurity(n, step, mean)
-pd.DataFrame({"insecurity": exact, "mis": {k: 1 - v for k, v in exact.items()}}).round(4)
+grid = np.linspace(-2.7, 3.3, 60_001)
+exact_tv = abs(out_law.pdf(grid) - in_law.pdf(grid)).sum() * (grid[1] - grid[0]) / 2
+rounded_tv = abs(bars.OUT - bars.IN).sum() / 2
+right = {"exact": (1 + exact_tv) / 2, "rounded": (1 + rounded_tv) / 2}
+pd.Series(right, name="best guess right").round(4).to_frame()
 
 # %% [markdown]
-# ## Do not believe a formula: attack it
-#
-# The best attack says IN when the release is likelier given $z$ than without it. We play the game `trials` times at
-# each grid step: flip a coin, train, round, let the attacker guess, count. Twice the accuracy minus one estimates
-# $\Delta_n$; its interval is Clopper and Pearson's for a binomial count.
+# How much is that over *all* records $z$, not one? The third panel below averages over them. Its curve is exact; the
+# dots are games that we play: flip a coin, draw ten numbers, round their mean, let the best attacker guess, count.
 
 
-# %%
+# %% tags=["hide-input"]
 def probabilities(released, width, records):
-    """Return P(release) without and with each record in the training set."""
+    """Return P(release) without and with each record among the n."""
     cells = released[:, None] + width * np.array([-0.5, 0.5])
     without = np.diff(norm.cdf(cells, mean, 1 / np.sqrt(n)))
     centre = mean + (records - mean)[:, None] / n
-    return without[:, 0], np.diff(norm.cdf(cells, centre, np.sqrt(n - 1) / n))[:, 0]
+    within = np.diff(norm.cdf(cells, centre, np.sqrt(n - 1) / n))
+    return without[:, 0], within[:, 0]
 
 
-# %% [markdown]
-# One simulated game per trial; the attacker never sees the coin.
-
-
-# %%
-def simulate(width, rng):
-    """Play the membership game at one grid step; return the measured advantage with its interval."""
+# %% tags=["hide-input"]
+def play(width, rng):
+    """Play the game at one step; return twice the share of right guesses minus one."""
     records, member = mean + rng.normal(size=trials), rng.random(trials) < 0.5
-    theta = mean + rng.normal(size=trials) / np.sqrt(n)
-    theta_in = mean + (records - mean) / n + rng.normal(size=trials) * np.sqrt(n - 1) / n
-    released = width * np.rint(np.where(member, theta_in, theta) / width)
-    without, given = probabilities(released, width, records)
-    hits = int(((given > without) == member).sum())
-    return [2 * p - 1 for p in attacks.clopper_pearson(hits, trials)]
+    others = rng.normal(size=trials)
+    theta_out = mean + others / np.sqrt(n)
+    theta_in = mean + (records - mean) / n + others * np.sqrt(n - 1) / n
+    released = width * np.rint(np.where(member, theta_in, theta_out) / width)
+    without, within = probabilities(released, width, records)
+    hits = int(((within > without) == member).sum())
+    return [2 * share - 1 for share in attacks.clopper_pearson(hits, trials)]
 
 
 # %%
 rng = np.random.default_rng(seed)
-widths = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0])
-games = pd.DataFrame([simulate(w, rng) for w in widths], columns=["measured", "low", "high"])
-games.insert(0, "step", widths)
-games["exact"] = [security.gaussian_mean_insecurity(n, w, mean) for w in widths]
+steps = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0])
+columns = ["measured", "low", "high"]
+games = pd.DataFrame([play(width, rng) for width in steps], columns=columns)
+games.insert(0, "step", steps)
+games["exact"] = [security.gaussian_mean_insecurity(n, w, mean) for w in steps]
 games.round(4)
 
+
+# %% tags=["hide-input"]
+def draw_laws(left, middle):
+    """Draw both laws, exact and rounded."""
+    shown = grid[17_000:43_000:200]
+    for law, name, color in [(out_law, "OUT", "#0072B2"), (in_law, "IN", "#D55E00")]:
+        left.fill_between(shown, law.pdf(shown), color=color, alpha=0.25, lw=0)
+        left.plot(shown, law.pdf(shown), color=color, label=name)
+        side = step * (0.13 if name == "IN" else -0.13)
+        middle.bar(bars.release + side, bars[name], 0.26 * step, color=color)
+    title = "{}: best guess right\nin {:.1%} [z = {:g}]"
+    left.set(xlabel="published mean", ylabel="density", ylim=(0, 1.9))
+    left.set_title(title.format("Exact", right["exact"], z), loc="left")
+    left.legend(loc="upper left", ncols=2, handlelength=1)
+    middle.set(xlabel="published mean", ylabel="probability")
+    middle.set(xlim=(-2.4, 2.4), ylim=(0, 1))
+    middle.set_title(title.format("Rounded", right["rounded"], z), loc="left")
+
+
+# %% tags=["hide-input"]
+fine = np.linspace(0, 2.08, 400)[1:]
+exact = security.gaussian_mean_insecurity(n, fine, mean)
+curve = pd.DataFrame({"step": fine, "exact": exact})
+
+
+def draw_average(ax):
+    """Draw the insecurity over all records against the step."""
+    ax.plot(curve.step, curve.exact, color="black", label="exact")
+    ax.vlines(games.step, games.low, games.high, color="#009E73")
+    ax.plot(games.step, games.measured, "o", color="#009E73", label="played")
+    ax.axvline(step, color="0.6", ls=":", lw=1)
+    ax.set(xlabel="step of the rounding", ylim=(0, 0.128), xlim=(0, 2.1))
+    ax.set_ylabel(r"insecurity $\Delta_n$, over all $z$")
+    ax.set_title("Over all records it falls\nonce the step is coarse", loc="left")
+    ax.legend(loc="lower left")
+
+
+# %% tags=["hide-input", "slide"]
+fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.5), width_ratios=[1, 1, 1.4])
+draw_laws(*axes[:2])
+draw_average(axes[2])
+laws = pd.DataFrame({"release": list(right), "z": z})
+laws["best_guess_right"] = list(right.values())
+figures.save_figure(
+    fig,
+    "00_what_is_mis",
+    data=pd.concat([games, curve, laws]),
+    rtol=1e-6,
+    atol=1e-9,
+    alt="Laws of a published mean with a record in and out: exact, where they differ, "
+    "and rounded to 1.5, where they nearly agree. Third panel: exact insecurity over "
+    "all records against the step, with played games; the shown step is marked.",
+)
+
 # %% [markdown]
-# The measured advantage agrees with the exact insecurity up to sampling noise: of eight intervals at 95 % one may well
-# miss, so we ask for six and print how many hold.
+# ## Ten results
+#
+# Where this leads, once the mean is a network. Each line names the notebook that makes it; the
+# page *Ten results* of the book adds the figures.
+#
+# <!-- ten results -->
+#
+# ## The game, in words
+#
+# A *training algorithm* turns $n$ samples $Z_1, \dots, Z_n$ from a law $P$ into parameters $\hat\theta_n$ (`theta`); here
+# it takes their mean. A *quantizer* $Q$ maps them to one of $K$ codewords (`codebook`). What leaves the building is the
+# *release*: here $Q(\hat\theta_n)$, for a network its codes, scales, biases, or only its outputs. Everything published counts.
+#
+# The *membership game*: a fair coin decides whether the attacker is handed a record that was trained on (a member, IN) or
+# a fresh one (OUT). It guesses. The **insecurity** $\Delta_n$ (`insecurity`) is how far the best possible guess beats the coin:
+#
+# $$\Delta_n = \mathrm{TV}\big(\mathrm{law}(\hat\theta_n, Z_1),\; \mathrm{law}(\hat\theta_n) \otimes P\big), \qquad
+# \mathrm{MIS}_n = 1 - \Delta_n .$$
+#
+# The best guess is right with probability $(1 + \Delta_n)/2$. **Membership inference security** $\mathrm{MIS}_n$ (`mis`) is 1
+# when no attack beats a coin, and 0 when some attack is always right. For our mean both are computed exactly:
+
+# %%
+values = {"exact mean": security.full_precision_insecurity(n, 1)}
+values[f"rounded to {step:g}"] = security.gaussian_mean_insecurity(n, step, mean)
+table = pd.DataFrame({"insecurity": values})
+table["mis"] = 1 - table.insecurity
+table.round(4)
+
+# %% [markdown]
+# The played games agree with the exact curve up to sampling noise: each has a 95 % interval, so
+# of eight intervals one may well miss.
 
 # %%
 inside = ((games.low <= games.exact) & (games.exact <= games.high)).sum()
-assert inside >= 6
 print(f"{inside} of {len(games)} intervals hold the exact value")
 
 # %% [markdown]
-# ## The whole story in one figure
-#
-# Left: the two laws of the exact mean. Middle: the same after rounding. Right: insecurity against the grid step. It
-# falls as the grid gets coarser than the noise of the mean, $1/\sqrt n$, but not steadily: it rises again where the
-# true mean comes to lie near a cell edge, as it does at the step that makes the mean sit halfway between two grid
-# points.
+# The curve falls late. The mean has a standard deviation of $1/\sqrt n = 0.32$, and with a step as large as that almost
+# nothing is gained; it falls from about $2.4/\sqrt n$ on, and not everywhere: it rises again where the true mean comes to lie near the
+# edge of a cell, so that a single record can push the release across.
 
 # %%
-fine = np.linspace(0, 1.6, 400)[1:]
-curve = pd.DataFrame({"step": fine * 1.3, "exact": security.gaussian_mean_insecurity(n, fine * 1.3, mean)})
-grid = np.linspace(-0.9, 1.5, 200)
-fig, (left, middle, right) = plt.subplots(1, 3, figsize=(figures.PAGE, 2.3), width_ratios=[1, 1, 1.4])
-for law, label, color in [(out_law, "OUT", figures.COLORS[0]), (in_law, "IN", figures.COLORS[1])]:
-    left.plot(grid, law.pdf(grid), color=color)
-    left.fill_between(grid, law.pdf(grid), color=color, alpha=0.2, lw=0, label=label)
-    middle.bar(bars.release + (0.15 if label == "IN" else -0.15) * step, bars[label], 0.3 * step, color=color)
-left.set(xlabel="released mean", ylabel="density", title="full precision")
-left.legend(loc="upper left")
-middle.set(xlabel="released mean", ylabel="probability", title=f"rounded, step {step:g}", xlim=(-1.6, 2.6))
-right.plot(curve.step, curve.exact, color="black", label="exact")
-right.vlines(games.step, games.low, games.high, color=figures.COLORS[2])
-right.plot(games.step, games.measured, "o", color=figures.COLORS[2], label="best attack, simulated")
-right.axhline(exact["full precision"], color="0.4", ls=":", lw=0.8)
-right.set(xlabel="grid step", ylabel=r"insecurity $\Delta_n$", title=f"n = {n}", ylim=(0, None))
-right.legend(loc="lower left")
-figures.save_figure(
-    fig, "00_what_is_mis", data=pd.concat([games, curve]), rtol=1e-6, atol=1e-9,
-    alt="Laws of a released mean with a record in and out, exact and rounded; exact insecurity against the grid step, "
-    "with the simulated best attack on the curve.",
-)  # fmt: skip
+coarse = pd.DataFrame({"step": np.array([1.0, 2.4, 4.0, 6.0]) / np.sqrt(n)})
+lost = security.gaussian_mean_insecurity(n, coarse.step.to_numpy(), mean)
+coarse["share of insecurity left"] = lost / values["exact mean"]
+coarse.round(3)
 
 # %% [markdown]
-# ## The map
-#
-# | notebook | question |
-# |---|---|
-# | `00_start_here` | what is MIS? |
-# | `01_theory_derivation` | what does theory say about quantizers, and is it exact? |
-# | `02_many_weights` | where theory meets networks: what survives when many weights are rounded? |
-# | `05_synthetic_mis_ranking` | do cheap numbers rank quantizers as a strong attack does? |
-# | `B_indicator_study` | over many settings: which cheap number can be trusted, against which attacker? |
-# | `07_molecular_privacy_utility` | what does privacy cost on real molecules? |
-# | `C_attack_families` | how near do the attacks of the field come to the truth, and how are they reported? |
-# | `14_audit_your_model` | what would quantizing a model of your own give away? |
-#
-# The helpers in `qmis_utils` are rooms, each of a few short modules: `theory` (exact insecurity, decay rates, what survives
-# rounding), `quantizers` (codes and scales), `ensemble` (many small networks as one batch), `attacks` (what an attacker sees,
-# the catalogue of attacks, how they are judged), `indicators` (the paper's $r$, the survival correlations and their laws,
-# rank agreement), `assess` (the one engine: a game, releases, attacks and cheap numbers, and what they say of each other),
-# `molecules` (tables, cleaning, splits, representations), `studies` (the inside of `B` and `07`), `audit` (a model of your
-# own); and, without science, `figures`, `exercises`, `run` with `runner`, and `store`. Outside a room one asks it for a name:
-# `from qmis_utils import attacks`, then `attacks.auc`. `CONTRIBUTING.md` says which one file to touch to add a thing.
+# That is the *population game*: the attacker knows $P$, and the other $n - 1$ samples are fresh. Attacks on networks are
+# mostly run in the *pool game*: members are a random half of a known list of records, the pool. An attacker knows more
+# there, and can find more; no number of one game is compared with a number of the other without saying so.
 #
 # ## The vocabulary
 #
-# | symbol | code name | meaning |
+# | word or symbol | code name | meaning |
 # |---|---|---|
 # | $Z, P, n$ | `z`, `n` | a sample, its law, the training-set size |
-# | $A, \hat\theta_n$ | `theta` | learning algorithm, and its output on $n$ independent samples |
-# | $Q, \theta_k, K$ | `codebook`, `K` | quantizer, its codewords, and their number |
-# | $\ell(\theta, z)$ | `losses` (K, m) | loss of $K$ codewords on $m$ samples |
-# | $\Delta_n$ | `insecurity` | total variation above; the best attack is right with probability $(1 + \Delta_n)/2$ |
-# | $\mathrm{MIS}_n$ | `mis` | $1 - \Delta_n$, in $[0, 1]$; 1 = no attack beats a coin |
-# | $D_k = \ell(\theta_k, Z) - \ell(\theta_1, Z)$ | `gap` | loss gap to $\theta_1$, the best codeword in the population |
-# | $\delta_k, \sigma_k^2$ | `gap_mean`, `gap_var` | mean and variance of $D_k$ |
+# | $Q, \theta_k, K$ | `codebook`, `K` | quantizer, its codewords, their number |
+# | release | `release` | what is published: codes, scales, biases, outputs, labels |
+# | member, non-member; IN, OUT | `members` | a record used, not used in training |
+# | pool | `n_pool` | the records any of which may be a member |
+# | target, shadow | `models` | the attacked model; a model that the attacker trains to learn how targets behave |
+# | initialisation | `init` | weights before training: shared (the attacker knows them) or random |
+# | setting; group | `setting`, `group` | data and training, fixed in advance; models that share pool and initialisation |
+# | signal | `signals` | what an attack computes from one model and one record, such as a logit |
+# | LiRA | `attacks.lira` | likelihood ratio of a signal under IN and OUT shadows |
+# | RMIA | `attacks.rmia` | compares a record's loss with that of many others |
+# | weight attack | `weight_regression` | guesses membership from the weights themselves |
+# | TPR, FPR | `tpr`, `fpr` | share of members called members; of non-members called members |
+# | AUC | `auc` | probability that a member scores above a non-member; 0.5 = a coin |
+# | advantage; exposure | `advantage` | TPR minus FPR over all records; of one record |
+# | $D_k = \ell(\theta_k, Z) - \ell(\theta_1, Z)$ | `gap` | loss gap to the best codeword $\theta_1$; mean $\delta_k$, variance $\sigma_k^2$ |
 # | $I_k$ | `cramer_rate` | $-\inf_{t \ge 0} \log E\, e^{-t D_k}$, the exact exponential rate |
-# | $r_k = \delta_k^2 / (2 \sigma_k^2)$ | `gaussian_rate` | its second-order version; $r_Q = \min_k r_k$ is the paper's indicator |
-# | $\rho$ | `survival_rho` | correlation of quantized with full-precision deviations (ours) |
-# | IN / OUT | `members`, `nonmembers` | samples used / not used in training |
+# | $r_k = \delta_k^2 / (2 \sigma_k^2)$ | `gaussian_rate` | its second-order version; $r = \min_k r_k$ is the paper's indicator |
+# | $\rho$, $\rho_{\rm pool}$ | `rho`, `rho_pool` | correlation of quantized with full-precision outputs over models (ours) |
+# | $\rho_{\rm w}$ | `rho_w` | the same for weights |
+# | $\tau$; resolved pair | `tau` | rank agreement, 1 = same order; two quantizers whose difference is beyond its noise |
+# | null | `null` | the same attack where membership was dealt by chance: what "finds nothing" looks like |
 #
-# ## How to run, change, and put in your own data
+# ## How to run it, and on your own data
 #
-# From the top folder of the repository:
-#
-# | you want to | command |
+# | you want to | command, in the top folder |
 # |---|---|
 # | regenerate every figure | `make figures` |
 # | read and play in JupyterLab | `make lab` |
-# | run one notebook | `.venv/bin/python -m qmis_utils.run notebooks/00_start_here.ipynb` |
-# | change a parameter | `... -p n 50 -p step 0.5` (names and types as in the cell tagged `parameters`) |
-# | read all of it as a book | `make book`, then open `build/book/index.html` |
-# | use your own molecules | `.venv/bin/python -m qmis_utils.run 07 -p tasks '["csv:/path/to/my.csv"]' -p smiles_column SMILES -p label_column y` |
+# | run one notebook, a parameter changed | `.venv/bin/python -m qmis_utils.run 00 -p n 50 -p step 0.5` |
+# | use your own molecules | `.venv/bin/python -m qmis_utils.run D -p tasks '["csv:/path/to/my.csv"]' -p smiles_column SMILES -p label_column y` |
+# | audit your own torch model | notebook `14_audit_your_model` |
 #
-# A run with changed parameters writes to `build/`, never over the committed figures. A table of your own stays where it
-# is: keep it outside the repository.
+# A run with changed parameters writes to `build/`, never over the committed figures. Keep a table
+# of your own outside the repository.
 #
 # ## What we saw
 #
-# The best attack on ten numbers' mean is only a little better than a coin, rounding makes it worse still, and coarser
-# is not always safer. That is the whole subject: how fast insecurity falls with $n$ and with the quantizer, and how
-# to find out cheaply for models whose $\Delta_n$ nobody can compute.
+# - The best guess about one record is right in 62.8 % of cases from the exact mean and in 56.2 % from the rounded one.
+# - Rounding protects only once its step is coarse against the noise of the release, and a coarser grid is not always safer.
+# - That is the whole subject: how fast insecurity falls with $n$ and with the quantizer, and how to find out for models
+#   whose $\Delta_n$ nobody can compute.
 #
-# **Limits.** One dimension, a known law, one record at a time; networks come in notebook 05.
+# **Limits.** One dimension, a known law, one record at a time.
 
 # %% [markdown]
 # ## Exercises
@@ -259,27 +290,32 @@ from qmis_utils import exercises
 # %% [markdown]
 # **Exercise 00.1.** A company plays the membership game against its own release, with the best attack that exists. The
 # attack is right in 56 % of a very long series of games in which a fair coin chose between member and non-member. What is
-# the MIS of the release?
+# the MIS of the release, to three decimals?
 
 # %% tags=["exercise"]
 answer = None  # a number
 exercises.check("00.1", answer)
 
 # %% tags=["solution"]
+# A coin is right in half of the games, so twice what exceeds one half is Delta.
+# MIS is what is missing to a perfect attack, not the share of wrong guesses.
 answer = 1 - (2 * 0.56 - 1)
 exercises.check("00.1", answer)
 
 # %% [markdown]
 # **Exercise 00.2.** Move the true mean to 0.5, onto a cell edge of the grid with step 1, and keep $n = 10$. By which factor
-# does rounding change the insecurity of the exact mean? Give the rounded insecurity divided by the full-precision one, and
-# ask yourself why so little is gained.
+# does rounding change the insecurity of the exact mean? Give the rounded insecurity divided by the full-precision one, to
+# two decimals, and ask yourself why so little is gained.
 
 # %% tags=["exercise"]
 answer = None  # a number
 exercises.check("00.2", answer)
 
 # %% tags=["solution"]
-answer = security.gaussian_mean_insecurity(10, 1.0, 0.5) / security.full_precision_insecurity(10, 1)
+# The mean sits on an edge, so the release is nearly one fair bit: which side of it?
+# A record pushes that bit most, so it keeps most of what the exact mean says.
+rounded = security.gaussian_mean_insecurity(10, 1.0, 0.5)
+answer = rounded / security.full_precision_insecurity(10, 1)
 exercises.check("00.2", answer)
 
 # %% [markdown]
@@ -292,13 +328,15 @@ answer = None  # a pair: finer step, coarser step
 exercises.check("00.3", answer)
 
 # %% tags=["solution"]
-answer = (0.3, 0.6)  # 0.6 puts an edge on the mean, 0.3 a grid point
+# Step 0.6 puts an edge on the mean, so that any record can push the release across.
+# Step 0.3 puts a grid point there: the release must move by half a step to change.
+answer = (0.3, 0.6)
 exercises.check("00.3", answer)
 
 # %% [markdown]
 # **Exercise 00.4.** Who is most exposed? Write a function of a record $z$ that returns the total variation between the laws
 # of the rounded mean (step 1, ten people, true mean 0.3) with $z$ in and without it. Averaged over records it must give
-# $\Delta_{10}$, which is how the check knows it. Then look at a record far from the mean. The law with the record in has the
+# $\Delta_{10}$; the check looks at five records. Then look at a record far from the mean. The law with the record in has the
 # standard deviation $\sqrt{9}/10$, because only nine people are still random, and its mean is pulled by a tenth of the
 # distance. Take enough grid points that no probability is lost.
 
@@ -307,6 +345,8 @@ answer = None  # a function of z
 exercises.check("00.4", answer)
 
 # %% tags=["solution"]
+# For one record both laws are known: half their summed difference is the advantage.
+# Far from the mean it tends to one: such a record cannot hide in a mean of ten.
 cell_edges = np.arange(-20, 21) + 0.5
 law_without = np.diff(norm.cdf(cell_edges, 0.3, 1 / np.sqrt(10)))
 
@@ -325,4 +365,4 @@ exercises.check("00.4", exposure)
 # 2. Set `n` to 100. How do the grid steps at which the curve falls move?
 # 3. Average the advantage of the attack over records $|z - \mu| > 2$ only. Who is most exposed?
 #
-# **Next:** `01_theory_derivation`.
+# **Next.** `01_theory_derivation`.

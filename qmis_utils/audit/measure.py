@@ -30,16 +30,14 @@ NULLS = 20  # memberships dealt to other models, at most, on which the attack mu
 STRONG = 64  # models from which on LiRA may estimate each record's own variances
 LEAST_ATTACKED = 0.5  # share of the members that must have shadows of both kinds
 ENDS = ("", "_low", "_high")
-# Rank -> the number of ``assess.NUMBERS`` behind it; column -> number; and the least r, which theory is about.
+# Rank -> the number of ``assess.NUMBERS`` behind it; column -> number.
 SEVERAL = (
     {"rank": "rho_pool", "rank_weights": "rho_w"},
     {"rho_pool": "rho_pool", "rho": "rho", "rho_w": "rho_w", "r": "r ensemble all_pairs"},
-    "r ensemble min",
 )
 ALONE = (
     {"rank": "function error"},
     {"function_error": "function error", "r": "r neighbourhood all_pairs"},
-    "r neighbourhood min",
 )
 LARGER_IS_PRIVATE = ("function_error", "r")  # shown as they are defined; a number is larger where more leaks
 
@@ -165,14 +163,14 @@ def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0) 
     Returns
     -------
     DataFrame
-        A row a quantizer: privacy and utility, each ``name`` with ``name_low`` and ``name_high``, and ``n_r``.
+        A row a quantizer: privacy and utility, each ``name`` with ``name_low`` and ``name_high``.
     """
     first = next(iter(evidence.values()))
-    ranked, shown, least = SEVERAL if len(first.losses) > 1 else ALONE
+    ranked, shown = SEVERAL if len(first.losses) > 1 else ALONE
     attack, usable = attack_for(first.members)
     found = assess.assess_seen(
         ((name, e.records(usable) if attack else e, _thinned(e)) for name, e in evidence.items()),
-        [attack] if attack else [], [*shown.values(), least], draws=draws, seed=seed, laws=["rho"] if attack else [],
+        [attack] if attack else [], [*shown.values()], draws=draws, seed=seed, laws=["rho"] if attack else [],
         measures=_measures(first, attack, draws, seed),
     )  # fmt: skip
     cells = {"utility": found.measures["utility"]}
@@ -185,7 +183,7 @@ def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0) 
         cells |= _attacked(found, attack, first.records(usable), first, draws, seed)
     cells |= found.measures
     columns = {f"{name}{end}": cell[:, at] for name, cell in cells.items() for at, end in enumerate(ENDS)}
-    return pd.DataFrame(columns | {"n_r": -_training_size(first) * found.value(least)}, pd.Index(found.releases))
+    return pd.DataFrame(columns, pd.Index(found.releases))
 
 
 def _training_size(evidence):

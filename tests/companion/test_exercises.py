@@ -6,6 +6,9 @@ import symtable
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import norm
+from torch import nn
 
 from qmis_utils import attacks, exercises, run
 from qmis_utils.runner import notebooks
@@ -119,14 +122,47 @@ def test_without_a_checkout_one_sentence_says_where_exercises_belong(monkeypatch
 
 def test_a_number_is_right_within_its_unit_and_wrong_beyond():
     sealed = exercises.Number(exercises.seal("00.1", "200"), 0.01, "none")
-    assert [sealed.right("00.1", value) for value in (2.0, 2.009, 1.991, 2.02, 1.98)] == [
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert not sealed.right("00.2", 2.0)  # the salt is the exercise's own
+    found = [sealed.right("00.1", value) is True for value in (2.0, 2.009, 1.991, 2.02, 1.98)]
+    assert found == [True, True, True, False, False]
+    assert sealed.right("00.2", 2.0) is not True  # the salt is the exercise's own
+
+
+def test_a_wrong_number_is_told_what_is_wrong_with_it():
+    assert "is this in per cent?" in exercises.check("00.1", 88).message
+    assert "'0.88' is a text" in exercises.check("00.1", "0.88").message
+    assert "2 values: give the one" in exercises.check("00.1", (0.88, 0.12)).message
+    assert "the check asks for it to within" in exercises.check("00.1", 0.5).message
+
+
+TV = """edges = np.arange(-20, 21) + 0.5
+def right(z):
+    with_z = np.diff(norm.cdf(edges, 0.3 + (z - 0.3) / 10, 0.3))
+    return abs(with_z - np.diff(norm.cdf(edges, 0.3, 10 ** -0.5))).sum() / 2"""
+
+
+@pytest.mark.parametrize("wrong", [lambda z: 0.09 * abs(z - 0.3), lambda z: 0.084 * (z - 0.3) ** 2])
+def test_what_only_averages_to_the_insecurity_is_no_total_variation(wrong):
+    namespace = {"np": np, "norm": norm}
+    exec(TV, namespace)
+    assert exercises.check("00.4", namespace["right"]).right
+    assert not exercises.check("00.4", wrong).right
+
+
+def test_a_loss_must_read_the_labels_of_its_own_record_only():
+    for loss in (nn.BCEWithLogitsLoss(reduction="none"), nn.SoftMarginLoss(reduction="none")):
+        labels = (lambda y: y) if isinstance(loss, nn.BCEWithLogitsLoss) else (lambda y: 2 * y - 1)
+        assert exercises.check("14.3", lambda o, y, loss=loss, labels=labels: loss(o, labels(y))).right
+    wrong = {
+        lambda o, y: o.abs(): "another label",
+        lambda o, y: torch.sigmoid(o): "another label",
+        lambda o, y: torch.zeros(6) + (o - y).square().mean(): "changes the loss of others",
+        lambda o, y: (o - y).square().mean(): "six records need six losses",
+        lambda o, y: o - y: "not negative",
+    }
+    for loss, message in wrong.items():
+        verdict = exercises.check("14.3", loss)
+        assert verdict.right is False
+        assert message in verdict.message
 
 
 def answers(stem):
