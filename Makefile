@@ -6,7 +6,7 @@ PARAMS ?=
 ONLY ?=
 RUN = .venv/bin/python -m qmis_utils.run
 
-.PHONY: help env data figures check test lint bench mutants lab book slides students publish clean
+.PHONY: help env data figures check test lint bench mutants lab book site slides handout students publish clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -49,8 +49,14 @@ lab: env data  ## open JupyterLab on the notebooks
 book: env data  ## build the HTML book, with the slides, into build/book; it works offline
 	@.venv/bin/python book/build.py
 
-slides: env data  ## make the slides of notebook 01 in build/slides
+site: env data  ## build the same book into build/site, a folder that any static host takes
+	@.venv/bin/python book/build.py build/site
+
+slides: env data  ## make the slides of every reading notebook in build/slides
 	@.venv/bin/python book/slides.py
+
+handout: env  ## make the two-page handout of the course in build/handout.pdf
+	@.venv/bin/python book/handout.py
 
 students: env  ## write the notebooks for students, without solutions, and for instructors into build/
 	@.venv/bin/python -m qmis_utils.exercises

@@ -2,6 +2,8 @@
 
 python book/build.py [OUT]    OUT is build/book unless told
 
+What is built is a site of plain files, which any static host takes: its links are relative, and it asks nobody else.
+
 Notebooks come as they are committed, executed; figures, statements, tests and helpers are listed from the sources
 themselves, so that no page can fall behind them.
 """
@@ -13,6 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import explorables
 import slides
 from pybtex.database import parse_file
 from sphinx.cmd.build import build_main
@@ -23,6 +26,7 @@ from qmis_utils.store import downloads
 from qmis_utils.store.paths import BUILD, PACKAGE, ROOT
 
 BOOK = Path(__file__).resolve().parent
+NOT_PAGES = ("*.py", "*.yaml", "slides_template", "explore", "__pycache__")
 TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
 STATEMENT = re.compile(r"\*\*Statement (\d+)(?: \(ours\))?\.\*\*.*?(?=\n\n\*Derivation|\Z)", re.DOTALL)
 SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
@@ -45,6 +49,7 @@ def main(out):
     status = build_main(
         ["-W", "--keep-going", "-q", "-b", "html", "-d", str(source / ".doctrees"), str(source), str(out)]
     )
+    (out / ".nojekyll").touch()  # else a host that runs Jekyll leaves out the folders that begin with "_"
     if status == 0:
         print(f"open {out / 'index.html'} in a browser")
     return status
@@ -52,11 +57,12 @@ def main(out):
 
 def assemble(source):
     """Write all that Sphinx reads into a folder."""
-    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("*.py", "slides_template", "__pycache__"))
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns(*NOT_PAGES))
     shutil.copy(BOOK / "conf.py", source)
     downloads.copy_members(
         "sphinx_mathjax_offline", slides.MATHJAX, slides.MATHJAX_PARTS, source / "_static" / "mathjax"
     )
+    explorables.write_pages(source)
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("*.svg", "*.json"))
     sources = {stem: notebooks.read_notebook(path) for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items()}
     helpers = helper_names()

@@ -1,18 +1,23 @@
 """The book: it builds without a warning and without a network, every link leads somewhere, every list is whole."""
 
 import html.parser
+import json
 import os
 import re
 import subprocess
 import sys
 import urllib.parse
 
+import pandas as pd
 import pytest
 
 from qmis_utils import PUBLIC, run
 from qmis_utils.runner import figure_files, notebooks
 from qmis_utils.store import downloads
 from qmis_utils.store.paths import PACKAGE
+
+sys.path.insert(0, str(run.ROOT / "book"))
+import explorables
 
 NOTEBOOKS = notebooks.find_notebooks(run.NOTEBOOKS)
 NO_NETWORK = """import socket
@@ -145,6 +150,47 @@ def test_slides_are_there_with_their_pictures_and_notes(book, pages):
     assert sorted(page.alts.values()) == sorted(" ".join(entry["alt"].split()) for entry in made)
     text = (book / "slides" / "01_theory_derivation.html").read_text(encoding="utf-8")
     assert text.count('class="notes"') >= 10
+
+
+def test_any_static_host_can_serve_the_site_from_any_folder(book, pages):
+    assert (book / ".nojekyll").exists()
+    for path, page in pages.items():
+        for link in page.links + page.loads:
+            assert not link.startswith(("/", "file:")), f"{path.name}: {link}"
+            assert str(run.ROOT) not in link, f"{path.name}: {link}"
+
+
+@pytest.mark.parametrize("name", explorables.PAGES)
+def test_an_explorable_figure_holds_the_numbers_of_the_notebooks(book, name):
+    text = (book / "explore" / f"{name}.html").read_text(encoding="utf-8")
+    shown = json.loads(re.search(rf'<script type="application/json" id="{name}-data">(.*?)</script>', text, re.S)[1])
+    given = explorables.settings()[name]
+    if name == "game":
+        assert shown == given
+    elif name == "phase":
+        assert shown == explorables.phase_data(given)
+        assert sorted(shown) == sorted(given["columns"])
+    else:
+        assert shown == explorables.network_data(given)
+        assert len(shown["quantizers"]) >= 5
+        for quantizer in shown["quantizers"]:
+            for part in ("utility", "outputs"):
+                assert quantizer[part]["low"] <= quantizer[part]["value"] <= quantizer[part]["high"]
+    assert not re.search("@[A-Z]+@", text)
+
+
+def test_what_an_explorable_figure_misses_is_named(tmp_path):
+    source = {"figure": "05_x", "where": {"difficulty": "hard"}, "columns": {"quantizer": "quantizer", "value": "auc"}}
+    with pytest.raises(ValueError, match=r"data\.yaml: there is no figure 05_x"):
+        explorables.read_rows(source, tmp_path)
+    pd.DataFrame({"quantizer": ["sign"], "difficulty": ["easy"]}).to_csv(tmp_path / "05_x.csv", index=False)
+    with pytest.raises(ValueError, match=r"data\.yaml: 05_x\.csv lacks auc; it has quantizer, difficulty"):
+        explorables.read_rows(source, tmp_path)
+    pd.DataFrame({"quantizer": ["sign"], "difficulty": ["easy"], "auc": [0.6]}).to_csv(
+        tmp_path / "05_x.csv", index=False
+    )
+    with pytest.raises(ValueError, match=r"data\.yaml: 05_x\.csv has no row with {'difficulty': 'hard'}"):
+        explorables.read_rows(source, tmp_path)
 
 
 def test_the_site_is_small(book):
