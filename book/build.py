@@ -26,7 +26,11 @@ from qmis_utils.store import downloads
 from qmis_utils.store.paths import BUILD, PACKAGE, ROOT
 
 BOOK = Path(__file__).resolve().parent
-NOT_PAGES = ("*.py", "*.yaml", "slides_template", "explore", "__pycache__")
+FOLDED = {
+    "hide-input": ("hide-input", "drawing code"),
+    "solution": ("hide-cell", "solution"),
+}  # tag -> myst-nb's, words
+NOT_PAGES = ("*.py", "*.yaml", "slides.html", "explore", "__pycache__")
 TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
 STATEMENT = re.compile(r"\*\*Statement (\d+)(?: \(ours\))?\.\*\*.*?(?=\n\n\*Derivation|\Z)", re.DOTALL)
 SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
@@ -90,12 +94,14 @@ def linked(stem, notebook, helpers):
             if position:  # a page has one title; that of a part becomes a section
                 cell.source = re.sub(r"^# ", "## ", cell.source, flags=re.MULTILINE)
             continue
+        shown = cell.metadata["mystnb"] = {}
         for output in cell.outputs:
             for picture in output.get("metadata", {}).values():
-                cell.metadata["mystnb"] = {"image": {"alt": picture["alt"]}}  # all that myst-nb reads
-        if notebooks.has_tag(cell, "solution"):
-            cell.metadata.tags = [*cell.metadata.tags, "hide-cell"]
-            cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+                shown["image"] = {"alt": picture["alt"]}  # all that myst-nb reads
+        for tag, (hidden, what) in FOLDED.items():
+            if notebooks.has_tag(cell, tag):
+                cell.metadata.tags = [*(set(cell.metadata.tags) - {hidden}), hidden]
+                shown |= {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
     return notebooks.write_text(notebook)
 
 

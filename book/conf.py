@@ -41,6 +41,7 @@ html_title = "QMIS"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["book.css", "explore.css"]
+html_js_files = ["fit.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.parse
 
+import nbformat
 import pandas as pd
 import pytest
 
@@ -18,6 +19,7 @@ from qmis_utils.store.paths import PACKAGE
 
 sys.path.insert(0, str(run.ROOT / "book"))
 import explorables
+import slides
 
 NOTEBOOKS = notebooks.find_notebooks(run.NOTEBOOKS)
 NO_NETWORK = """import socket
@@ -142,14 +144,60 @@ def test_helpers_named_in_notebooks_lead_to_their_entries(book, pages):
     assert "../api/attacks.scores.html#qmis_utils.attacks.scores.lira" in links
 
 
-def test_slides_are_there_with_their_pictures_and_notes(book, pages):
-    page = pages[book / "slides" / "01_theory_derivation.html"]
-    made = [
-        e for e in figure_files.read_manifest(run.ROOT / "figures").values() if e["notebook"] == "01_theory_derivation"
+@pytest.mark.parametrize("stem", [stem for stem in NOTEBOOKS if stem[0].isdigit()])
+def test_every_reading_notebook_has_slides_with_its_figures(book, pages, stem):
+    page, notebook = pages[book / "slides" / f"{stem}.html"], notebooks.read_notebook(NOTEBOOKS[stem])
+    made = {
+        name: entry
+        for name, entry in figure_files.read_manifest(run.ROOT / "figures").items()
+        if entry["notebook"] == stem
+    }
+    assert sorted(page.alts.values()) == sorted(" ".join(entry["alt"].split()) for entry in made.values())
+    text = (book / "slides" / f"{stem}.html").read_text(encoding="utf-8")
+    anchors = re.findall(r'<section id="([^"]+)">', text)
+    assert anchors[0] == "title"
+    assert len(anchors) == len(set(anchors))
+    assert {f"figure-{name}" for name in made} | {"what-we-saw"} <= set(anchors)
+    words = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    said = re.findall(r"\*\*Statement (\d+)", "\n".join(words))
+    assert {f"statement-{number}" for number in said} <= set(anchors) or any(
+        notebooks.has_tag(cell, "slide") for cell in notebook.cells
+    )
+    assert not re.search(r"<figcaption|</img>\s*<p>", text)  # the alt text is for those who cannot see the picture
+    for part in ("**Question.**", "**Answer.**"):
+        if part in words[0]:
+            assert f"<strong>{part.strip('*')}</strong>" in text.split("</section>")[0]
+
+
+def test_a_cell_tagged_slide_is_a_slide_and_notes_hold_the_derivation():
+    new = nbformat.v4
+    tags = {"tags": ["slide"]}
+    shown = [new.new_output("display_data", {"text/html": "<table><tr><td>7</td></tr></table>", "text/plain": "7"})]
+    cells = [
+        new.new_markdown_cell("# 42 · Title\n\n**Question.** Why?\n\n**Answer.** So, 0.7.\n\nNeeded: nothing."),
+        new.new_markdown_cell("## 3 · A part\n\nNot shown."),
+        new.new_markdown_cell(
+            "Shown, see [C, section 7](C_attack_families.ipynb).\n\n*Derivation.* Long.", metadata=tags
+        ),
+        new.new_code_cell("table", metadata=tags, outputs=shown),
+        new.new_code_cell("other", outputs=shown),
+        new.new_markdown_cell("## 4 · Law\n\n**Statement 5.** *It falls.*\n\n*Derivation.* Easy."),
+        new.new_markdown_cell("## What we saw\n\n- This.\n\n**Next.** On."),
     ]
-    assert sorted(page.alts.values()) == sorted(" ".join(entry["alt"].split()) for entry in made)
-    text = (book / "slides" / "01_theory_derivation.html").read_text(encoding="utf-8")
-    assert text.count('class="notes"') >= 10
+    made = slides.deck(new.new_notebook(cells=cells), "42_title")
+    assert [slide.anchor for slide in made] == ["title", "section-3", "section-3-2", "statement-5", "what-we-saw"]
+    title, text, table, law, end = made
+    assert "Why?" in title.shown
+    assert "0.7" in title.shown
+    assert "Needed" not in title.shown
+    assert "A part" in text.shown
+    assert "Shown, see C, section 7." in text.shown
+    assert "Long" in text.notes
+    assert "<table>" in table.shown
+    assert "It falls" in law.shown
+    assert "Easy" not in law.shown
+    assert "Easy" in law.notes
+    assert "On." not in end.shown
 
 
 def test_any_static_host_can_serve_the_site_from_any_folder(book, pages):

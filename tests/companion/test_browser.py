@@ -65,8 +65,8 @@ def entries(stem):
 
 
 SLIDE_SIZE = """const slide = Reveal.getCurrentSlide(), formulas = slide.querySelectorAll("mjx-container[display]");
-return [Math.max(...[...slide.children].map((part) => part.offsetTop + part.offsetHeight)),
-        Math.max(0, ...[...formulas].map((formula) => formula.scrollWidth))]"""
+return [slide.firstElementChild.offsetHeight, Math.max(0, ...[...formulas].map((formula) => formula.scrollWidth)),
+        parseFloat(getComputedStyle(slide).fontSize)]"""
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +142,44 @@ def test_a_page_of_the_book_is_whole_at_both_widths(browser, site, page):
     assert all(loaded and described for loaded, described in images)
     for width in WIDTHS:
         resize(browser, width)
+        settle(browser)
         shoot(browser, f"{page.removesuffix('.html').replace('/', '_')}_{width}")
         wide = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"the page is {wide} px wider than the window of {width} px"
     assert complaints(browser) == ([], [])
+
+
+OVERFLOW = """const parts = [...document.querySelectorAll(arguments[0])].filter((part) => part.checkVisibility());
+return parts.filter((part) => part.scrollWidth > part.clientWidth + 1).map((part) => part.textContent.slice(0, 60))"""
+READING = [stem for stem in notebooks.find_notebooks(run.NOTEBOOKS) if stem[0].isdigit()]
+BOXES = "article pre, article .table-wrapper, article .cell_output, article div.math, article mjx-container[display]"
+
+
+def settle(browser):
+    """Wait until the page has made its wide parts smaller."""
+    typeset(browser)
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+
+
+@pytest.mark.parametrize("stem", READING)
+def test_nothing_of_a_reading_notebook_is_wider_than_its_column(browser, site, stem):
+    resize(browser, WIDTHS[0])
+    browser.get(f"{site}/notebooks/{stem}.html")
+    settle(browser)
+    assert browser.execute_script(OVERFLOW, BOXES) == []
+    column = browser.execute_script("return document.querySelector('article').getBoundingClientRect().right")
+    right = "return Math.max(...[...document.querySelectorAll('article *')].filter((part) => part.checkVisibility())"
+    right += ".map((part) => part.getBoundingClientRect().right))"
+    assert browser.execute_script(right) <= column + 1
+
+
+@pytest.mark.parametrize("stem", READING)
+def test_the_first_figure_of_a_reading_notebook_comes_within_two_screens(browser, site, stem):
+    resize(browser, 1280, 900)
+    browser.get(f"{site}/notebooks/{stem}.html")
+    settle(browser)
+    top = "return document.querySelector('.cell_output img').getBoundingClientRect().top + window.scrollY"
+    assert browser.execute_script(top) < 1800
 
 
 def test_the_notebooks_show_their_equations_and_figures(browser, site):
@@ -168,21 +202,29 @@ def test_search_finds_a_word_of_the_theory(browser, site):
     assert complaints(browser) == ([], [])
 
 
-def test_the_slides_turn_and_stay_at_home(browser, site):
+@pytest.mark.parametrize("stem", READING)
+def test_the_slides_turn_and_stay_at_home(browser, site, stem):
     resize(browser, WIDTHS[0], 720)
-    browser.get(f"{site}/slides/01_theory_derivation.html")
+    browser.get(f"{site}/slides/{stem}.html")
     WebDriverWait(browser, 30).until(lambda b: b.execute_script("return window.Reveal?.isReady() ?? false"))
+    typeset(browser)
     count = browser.execute_script("return Reveal.getTotalSlides()")
-    assert count >= 18
+    assert count >= 2 + len(entries(stem))
     for index in range(count):
-        lowest, widest = browser.execute_script(SLIDE_SIZE)
-        assert lowest <= 700, f"slide {index} is {lowest} px high"
+        high, widest, letters = browser.execute_script(SLIDE_SIZE)
+        shoot(browser, f"slides_{stem[:2]}_{index:02}")
+        assert high <= 701, f"slide {index} is {high} px high"
         assert widest <= 1200, f"a formula of slide {index} is {widest} px wide"
-        shoot(browser, f"slides_{index:02}")
+        assert letters >= 13, f"slide {index} has letters of {letters} px"
         browser.execute_script("Reveal.next()")
-    assert browser.execute_script("return document.querySelectorAll('mjx-container').length") > 20
     assert browser.execute_script("return [...document.images].every(i => i.naturalWidth > 0)")
     assert complaints(browser) == ([], [])
+
+
+def test_a_link_opens_the_slide_that_it_names(browser, site):
+    browser.get(f"{site}/slides/01_theory_derivation.html#/statement-5")
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script("return window.Reveal?.isReady() ?? false"))
+    assert browser.execute_script("return Reveal.getCurrentSlide().id") == "statement-5"
 
 
 # ------------------------------------------------------------------------------------------------ explorable figures
