@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 
 import explorables
+import handout
+import results
 import slides
 from pybtex.database import parse_file
 from sphinx.cmd.build import build_main
@@ -50,6 +52,7 @@ def main(out):
         shutil.rmtree(folder, ignore_errors=True)
     assemble(source)
     slides.write(out / "slides")
+    handout.write(out / "handout.pdf")
     status = build_main(
         ["-W", "--keep-going", "-q", "-b", "html", "-d", str(source / ".doctrees"), str(source), str(out)]
     )
@@ -72,6 +75,8 @@ def assemble(source):
     helpers = helper_names()
     pages = {f"notebooks/{stem}.ipynb": linked(stem, notebook, helpers) for stem, notebook in sources.items()}
     pages |= {
+        "index.md": (BOOK / "index.md").read_text(encoding="utf-8").replace("@RESULTS@", results.first_page()),
+        "results.md": results.page(),
         "statements.md": statements_page(sources),
         "figures.md": figures_page(),
         "tests.md": tests_page(sources),
