@@ -17,6 +17,7 @@ from pathlib import Path
 
 import explorables
 import handout
+import references
 import results
 import slides
 from pybtex.database import parse_file
@@ -77,6 +78,7 @@ def assemble(source):
     pages |= {
         "index.md": (BOOK / "index.md").read_text(encoding="utf-8").replace("@RESULTS@", results.first_page()),
         "results.md": results.page(),
+        "lesson_plan.md": references.resolved((BOOK / "lesson_plan.md").read_text(encoding="utf-8")),
         "statements.md": statements_page(sources),
         "figures.md": figures_page(),
         "tests.md": tests_page(sources),

@@ -19,6 +19,9 @@ from qmis_utils.store.paths import PACKAGE
 
 sys.path.insert(0, str(run.ROOT / "book"))
 import explorables
+import handout
+import references
+import results
 import slides
 
 NOTEBOOKS = notebooks.find_notebooks(run.NOTEBOOKS)
@@ -198,6 +201,97 @@ def test_a_cell_tagged_slide_is_a_slide_and_notes_hold_the_derivation():
     assert "Easy" not in law.shown
     assert "Easy" in law.notes
     assert "On." not in end.shown
+
+
+PLAN = (run.ROOT / "book" / "lesson_plan.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "reference", sorted(set(references.find(PLAN)), key=str), ids=lambda parts: " ".join(map(str, parts))
+)
+def test_what_the_lesson_plan_refers_to_exists(reference):
+    assert references.leads_somewhere(*reference)
+
+
+def test_the_lesson_plan_gives_its_minutes_and_opens_its_slides(book, pages):
+    for part in re.findall(r"## [^\n]*\((\d+) min\)\n(.*?)(?=\n## )", PLAN, re.S):
+        assert sum(int(minutes) for minutes in re.findall(r"^\| (\d+) \|", part[1], re.M)) == int(part[0])
+    assert len(re.findall(r"\(90 min\)", PLAN)) == 5
+    text = (book / "lesson_plan.html").read_text(encoding="utf-8")
+    assert "[[" not in text
+    opened = [link for link in pages[book / "lesson_plan.html"].links if link.startswith("slides/")]
+    assert len(opened) >= 5
+    for link in opened:
+        name, anchor = link.split("#/")
+        assert f'<section id="{anchor}">' in (book / name).read_text(encoding="utf-8"), link
+
+
+def test_results_have_their_numbers_from_tables(tmp_path):
+    found = results.results()
+    assert len({result.id for result in found}) == len(found) >= 4
+    assert len([result for result in found if result.first]) <= 5
+    manifest = figure_files.read_manifest(run.ROOT / "figures")
+    for result in found:
+        assert "{" not in re.sub(r"\$.*?\$", "", result.sentence)
+        assert result.figure in manifest
+        assert re.search(r"\d", result.sentence)
+        for text, _ in result.numbers.values():
+            assert text in result.sentence
+
+
+def test_a_result_without_its_cell_is_named(tmp_path):
+    pd.DataFrame({"name": ["a", "a", "b"], "value": [0.25, 0.5, -3.0]}).to_csv(tmp_path / "99_x.csv", index=False)
+    number = {"figure": "99_x", "where": {"name": "a"}, "column": "value"}
+    given = {"id": "one", "title": "t", "says": "It is {x}.", "numbers": {"x": number}, "figure": "99_x", "read": "00"}
+    with pytest.raises(ValueError, match=r"results\.yaml, one: \{x\}: 99_x\.csv has 2 rows with \{'name': 'a'\}"):
+        results.read_result(given, tmp_path)
+    for take, text in (("mean", "0.38"), ("max", "0.50"), ("count", "2.00"), ("first", "0.25")):
+        assert results.read_number(number | {"take": take}, tmp_path)[0] == text
+    power = {"figure": "99_x", "where": {"name": "b"}, "column": "value", "power": True, "times": 100, "format": ".1f"}
+    assert results.read_number(power, tmp_path)[0] == "0.1"
+    with pytest.raises(ValueError, match=r"one: \{x\}: 99_x\.csv has no column other; it has name, value"):
+        results.read_result(given | {"numbers": {"x": number | {"column": "other"}}}, tmp_path)
+    with pytest.raises(ValueError, match=r"one: no number \{y\}"):
+        results.read_result(given | {"says": "{y}", "numbers": {}}, tmp_path)
+
+
+def test_the_first_page_and_the_page_of_results_hold_every_result(book, pages):
+    def words(text):
+        return re.sub(r"\W+", " ", re.sub(r"\$[^$]*\$|<[^>]+>|\\\(.*?\\\)", " ", text))
+
+    page, first = (words((book / name).read_text(encoding="utf-8")) for name in ("results.html", "index.html"))
+    for result in results.results():
+        assert words(result.sentence).strip() in page
+        assert not result.first or words(result.sentence).strip() in first
+        assert result.id in pages[book / "results.html"].anchors
+        assert any(source.endswith(f"/{result.figure}.png") for source in pages[book / "results.html"].alts)
+
+
+def test_the_glossary_has_each_word_once():
+    text = (run.ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\{glossary\}\n(.*?)```", text, re.S)
+    terms = [line for block in blocks for line in block.splitlines() if line and not line.startswith(" ")]
+    assert len(terms) == len(set(terms)) >= 50
+    one_meaning = [
+        "weight attack",
+        "setting",
+        "group",
+        "exposure",
+        "pool",
+        "signal",
+        "shadow",
+        "target",
+        "survival law",
+    ]
+    assert {*one_meaning, "loss gap ($D_k$)", "regression", "threshold of a verdict"} <= set(terms)
+
+
+def test_the_handout_has_two_pages_and_stays_the_same(book, tmp_path):
+    handout.write(tmp_path / "again.pdf")
+    made = (book / "handout.pdf").read_bytes()
+    assert made == (tmp_path / "again.pdf").read_bytes()
+    assert len(re.findall(rb"/Type /Page\b(?!s)", made)) == 2
+    assert len(made) < 1_000_000
 
 
 def test_any_static_host_can_serve_the_site_from_any_folder(book, pages):
