@@ -101,7 +101,7 @@ def linked(stem, notebook, helpers):
             if position:  # a page has one title; that of a part becomes a section
                 cell.source = re.sub(r"^# ", "## ", cell.source, flags=re.MULTILINE)
             continue
-        shown = cell.metadata["mystnb"] = {}
+        shown = {}
         for output in cell.outputs:
             for picture in output.get("metadata", {}).values():
                 shown["image"] = {"alt": picture["alt"]}  # all that myst-nb reads
@@ -109,6 +109,8 @@ def linked(stem, notebook, helpers):
             if notebooks.has_tag(cell, tag):
                 cell.metadata.tags = [*(set(cell.metadata.tags) - {hidden}), hidden]
                 shown |= {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
+        if shown:
+            cell.metadata["mystnb"] = shown
     return notebooks.write_text(notebook)
 
 

@@ -1,6 +1,7 @@
 """The book: it builds without a warning and without a network, every link leads somewhere, every list is whole."""
 
 import html.parser
+import importlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import references
 import results
 import slides
 
+build = importlib.import_module("build")  # by name: linters take it for the folder of what is built
 NOTEBOOKS = notebooks.find_notebooks(run.NOTEBOOKS)
 NO_NETWORK = """import socket
 def refuse(*_): raise OSError("no network")
@@ -115,6 +117,24 @@ def test_every_figure_of_a_notebook_is_shown_with_its_alt_text(book, pages):
         alts = {" ".join(alt.split()) for alt in pages[book / "notebooks" / f"{stem}.html"].alts.values()}
         entries = figure_files.read_manifest(run.ROOT / "figures").values()
         assert alts == {" ".join(entry["alt"].split()) for entry in entries if entry["notebook"] == stem}
+
+
+def test_drawing_code_and_solutions_are_folded():
+    new = nbformat.v4
+    picture = new.new_output("display_data", {"image/png": "AA=="}, metadata={"image/png": {"alt": "A curve."}})
+    cells = [
+        new.new_code_cell("draw", metadata={"tags": ["hide-input"]}, outputs=[picture]),
+        new.new_code_cell("solve", metadata={"tags": ["solution"]}),
+        new.new_code_cell("plain"),
+    ]
+    linked = nbformat.reads(build.linked("99_x", new.new_notebook(cells=cells), {}), 4)
+    drawn, solved, plain = (cell.metadata for cell in linked.cells)
+    assert drawn.tags == ["hide-input"]
+    assert drawn.mystnb.image.alt == "A curve."
+    assert drawn.mystnb.code_prompt_show == "Show the drawing code"
+    assert solved.tags == ["solution", "hide-cell"]
+    assert solved.mystnb.code_prompt_show == "Show the solution"
+    assert "mystnb" not in plain
 
 
 def test_every_figure_has_its_notebook_and_command(book, pages):
