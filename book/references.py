@@ -73,5 +73,9 @@ def link(kind, number, place):
 
 
 def resolved(text):
-    """Return a text with its references as links."""
+    """Return a text with its references as links, and with links to the slides of all reading notebooks."""
+    decks = ", ".join(
+        f'<a href="slides/{stem}.html">{number}</a>' for number, stem in stems().items() if number.isdigit()
+    )
+    text = text.replace("@SLIDES@", decks)
     return REFERENCE.sub(lambda match: link(*find(match[0])[0]), text)
