@@ -68,44 +68,86 @@ def phase_data(source, folder=None):
     return {name: [float(f"{value:.6g}") for value in column] for name, column in table.items()}
 
 
+def network_source(ways, folder=None):
+    """Return the first way to read the network's numbers for which all figures and columns are there."""
+    complaints = []
+    for way in ways:
+        try:
+            network_data(way, folder)
+        except ValueError as error:
+            complaints.append(str(error))
+        else:
+            return way
+    raise ValueError("; ".join(complaints))
+
+
 def network_data(source, folder=None):
-    """Return what the page of one network shows: a record for each quantizer that every release was attacked with."""
+    """Return what the page of one network shows: for each quantizer and initialisation the utility and each release.
+
+    A quantizer that has no utility there, such as a control, is left out.
+    """
     tables = {"utility": source["utility"], **source["releases"]}
-    tables = {name: read_rows(given, folder).set_index("quantizer") for name, given in tables.items()}
-    found = []
-    for quantizer in tables["utility"].index:
-        record = {"name": quantizer, "label": figures.words([quantizer])[0], "color": figures.look(quantizer)["color"]}
-        for name, table in tables.items():
-            if quantizer in table.index:
-                record[name] = ends(table.loc[quantizer].to_dict())
-        found.append(record)
-    return {"quantizers": found, "releases": {name: given["words"] for name, given in source["releases"].items()}}
+    found = {}
+    for init in source["initialisations"]:
+        for name, given in tables.items():
+            for quantizer, values in by_quantizer(given, init, folder).items():
+                found.setdefault(quantizer, {}).setdefault(init, {})[name] = ends(values)
+        for name, given in source["predictions"].items():
+            for quantizer, values in by_quantizer(given, init, folder).items():
+                found.get(quantizer, {}).get(init, {}).get(name, {}).update(values)
+    whole = {name: inits for name, inits in found.items() if all("utility" in values for values in inits.values())}
+    records = [
+        {"name": name, "label": figures.words([name])[0], "color": figures.look(name)["color"], **inits}
+        for name, inits in whole.items()
+    ]
+    releases = {name: given["words"] for name, given in source["releases"].items()}
+    return {"quantizers": records, "releases": releases, "initialisations": source["initialisations"]}
+
+
+def by_quantizer(source, init, folder):
+    """Return quantizer -> values of a source, for one initialisation; a quantizer without a number is left out."""
+    where = source.get("where", {}) | ({source["by"]: init} if "by" in source else {})
+    rows = read_rows(source | {"where": where}, folder).dropna()
+    if rows["quantizer"].duplicated().any():
+        raise ValueError(f"book/explore/data.yaml: {source['figure']}.csv has two rows of a quantizer with {where}")
+    return rows.set_index("quantizer").to_dict("index")
 
 
 def ends(values):
     """Return the values of a row with both ends of the interval, where it gives half of its length."""
-    if "half" in values:
-        half = values.pop("half")
-        values |= {"low": values["value"] - half, "high": values["value"] + half}
-    return values
+    half = values.get("half")
+    if half is None:
+        return values
+    return {"value": values["value"], "low": values["value"] - half, "high": values["value"] + half}
+
+
+def radio(name, choices):
+    """Return buttons of which one is chosen, the first of them, as HTML."""
+    button = '<label><input type="radio" name="{}" value="{}"{}> {}</label>'
+    return "".join(
+        button.format(name, value, "" if i else " checked", words) for i, (value, words) in enumerate(choices.items())
+    )
 
 
 def write_pages(out):
     """Write the pages, their script and their style sheet into the sources of the book."""
     given = settings()
-    radio = '<label><input type="radio" name="release" value="{0}"{2}> {1}</label>'
-    releases = [(name, part["words"]) for name, part in given["network"]["releases"].items()]
-    phase, parts = phase_data(given["phase"]), [given["network"]["utility"], *given["network"]["releases"].values()]
+    network = network_source(given["network"])
+    parts = [network["utility"], *network["releases"].values(), *network["predictions"].values()]
+    names = dict.fromkeys(part["figure"] for part in parts)
+    phase = phase_data(given["phase"])
     middle = sorted(set(phase["mean"]))
-    sources = ", ".join(f"[{part['figure']}](#figure-{part['figure']})" for part in parts)
+    sources = ", ".join(f"[{name}](#figure-{name})" for name in names)
+    releases = {name: part["words"] for name, part in network["releases"].items()}
     marks = {
         "game": {"@DATA@": json.dumps(given["game"])},
         "phase": {"@DATA@": json.dumps(phase), "@MEAN@": str(middle.index(0.3) if 0.3 in middle else len(middle) // 2)},
         "network": {
-            "@DATA@": json.dumps(network_data(given["network"])),
-            "@NOTE@": given["network"]["note"],
+            "@DATA@": json.dumps(network_data(network)),
+            "@NOTE@": network["note"],
             "@SOURCES@": f"the figures {sources}",
-            "@RELEASES@": "".join(radio.format(*pair, "" if i else " checked") for i, pair in enumerate(releases)),
+            "@RELEASES@": radio("release", releases),
+            "@INITS@": radio("init", network["initialisations"]),
         },
     }
     (out / "explore").mkdir(parents=True, exist_ok=True)

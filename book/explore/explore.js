@@ -314,39 +314,42 @@ const QMIS = (() => {
   /* -------------------------------------------------------------------------------------- figure 3: one network */
 
   function network() {
-    const root = document.getElementById("network"), { quantizers, releases } = data("network");
+    const root = document.getElementById("network"), { quantizers, releases, initialisations } = data("network");
     const [svg] = root.querySelectorAll("svg");
     const select = root.querySelector("select");
     for (const [i, { label }] of quantizers.entries()) select.add(new Option(label, i));
     let spots = []; // the point of each quantizer, in pixels
 
     const chart = connect(root, (inputs, show) => {
-      const release = root.querySelector("input[name=release]:checked").value;
-      const known = (quantizer) => quantizer[release] ?? {};
+      const [release, init] = ["release", "init"].map((name) => root.querySelector(`input[name=${name}]:checked`).value);
+      const known = (quantizer) => quantizer[init]?.[release] ?? {};
+      const use = (quantizer) => quantizer[init].utility;
       const chosen = quantizers[inputs.quantizer.value], attack = known(chosen);
       const interval = ({ low, high }) => `${low.toFixed(3)} to ${high.toFixed(3)}`;
       show("quantizer", chosen.label);
       show("release", releases[release]);
-      show("utility", percent(chosen.utility.value));
-      show("utility-interval", `${percent(chosen.utility.low)} to ${percent(chosen.utility.high)}`);
+      show("init", initialisations[init].split(",")[0]);
+      show("utility", percent(use(chosen).value));
+      show("utility-interval", `${percent(use(chosen).low)} to ${percent(use(chosen).high)}`);
       show("auc", attack.value === undefined ? "not measured" : attack.value.toFixed(3));
       show("auc-interval", attack.value === undefined ? "" : interval(attack));
       show("predicted", attack.predicted === undefined ? "none for this release" : attack.predicted.toFixed(3));
 
-      const all = Object.keys(releases).flatMap((name) => quantizers.map((quantizer) => quantizer[name]).filter(Boolean));
+      const every = Object.keys(initialisations).flatMap((name) => quantizers.map((quantizer) => quantizer[name])); // axes stay
+      const all = Object.keys(releases).flatMap((name) => every.map((values) => values[name]).filter(Boolean));
       const x = [Math.min(0.5, ...all.map(({ low }) => low)) - 0.01, Math.max(...all.map(({ high }) => high)) + 0.02];
-      const utilities = quantizers.map(({ utility }) => utility);
+      const utilities = every.map(({ utility }) => utility);
       const y = [Math.min(...utilities.map(({ low }) => low)) - 0.02, Math.max(...utilities.map(({ high }) => high)) + 0.02];
       const place = panel(svg, {
         x, y, height: 380, title: `An attacker who sees ${releases[release]}`, labelX: "AUC of the attack (left is private)", labelY: "accuracy",
         ticksX: ticks(...x, 5), ticksY: ticks(...y, 5),
       });
-      spots = quantizers.map((quantizer) => known(quantizer).value && [place.x(known(quantizer).value), place.y(quantizer.utility.value)]);
+      spots = quantizers.map((quantizer) => known(quantizer).value && [place.x(known(quantizer).value), place.y(use(quantizer).value)]);
       quantizers.forEach((quantizer, i) => {
         if (!spots[i]) return;
         const [cx, cy] = spots[i], { low, high, predicted } = known(quantizer), here = quantizer === chosen;
         const state = here ? "chosen" : "other";
-        place.add("path", { class: `whisker ${state}`, d: `M${place.x(low)},${cy}H${place.x(high)}M${cx},${place.y(quantizer.utility.low)}V${place.y(quantizer.utility.high)}` });
+        place.add("path", { class: `whisker ${state}`, d: `M${place.x(low)},${cy}H${place.x(high)}M${cx},${place.y(use(quantizer).low)}V${place.y(use(quantizer).high)}` });
         place.add("circle", { class: state, cx, cy, r: here ? 7 : 5, style: `--look: ${quantizer.color}` });
         if (!here) return;
         const end = cx > (place.box.left + place.box.right) / 2;

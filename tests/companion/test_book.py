@@ -333,11 +333,14 @@ def test_an_explorable_figure_holds_the_numbers_of_the_notebooks(book, name):
         assert shown == explorables.phase_data(given)
         assert sorted(shown) == sorted(given["columns"])
     else:
-        assert shown == explorables.network_data(given)
+        assert shown == explorables.network_data(explorables.network_source(given))
         assert len(shown["quantizers"]) >= 5
         for quantizer in shown["quantizers"]:
-            for part in ("utility", "outputs"):
-                assert quantizer[part]["low"] <= quantizer[part]["value"] <= quantizer[part]["high"]
+            for init in shown["initialisations"]:
+                assert "predicted" in quantizer[init]["outputs"]
+                for part in ("utility", *shown["releases"]):
+                    values = quantizer[init].get(part, {"low": 0, "value": 0, "high": 0})
+                    assert values["low"] <= values["value"] <= values["high"]
     assert not re.search("@[A-Z]+@", text)
 
 
@@ -353,6 +356,15 @@ def test_what_an_explorable_figure_misses_is_named(tmp_path):
     )
     with pytest.raises(ValueError, match=r"data\.yaml: 05_x\.csv has no row with {'difficulty': 'hard'}"):
         explorables.read_rows(source, tmp_path)
+
+
+def test_a_quantizer_with_two_rows_is_named(tmp_path):
+    table = pd.DataFrame({"quantizer": ["sign", "sign"], "init": ["shared", "random"], "auc": [0.6, 0.5]})
+    table.to_csv(tmp_path / "05_x.csv", index=False)
+    source = {"figure": "05_x", "columns": {"quantizer": "quantizer", "value": "auc"}}
+    with pytest.raises(ValueError, match=r"data\.yaml: 05_x\.csv has two rows of a quantizer with {}"):
+        explorables.by_quantizer(source, "random", tmp_path)
+    assert explorables.by_quantizer(source | {"by": "init"}, "random", tmp_path) == {"sign": {"value": 0.5}}
 
 
 def test_the_site_is_small(book):

@@ -345,11 +345,11 @@ def test_the_phase_diagram_follows_keys_and_fingers(browser, site, width):
 
 def test_one_network_follows_keys_and_fingers(browser, site, width):
     browser.get(f"{site}/explore/network.html")
-    given = explorables.network_data(explorables.settings()["network"])
+    given = explorables.network_data(explorables.network_source(explorables.settings()["network"]))
 
-    def check(release):
+    def check(release, init="shared"):
         chosen = Select(browser.find_element(By.ID, "network-quantizer")).first_selected_option.text
-        (quantizer,) = [q for q in given["quantizers"] if q["label"] == chosen]
+        (quantizer,) = [q[init] for q in given["quantizers"] if q["label"] == chosen]
         assert shown(browser, "auc") == pytest.approx(quantizer[release]["value"], abs=6e-4)
         assert shown(browser, "utility") == pytest.approx(quantizer["utility"]["value"], abs=6e-4)
         if "predicted" in quantizer[release]:
@@ -374,6 +374,10 @@ def test_one_network_follows_keys_and_fingers(browser, site, width):
     else:
         spot.click()
     assert check("weights") != second
+    for init in given["initialisations"]:
+        browser.execute_script("arguments[0].focus()", browser.find_element(By.CSS_SELECTOR, f"input[value='{init}']"))
+        ActionChains(browser).send_keys(Keys.SPACE).perform()
+        check("weights", init)
     assert complaints(browser) == ([], [])
 
 
