@@ -29,7 +29,11 @@ from qmis_utils.store import downloads
 from qmis_utils.store.paths import BUILD, PACKAGE, ROOT
 
 BOOK = Path(__file__).resolve().parent
-FOLDED = {
+FOLDED = {  # tag -> myst-nb's, and what is folded, in words
+    "imports": ("hide-input", "imports"),
+    "hide-input": ("hide-input", "drawing code"),
+    "solution": ("hide-cell", "solution"),
+}
     "hide-input": ("hide-input", "drawing code"),
     "solution": ("hide-cell", "solution"),
 }  # tag -> myst-nb's, words
@@ -95,6 +99,7 @@ def assemble(source):
 def linked(stem, notebook, helpers):
     """Return a notebook as text, its prose linked to the other notebooks, tests, helpers and the bibliography."""
     notebook, cited = copy.deepcopy(notebook), citations()
+    first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             cell.source = link_prose(cell.source, stem, helpers, cited)
@@ -105,6 +110,8 @@ def linked(stem, notebook, helpers):
         for output in cell.outputs:
             for picture in output.get("metadata", {}).values():
                 shown["image"] = {"alt": picture["alt"]}  # all that myst-nb reads
+        if cell is first and cell.source.startswith(("import ", "from ")):
+            cell.metadata.tags = [*cell.metadata.get("tags", []), "imports"]
         for tag, (hidden, what) in FOLDED.items():
             if notebooks.has_tag(cell, tag):
                 cell.metadata.tags = [*(set(cell.metadata.tags) - {hidden}), hidden]

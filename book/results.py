@@ -90,7 +90,9 @@ def read_number(source, folder):
     if len(values) == 0 or (take is None and len(values) > 1):
         raise ValueError(f"{figure}.csv has {len(values)} rows with {source.get('where', {})}")
     value = values.iloc[0] if take in (None, "first") else getattr(values, take)()
-    value = (10**value if source.get("power") else value) * source.get("times", 1)
+    if "power" in source:
+        value = {"e": np.e, 10: 10.0}[source["power"]] ** value
+    value *= source.get("times", 1)
     where = ", ".join(f"{name} {part}" for name, part in source.get("where", {}).items())
     cell = f"{f'{take} of ' if take not in (None, 'first') else ''}`{column}`{f' where {where}' if where else ''}"
     return format(value, source.get("format", ".2f")).replace("-", "−"), cell

@@ -123,12 +123,15 @@ def test_drawing_code_and_solutions_are_folded():
     new = nbformat.v4
     picture = new.new_output("display_data", {"image/png": "AA=="}, metadata={"image/png": {"alt": "A curve."}})
     cells = [
+        new.new_code_cell("import numpy as np"),
         new.new_code_cell("draw", metadata={"tags": ["hide-input"]}, outputs=[picture]),
         new.new_code_cell("solve", metadata={"tags": ["solution"]}),
         new.new_code_cell("plain"),
     ]
     linked = nbformat.reads(build.linked("99_x", new.new_notebook(cells=cells), {}), 4)
-    drawn, solved, plain = (cell.metadata for cell in linked.cells)
+    imports, drawn, solved, plain = (cell.metadata for cell in linked.cells)
+    assert imports.mystnb.code_prompt_show == "Show the imports"
+    assert "hide-input" in imports.tags
     assert drawn.tags == ["hide-input"]
     assert drawn.mystnb.image.alt == "A curve."
     assert drawn.mystnb.code_prompt_show == "Show the drawing code"
@@ -267,7 +270,7 @@ def test_a_result_without_its_cell_is_named(tmp_path):
         results.read_result(given, tmp_path)
     for take, text in (("mean", "0.38"), ("max", "0.50"), ("count", "2.00"), ("first", "0.25")):
         assert results.read_number(number | {"take": take}, tmp_path)[0] == text
-    power = {"figure": "99_x", "where": {"name": "b"}, "column": "value", "power": True, "times": 100, "format": ".1f"}
+    power = {"figure": "99_x", "where": {"name": "b"}, "column": "value", "power": 10, "times": 100, "format": ".1f"}
     assert results.read_number(power, tmp_path)[0] == "0.1"
     with pytest.raises(ValueError, match=r"one: \{x\}: 99_x\.csv has no column other; it has name, value"):
         results.read_result(given | {"numbers": {"x": number | {"column": "other"}}}, tmp_path)
