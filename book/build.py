@@ -34,9 +34,6 @@ FOLDED = {  # tag -> myst-nb's, and what is folded, in words
     "hide-input": ("hide-input", "drawing code"),
     "solution": ("hide-cell", "solution"),
 }
-    "hide-input": ("hide-input", "drawing code"),
-    "solution": ("hide-cell", "solution"),
-}  # tag -> myst-nb's, words
 NOT_PAGES = ("*.py", "*.yaml", "slides.html", "explore", "__pycache__")
 TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
 STATEMENT = re.compile(r"\*\*Statement (\d+)(?: \(ours\))?\.\*\*.*?(?=\n\n\*Derivation|\Z)", re.DOTALL)

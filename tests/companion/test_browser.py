@@ -168,8 +168,10 @@ def test_nothing_of_a_reading_notebook_is_wider_than_its_column(browser, site, s
     settle(browser)
     assert browser.execute_script(OVERFLOW, BOXES) == []
     column = browser.execute_script("return document.querySelector('article').getBoundingClientRect().right")
-    right = "return Math.max(0, ...[...document.querySelectorAll('article img')].map((i) => i.getBoundingClientRect().right))"
-    assert browser.execute_script(right) <= column + 1
+    pictures = (
+        "return [...document.querySelectorAll('article img')].map((image) => image.getBoundingClientRect().right)"
+    )
+    assert max(browser.execute_script(pictures)) <= column + 1
 
 
 @pytest.mark.parametrize("stem", READING)
