@@ -113,6 +113,7 @@ def linked(stem, notebook, helpers):
             if notebooks.has_tag(cell, tag):
                 cell.metadata.tags = [*(set(cell.metadata.tags) - {hidden}), hidden]
                 shown |= {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
+                break
         if shown:
             cell.metadata["mystnb"] = shown
     return notebooks.write_text(notebook)
