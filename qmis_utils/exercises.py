@@ -1,27 +1,24 @@
-"""Self-checks of the notebooks' exercises, and the student and instructor sets made of the notebooks.
+"""Self-checks of the notebooks' exercises.
 
 `check("01.2", answer)` says right, wrong with a hint, or not answered yet. The exercises are listed in
 `notebooks/exercises.yaml`, and no answer is stored: a number is known by a slow salted hash, and where many answers are
 right, a function of this module tests the property that the exercise asks for.
-
-    python -m qmis_utils.exercises    write build/students (solutions out) and build/instructor
 """
 
-import copy
 import hashlib
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
 
 from qmis_utils import attacks, indicators, molecules, quantizers
-from qmis_utils.runner import notebooks
+from qmis_utils.store import paths
 from qmis_utils.store.extras import extra
-from qmis_utils.store.paths import BUILD, checkout, given_path
+from qmis_utils.store.paths import checkout
 from qmis_utils.theory import rates, security
 
 with extra("companion"):
@@ -464,9 +461,16 @@ def read_exercises():
     Raises
     ------
     ValueError
-        Without a checkout, or for an exercise in ``notebooks/exercises.yaml`` that lacks something.
+        Without a checkout and outside the students' folder, or for an exercise that lacks something.
+
+    Notes
+    -----
+    They stand in ``notebooks/exercises.yaml`` of the checkout; where the package alone is installed, in the
+    ``exercises.yaml`` beside the notebook, which the students' archive holds.
     """
-    path = checkout("exercises") / "notebooks" / "exercises.yaml"
+    path = Path("exercises.yaml")
+    if paths.ROOT is not None or not path.exists():
+        path = checkout("exercises") / "notebooks" / "exercises.yaml"
     return {key: _exercise(key, given) for key, given in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
 
 
@@ -480,39 +484,3 @@ def _exercise(key, given):
     if given["holds"] not in PROPERTIES:
         raise ValueError(f"exercises.yaml, {key}: no property {given['holds']!r}; there are {', '.join(PROPERTIES)}")
     return Property(**given | {"holds": PROPERTIES[given["holds"]]})
-
-
-# --------------------------------------------------------------------------------------------------------------- sets
-
-
-def student_copy(notebook):
-    """Return a notebook without its solutions, and without what its exercises printed."""
-    notebook = copy.deepcopy(notebook)
-    notebook.cells = [cell for cell in notebook.cells if not notebooks.has_tag(cell, "solution")]
-    for cell in notebook.cells:
-        if notebooks.has_tag(cell, "exercise"):
-            cell.outputs, cell.execution_count = [], None
-    return notebook
-
-
-def write_sets(out):
-    """Write the notebooks for students and for instructors, with the settings they read beside them.
-
-    Parameters
-    ----------
-    out : path
-        Folder in which ``students`` and ``instructor`` are made anew.
-    """
-    source = checkout("exercises") / "notebooks"
-    for name, change in {"students": student_copy, "instructor": copy.deepcopy}.items():
-        folder = given_path(out) / name
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source / "settings", folder / "settings")
-        for stem, path in notebooks.find_notebooks(source).items():
-            text = notebooks.write_text(change(notebooks.read_notebook(path)))
-            (folder / f"{stem}.ipynb").write_text(text, encoding="utf-8")
-        print(f"{folder}: {len(list(folder.glob('*.ipynb')))} notebooks")
-
-
-if __name__ == "__main__":
-    write_sets(BUILD)

@@ -8,6 +8,9 @@
 -p takes NAME and VALUE: the text itself, as in -p label_column "% inhibition", for a parameter declared str; of one
 declared str | None the texts null, None and ~ say None, in quotes they are texts. Any other VALUE is read as YAML.
 
+Without --params, the environment variable QMIS_PARAMS names a file of parameters in notebooks/settings: with
+QMIS_PARAMS=class it is class.yaml.
+
 A run that changes a parameter writes its figures to build/figures, unless --figures says otherwise: the committed ones
 in figures/ belong to the full parameters. It first removes what an earlier run of the same notebooks left in
 build/figures. Figures reach their folder only after their notebook has succeeded.
@@ -15,6 +18,7 @@ build/figures. Figures reach their folder only after their notebook has succeede
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -85,6 +89,26 @@ def plan(names=(), given=(), from_file=None):
         raise ValueError(f"no notebooks in {NOTEBOOKS}")
     table = notebooks.read_table(from_file, {path.stem for path in paths} | known.keys()) if from_file else {}
     return [_job(path, table.get(path.stem) or {}, dict(given)) for path in dict.fromkeys(paths)]
+
+
+def named_parameters():
+    """Return the file of parameters that the environment variable ``QMIS_PARAMS`` names; None where it is not set.
+
+    Raises
+    ------
+    ValueError
+        There is no such file, or no checkout.
+    """
+    name = os.environ.get("QMIS_PARAMS")
+    if not name:
+        return None
+    checkout("the notebooks")
+    folder = NOTEBOOKS / "settings"
+    path = folder / f"{name}.yaml"
+    if Path(name).name != name or not path.is_file():
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.yaml") if not file.stem[0].isupper()))
+        raise ValueError(f"QMIS_PARAMS={name}: no such file of parameters in notebooks/settings; there are {there}")
+    return path
 
 
 def _find(name, known):
@@ -298,7 +322,7 @@ def _under(jobs, minutes):
 
 def _run_command(arguments):
     """Do what the command line asks for; return its complaints, empty if all went well."""
-    jobs = plan(arguments.notebooks, arguments.p, arguments.params)
+    jobs = plan(arguments.notebooks, arguments.p, arguments.params or named_parameters())
     if arguments.threads < 1:
         raise ValueError(f"--threads: a number of threads is at least 1, got {arguments.threads}")
     if arguments.under is not None:
@@ -309,7 +333,7 @@ def _run_command(arguments):
     changed = any(job.overrides for job in jobs)
     if arguments.check:
         if changed:
-            raise ValueError("--check compares full runs: leave out -p and --params")
+            raise ValueError("--check compares full runs: leave out -p, --params and QMIS_PARAMS")
         return check(jobs, arguments.out or BUILD / "check", arguments.figures or ROOT / "figures", arguments.threads)
     figure_directory = arguments.figures or (BUILD / "figures" if changed else ROOT / "figures")
     if figure_directory == BUILD / "figures" and figure_directory.exists():

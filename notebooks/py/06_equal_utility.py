@@ -42,10 +42,23 @@ from qmis_utils.studies import stopping, synthetic
 figures.use_style()
 
 # %% tags=["parameters"]
-settings: list[str] = ["clear classes", "overlapping classes", "noisy labels",
-                       "many records", "BBB", "FreeSolv"]  # names (not empty)
-names: list[str] = ["uniform_4", "uniform_3", "uniform_2", "sign", "ternary_33",
-                    "ternary_50", "ternary_90"]  # quantizers (not empty)
+settings: list[str] = [
+    "clear classes",
+    "overlapping classes",
+    "noisy labels",
+    "many records",
+    "BBB",
+    "FreeSolv",
+]  # names (not empty)
+names: list[str] = [
+    "uniform_4",
+    "uniform_3",
+    "uniform_2",
+    "sign",
+    "ternary_33",
+    "ternary_50",
+    "ternary_90",
+]  # quantizers (not empty)
 n_seeds: int = 8  # pools, each with its halves and initialisations (at least 2)
 n_models: int = 64  # models of each (at least 24)
 both_names: list[str] = ["uniform_2", "sign", "ternary_33", "ternary_50"]  # section 5
@@ -97,7 +110,7 @@ WORTH, MARGIN = 0.1, 0.01
 
 
 def word(low, high):
-    if -MARGIN < low and high < MARGIN:
+    if low > -MARGIN and high < MARGIN:
         return "no difference that matters"
     if high < 0:
         return "quantizing wins"
@@ -114,6 +127,7 @@ def cell(part):
 
 cells = extra.groupby(["setting", "init", "model"], sort=False)[["extra", "kept"]]
 cells = cells.apply(cell).reset_index().infer_objects()
+
 
 # %% tags=["hide-input"]
 def draw_cells(ax, name, init, shift):
@@ -207,6 +221,7 @@ stopping.leak_at(stops.utility, stops.auc, sign.utility)
 # %% [markdown]
 # Now the whole plane, as a mean over the seeds: private is left, useful is up. The grey line is full precision, stopped ever
 # later; marks are quantizers. A mark to the left of the line leaks less than full precision of its utility.
+
 
 # %%
 def half(values):
@@ -383,10 +398,7 @@ def rounding(part, model):
     own = pd.concat([full[:1], part[part.model == model]])
     least, most = full.utility.iloc[0], full.utility.max()
     wanted = least + np.array([0.5, 0.7, 0.9]) * (most - least)
-    ours, theirs = (
-        np.array([stopping.leak_at(c.utility, c.auc, w) for w in wanted])
-        for c in (own, full)
-    )
+    ours, theirs = (np.array([stopping.leak_at(c.utility, c.auc, w) for w in wanted]) for c in (own, full))
     return np.nanmean(ours - theirs)
 
 

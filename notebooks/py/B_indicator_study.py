@@ -440,7 +440,9 @@ for ax in axes[1]:
     ax.set_xlabel(r"Kendall $\tau$, resolved pairs")
 marks = [plt.Line2D([], [], marker="o", color=color, label=label) for label, color in COLOR.items()]
 marks.append(plt.Line2D([], [], marker="|", ls="", ms=6, color="0.7", label="a setting"))
-marks.append(plt.Line2D([], [], marker="D", ls="", ms=4, mfc="none", color="0.3", label="mean over pairs whose order changes"))
+marks.append(
+    plt.Line2D([], [], marker="D", ls="", ms=4, mfc="none", color="0.3", label="mean over pairs whose order changes")
+)
 figures.legend_above(fig, marks, ncols=5)
 kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"]) | tau.estimator.isin(kept_names)]
 table = pd.concat([kept, summary])[[*tau.columns[:10]]].round(3)
@@ -456,7 +458,9 @@ figures.save_figure(
 # %%
 few = list(dict.fromkeys([*recommended.values(), "rho", "rho_w", "sqrt_J", best_r, "weight error", "lira 16"]))
 three = {recommended["black"]: recommended["black"], "function error": "function error", best_r: "r"}
-by_name = tau[(tau.attack == "lira") & tau.estimator.isin(three)].pivot(index="setting", columns="estimator", values="tau")
+by_name = tau[(tau.attack == "lira") & tau.estimator.isin(three)].pivot(
+    index="setting", columns="estimator", values="tau"
+)
 grid = by_name.loc[[s.name for s in settings if s.name in by_name.index], list(three)]
 fig, ax = plt.subplots(figsize=(figures.PAGE * 0.75, 3.9))
 for name, like in three.items():
@@ -707,7 +711,9 @@ for (name, part), color in zip(both.groupby("setting", sort=False), figures.COLO
     ax.plot(line.black, line.white, "-", color=color, lw=0.8, zorder=1)
     ax.errorbar(line.black, line.white, xerr=line.black_half, yerr=line.white_half, fmt=".", ms=3, lw=0.5, color=color)
     end = line.iloc[-1]
-    ax.annotate(name.replace("_", " "), (end.black, end.white), textcoords="offset points", xytext=(4, 2), color=color, size=7)
+    ax.annotate(
+        name.replace("_", " "), (end.black, end.white), textcoords="offset points", xytext=(4, 2), color=color, size=7
+    )
 for name in focus_names:
     part = both[both.quantizer == name]
     ax.plot(part.black, part.white, ls="", zorder=4, **figures.look(name, markersize=5))
@@ -755,7 +761,9 @@ budget.groupby(["budget", "size", "estimator"]).tau.mean().unstack().round(3)
 shown_budget = {"rho_pool": "rho_pool", "lira": "lira", "r ensemble all_pairs": "r"}
 fig, ax = plt.subplots(figsize=(figures.PAGE * 0.7, 3.0))
 for name, like in shown_budget.items():
-    part = budget[(budget.budget == "models") & (budget.estimator == name)].pivot(index="size", columns="setting", values="tau")
+    part = budget[(budget.budget == "models") & (budget.estimator == name)].pivot(
+        index="size", columns="setting", values="tau"
+    )
     style = figures.look(like) | ({"color": figures.COLORS[1], "linestyle": "--"} if name == "lira" else {})
     ax.plot(part.index, part, color=style["color"], lw=0.6, alpha=0.7)
     ax.plot(part.index, part.mean(axis=1), **style)

@@ -299,7 +299,7 @@ def make(directory, *arguments, **environment):
 
 def test_every_target_is_documented():
     shown = make(ROOT, "help").stdout
-    targets = "help env data figures check test lint bench mutants lab book slides students publish clean"
+    targets = "help env data figures check test lint bench mutants lab book site slides handout students publish clean"
     assert [line.split()[0] for line in shown.splitlines()[1:]] == targets.split()
 
 

@@ -1,9 +1,14 @@
 """The exercises: each solution passes, wrong answers get hints and no solution, and both sets of notebooks run."""
 
 import ast
+import os
 import re
+import subprocess
 import symtable
+import sys
+import zipfile
 
+import nbformat as notebooks_format
 import numpy as np
 import pytest
 import torch
@@ -13,6 +18,9 @@ from torch import nn
 from qmis_utils import attacks, exercises, run
 from qmis_utils.runner import notebooks
 from qmis_utils.store import paths
+
+sys.path.insert(0, str(run.ROOT / "book"))
+import students
 
 EXERCISES = exercises.read_exercises()
 NOTEBOOKS = {
@@ -115,9 +123,8 @@ def test_an_exercise_that_cannot_be_read_is_named(given, message):
 def test_without_a_checkout_one_sentence_says_where_exercises_belong(monkeypatch):
     monkeypatch.setattr(paths, "ROOT", None)
     exercises.read_exercises.cache_clear()
-    for call in (lambda: exercises.check("00.1", None), lambda: exercises.write_sets("nowhere")):
-        with pytest.raises(ValueError, match=r"^exercises belong to a checkout of the QMIS repository"):
-            call()
+    with pytest.raises(ValueError, match=r"^exercises belong to a checkout of the QMIS repository"):
+        exercises.check("00.1", None)
 
 
 def test_a_number_is_right_within_its_unit_and_wrong_beyond():
@@ -221,11 +228,113 @@ def test_a_construction_that_fails_is_told_which_part(key, answer, part):
     assert part in verdict.message
 
 
+def test_a_student_finds_the_exercises_beside_the_notebook(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "ROOT", None)
+    monkeypatch.chdir(tmp_path)
+    exercises.read_exercises.cache_clear()
+    (tmp_path / "exercises.yaml").write_text('"00.1": {seal: "0", unit: 1.0, hint: "think"}')
+    assert repr(exercises.check("00.1", 3)) == "00.1: not yet. Hint: think"
+    exercises.read_exercises.cache_clear()
+
+
+def test_students_do_not_see_what_they_are_to_predict():
+    new = notebooks_format.v4
+    shown = [new.new_output("stream", text="ternary_90 first")]
+    cells = [
+        new.new_code_cell("rank", metadata={"tags": ["predict"]}, outputs=shown, execution_count=1),
+        new.new_code_cell("show", outputs=shown, execution_count=2),
+        new.new_markdown_cell("Why: ...", metadata={"tags": ["solution"]}),
+        new.new_code_cell("check", metadata={"tags": ["solution"]}, outputs=shown),
+    ]
+    student = students.student_copy(new.new_notebook(cells=cells))
+    assert [len(cell.outputs) for cell in student.cells] == [0, 1]
+    assert [cell.source for cell in student.cells] == ["rank", "show"]
+    assert len(cells[0].outputs) == 1  # the notebook itself stays
+
+
+def test_parameters_of_a_class_are_written_into_the_cell():
+    source = 'n: int = 128  # models (at least 8)\nnames: list[str] = ["sign",\n    "nf4"]  # ü\n'
+    source += "rate: float = 0.5  # of decay\n"
+    new = notebooks_format.v4
+    cells = [new.new_code_cell(source, metadata={"tags": ["parameters"]}), new.new_code_cell("n: int = 1")]
+    changed = students.with_parameters(new.new_notebook(cells=cells), {"n": 16, "names": ["a", "b", "ü"]})
+    assert changed.cells[0].source == (
+        "n: int = 16  # models (at least 8)\nnames: list[str] = ['a', 'b', 'ü']  # ü\nrate: float = 0.5  # of decay\n"
+    )
+    assert changed.cells[1].source == "n: int = 1"
+    again = notebooks.read_parameters(changed, "99_test")
+    assert {name: parameter.default for name, parameter in again.items()} == {
+        "n": 16,
+        "names": ["a", "b", "ü"],
+        "rate": 0.5,
+    }
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     out = tmp_path_factory.mktemp("sets")
-    exercises.write_sets(out)
+    students.write_sets(out)
     return out
+
+
+@pytest.fixture(scope="module")
+def student(sets, tmp_path_factory):
+    """Where a student has unpacked the archive, and the environment in which only its package is installed."""
+    folder = tmp_path_factory.mktemp("student")
+    with zipfile.ZipFile(sets / "qmis-students.zip") as archive:
+        archive.extractall(folder)
+    (wheel,) = (folder / "qmis-students").glob("*.whl")
+    with zipfile.ZipFile(wheel) as package:
+        package.extractall(folder / "installed")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("QMIS")}
+    return folder / "qmis-students", kept | {"PYTHONPATH": str(folder / "installed"), "HOME": str(folder / "home")}
+
+
+def test_what_a_student_installs_holds_no_solution(sets, student):
+    folder, _ = student
+    installed = [path for path in (folder.parent / "installed").rglob("*") if path.is_file()]
+    assert not [path.name for path in installed if path.suffix in (".ipynb", ".yaml")]
+    solutions = {cell.source for stem in NOTEBOOKS for cell in tagged(stem, "solution")}
+    lines = {line for source in solutions for line in source.splitlines() if "exercises.check(" in line}
+    open_cells = {line for stem in NOTEBOOKS for cell in tagged(stem, "exercise") for line in cell.source.splitlines()}
+    assert len(lines - open_cells) >= 10
+    for path in [*installed, *folder.rglob("*")]:
+        if path.suffix in (".py", ".ipynb", ".yaml", ".md"):
+            text = path.read_text(encoding="utf-8").replace('\\"', '"')
+            assert not [line for line in lines if line in text and line not in open_cells], path
+
+
+def test_the_archive_is_all_that_a_student_needs(student):
+    folder, environment = student
+    code = "from qmis_utils import exercises; from qmis_utils.store import paths; assert paths.ROOT is None;"
+    code += "print(exercises.check('00.1', None)); print(exercises.check('00.1', -5))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("00.1: not answered yet\n00.1: not yet. Hint: ")
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "ran"]
+    done = subprocess.run(
+        [*command, "00_start_here.ipynb"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    ran = (folder / "ran" / "00_start_here.ipynb").read_text(encoding="utf-8")
+    assert "not answered yet" in ran
+    assert not RIGHT.findall(ran)
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line]) <= 10
+    (wheel,) = folder.glob("*.whl")
+    assert any(wheel.name in line for line in lines)
+
+
+def test_the_archive_holds_the_parameters_of_the_class(monkeypatch, tmp_path):
+    declared = notebooks.read_parameters(notebooks.read_notebook(NOTEBOOKS["00_start_here"]), "00")
+    (tmp_path / "class.yaml").write_text("00_start_here: {n: 12}\n")
+    monkeypatch.setattr(run, "named_parameters", lambda: tmp_path / "class.yaml")
+    students.write_sets(tmp_path)
+    for name in ("students", "instructor"):
+        written = notebooks.read_notebook(tmp_path / name / "00_start_here.ipynb")
+        found = notebooks.read_parameters(written, "00")
+        assert found["n"].default == 12 != declared["n"].default
+    assert "the parameters are those of `class`" in (tmp_path / "students" / "README.md").read_text()
 
 
 @each_notebook

@@ -255,6 +255,37 @@ def test_the_command_line_wins_over_the_parameter_file(library):
     assert (one.overrides, two.overrides) == ({"n": 5, "scale": 2.0}, {"n": 5})
 
 
+def test_an_environment_variable_names_a_file_of_parameters(library, monkeypatch, capsys):
+    (library / "settings").mkdir()
+    (library / "settings" / "class.yaml").write_text("02b_deep: {depth: 5}\n")
+    given = []
+    monkeypatch.setattr(run, "run", lambda jobs, *_: given.extend(job.overrides for job in jobs) or [])
+    monkeypatch.delenv("QMIS_PARAMS", raising=False)
+    assert run.main(["02b"]) == 0
+    monkeypatch.setenv("QMIS_PARAMS", "class")
+    assert run.main(["02b"]) == 0
+    assert run.main(["02b", "-p", "depth", "7"]) == 0
+    (library / "mine.yaml").write_text("02b_deep: {depth: 9}\n")
+    assert run.main(["02b", "--params", str(library / "mine.yaml")]) == 0
+    assert given == [{}, {"depth": 5}, {"depth": 7}, {"depth": 9}]
+    assert run.main(["02b", "--check"]) == 1
+    assert "leave out -p, --params and QMIS_PARAMS" in capsys.readouterr().err
+    for name in ("lecture", "../settings/class"):
+        monkeypatch.setenv("QMIS_PARAMS", name)
+        assert run.main(["02b"]) == 1
+        assert (
+            f"QMIS_PARAMS={name}: no such file of parameters in notebooks/settings; there are class"
+            in capsys.readouterr().err
+        )
+
+
+def test_the_parameters_of_the_class_belong_to_notebooks(monkeypatch):
+    monkeypatch.setenv("QMIS_PARAMS", "class")
+    jobs = run.plan(from_file=run.named_parameters())  # an unknown notebook, name or value is an error
+    slow = {job.stem for job in jobs if notebooks.run_minutes(job.notebook)[0] > 1}
+    assert {job.stem for job in jobs if job.overrides} <= slow  # what is quick runs in full in class too
+
+
 def test_a_value_equal_to_the_default_changes_nothing(library):
     (job,) = run.plan(["01"], [("n", "3"), ("scale", "1")])
     assert job.overrides == {}
