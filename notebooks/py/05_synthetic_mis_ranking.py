@@ -15,8 +15,6 @@
 #     name: python3
 # ---
 
-# %%
-
 # %% [markdown]
 # # 05 · Can a number replace the attack?
 #
@@ -86,7 +84,8 @@ columns = ["estimator", "setting", "tau", "low", "high"]
 figures.save_figure(
     fig, "05_tau", data=study.loc[study.setting != "min", columns], atol=0.05,
     alt="Kendall's tau with LiRA of eight numbers over nine judging settings: "
-    "rho_pool, two errors and a fixed order lie near 0.95, two estimates of r far below.",
+    "rho_pool, two errors and a fixed order lie near 0.95, "
+    "two estimates of r far below.",
 )  # fmt: skip
 
 # %% [markdown]
