@@ -113,7 +113,6 @@ def test_the_records_that_a_model_trained_on_are_counted(evidence):
     assert trained < N // 2 - 5
     assert measure._training_size(full) == trained
     assert measure._training_size(replace(full, members=None)) == N // 2
-    assert measure._training_size(replace(full, losses=full.losses[:1])) == N
 
 
 def test_r_is_shown_as_it_is_defined(evidence, found):
