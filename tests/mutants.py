@@ -263,7 +263,9 @@ MUTANTS = [
     Mutant(
         "audit/measure.py", "*(-e if column in LARGER_IS_PRIVATE else e)", "*e", "tests/audit/test_audit_planted.py"
     ),
-    Mutant("audit/measure.py", '"r ensemble min"', '"r ensemble median"', "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/measure.py", '"r": "r ensemble all_pairs"', '"r": "r ensemble min"', "tests/audit/test_audit_planted.py"
+    ),
     Mutant(
         "audit/measure.py",
         "most = min(max(budget // values[0, 0].size, 2), MOST)",

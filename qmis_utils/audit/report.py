@@ -26,8 +26,9 @@ COLUMNS = {
     "rho_w": "the same in the quantized weights. For attackers who read the weights",
     "rho": "the same in outputs on held-out inputs, offset and gain included; goes into the predicted AUC",
     "function_error": "how far one model's outputs move, apart from a common factor; larger is thought more private",
-    "r": "our estimate of the paper's rate: theory ties it to minimisers over a codebook, and on networks it ranked "
-    "quantizers far worse than any measure of distortion (notebook B); no advice rests on it",
+    "r": "our estimate of the paper's rate, no estimate of leakage for networks: there it ranked with tau 0.59, "
+    "measures of distortion with about 0.95 (notebook B). Theory gives -log Delta from the Cramer rate, and only for "
+    "minimisers over a codebook; no advice rests on r",
     "auc_law": "attack AUC predicted by the survival law from rho and the AUC at full precision",
     "auc_simulated": "attack AUC predicted by adding the noise that rho says to full-precision signals",
     "auc": "measured AUC of LiRA, every model attacked with the others as shadows; 0.5 is a coin",

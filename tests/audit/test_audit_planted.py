@@ -107,6 +107,14 @@ def test_one_model_is_ranked_by_how_far_its_outputs_move():
     assert cell(found, "open", "null") == [0.5, 0.5 - half, 0.5 + half]
 
 
+def test_the_records_that_a_model_trained_on_are_counted(evidence):
+    full = evidence["fp32"]
+    trained = round(full.members.sum(axis=1).mean())
+    assert trained < N // 2 - 5
+    assert measure._training_size(full) == trained
+    assert measure._training_size(replace(full, members=None)) == N // 2
+
+
 def test_r_is_shown_as_it_is_defined(evidence, found):
     unknown = measure.tabulate({name: replace(e, members=None) for name, e in evidence.items()}, draws=20)
     for name, e in evidence.items():
