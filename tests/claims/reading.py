@@ -9,10 +9,10 @@ from qmis_utils.runner import notebooks
 
 
 def text(stem):
-    """Return all prose of a notebook on one line, markup of links and emphasis taken out."""
+    """Return all prose of a notebook on one line, without markup and without the brackets of links and intervals."""
     cells = notebooks.read_notebook(run.NOTEBOOKS / f"{stem}.ipynb").cells
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    return " ".join(re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", prose).split())
+    return " ".join(re.sub(r"\]\([^)]*\)|[*\[\]`]", "", prose).split())
 
 
 def answer(stem):

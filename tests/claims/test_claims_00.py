@@ -29,7 +29,7 @@ def test_the_best_guesses_are_those_of_the_normal_law():
 def test_the_played_games_are_quoted_with_their_interval():
     games = table("00_what_is_mis").dropna(subset="measured")
     shown = games[games.step == 1.5].iloc[0]
-    said = f"{shown.measured:.3f} [{shown.low:.3f}, {shown.high:.3f}] over all records, exactly {shown.exact:.3f}"
+    said = f"{shown.measured:.3f} {shown.low:.3f}, {shown.high:.3f} over all records, exactly {shown.exact:.3f}"
     assert said in answer(STEM)
     assert shown.low <= shown.exact <= shown.high
 

@@ -16,7 +16,7 @@ def sizes():
 
 def times(row, digits):
     low, high = (f"{row[end]:.{digits}f}" for end in ("low", "high"))
-    return f"{row.estimate:.{digits}f} [{low}, {high}]"
+    return f"{row.estimate:.{digits}f} {low}, {high}"
 
 
 def test_eight_report_too_much_and_two_too_little(sizes):

@@ -22,7 +22,7 @@ def reader():
 
 
 def auc(row):
-    return f"{row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]"
+    return f"{row.auc:.3f} {row.auc_low:.3f}, {row.auc_high:.3f}"
 
 
 def printed():
