@@ -60,11 +60,22 @@ def read_notebook(path):
 
 
 def code_sha256(notebook):
-    """Return the hash of the code cells of a notebook: prose and exercises may change without making a figure stale."""
+    """Return the hash of what the code cells of a notebook do.
+
+    Prose, exercises, comments and the breaking of lines may change without making a figure stale.
+    """
     apart = ("injected-parameters", "exercise", "solution")
     code = (cell for cell in notebook.cells if cell.cell_type == "code")
     sources = [cell.source for cell in code if not any(has_tag(cell, tag) for tag in apart)]
-    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
+    return hashlib.sha256("\0".join(filter(None, map(_plain, sources))).encode()).hexdigest()
+
+
+def _plain(source):
+    """Return code without comments and in one layout; what Python alone cannot read, such as a magic, as it stands."""
+    try:
+        return ast.unparse(ast.parse(source))
+    except SyntaxError:
+        return source
 
 
 def has_tag(cell, tag):

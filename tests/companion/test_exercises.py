@@ -233,7 +233,7 @@ def test_a_student_finds_the_exercises_beside_the_notebook(monkeypatch, tmp_path
     monkeypatch.chdir(tmp_path)
     exercises.read_exercises.cache_clear()
     (tmp_path / "exercises.yaml").write_text('"00.1": {seal: "0", unit: 1.0, hint: "think"}')
-    assert repr(exercises.check("00.1", 3)) == "00.1: not yet. Hint: think"
+    assert repr(exercises.check("00.1", 3)) == "00.1: not yet. Hint: the check asks for it to within 1. think"
     exercises.read_exercises.cache_clear()
 
 

@@ -427,15 +427,20 @@ def test_bad_parameter_cells_are_errors(make_notebook, tmp_path, source, message
     assert message in str(error.value)
 
 
-def test_prose_and_exercises_do_not_change_the_code_hash_and_code_does(make_notebook, tmp_path):
+def test_prose_exercises_and_layout_do_not_change_the_code_hash_and_code_does(make_notebook, tmp_path):
     notebook = notebooks.read_notebook(make_notebook(tmp_path, "print(n)"))
     before = notebooks.code_sha256(notebook)
     notebook.cells[0].source += " more prose"
     for tag in ("injected-parameters", "exercise", "solution"):
         notebook.cells.insert(2, nbformat.v4.new_code_cell("n = 9", metadata={"tags": [tag]}))
     assert notebooks.code_sha256(notebook) == before
-    notebook.cells[-1].source += " "
-    assert notebooks.code_sha256(notebook) != before
+    notebook.cells[-1].source += "  # a comment"
+    assert notebooks.code_sha256(notebook) == before
+    notebook.cells[-1].source += "\nn = 7"
+    changed = notebooks.code_sha256(notebook)
+    assert changed != before
+    notebook.cells[-1].source += "\n%magic"  # which Python alone cannot read
+    assert notebooks.code_sha256(notebook) not in (before, changed)
 
 
 def test_a_figure_is_stale_when_code_or_parameters_changed(finished, make_notebook, tmp_path):
