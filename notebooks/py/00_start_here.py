@@ -70,7 +70,6 @@ edges = np.append(codebook - step / 2, codebook[-1] + step / 2)
 bars = pd.DataFrame({"release": codebook})
 bars["OUT"] = np.diff(out_law.cdf(edges))
 bars["IN"] = np.diff(in_law.cdf(edges))
-bars[bars.OUT > 5e-5].round(4)
 
 # %% [markdown]
 # Half the summed difference of the two laws is their *total variation*. The best guess says IN wherever IN is likelier,
@@ -81,7 +80,6 @@ grid = np.linspace(-2.7, 3.3, 60_001)
 exact_tv = abs(out_law.pdf(grid) - in_law.pdf(grid)).sum() * (grid[1] - grid[0]) / 2
 rounded_tv = abs(bars.OUT - bars.IN).sum() / 2
 right = {"exact": (1 + exact_tv) / 2, "rounded": (1 + rounded_tv) / 2}
-pd.Series(right, name="best guess right").round(4).to_frame()
 
 # %% [markdown]
 # How much is that over *all* records $z$, not one? The third panel below averages over them. Its curve is exact; the
@@ -118,7 +116,6 @@ columns = ["measured", "low", "high"]
 games = pd.DataFrame([play(width, rng) for width in steps], columns=columns)
 games.insert(0, "step", steps)
 games["exact"] = [security.gaussian_mean_insecurity(n, w, mean) for w in steps]
-games.round(4)
 
 
 # %% tags=["hide-input"]
@@ -205,8 +202,17 @@ table["mis"] = 1 - table.insecurity
 table.round(4)
 
 # %% [markdown]
+# And here are the probabilities of the middle panel: with the record in, the mean is rounded up to 1.5 more often.
+
+# %%
+bars[bars.OUT > 5e-5].round(4)
+
+# %% [markdown]
 # The played games agree with the exact curve up to sampling noise: each has a 95 % interval, so
 # of eight intervals one may well miss.
+
+# %%
+games.round(4)
 
 # %%
 inside = ((games.low <= games.exact) & (games.exact <= games.high)).sum()

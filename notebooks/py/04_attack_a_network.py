@@ -56,7 +56,7 @@ n_groups: int = 5  # groups for each setting and initialisation (at least 2)
 # not which half a network saw. This is the **pool game**.
 
 
-# %%
+# %% tags=["hide-input"]
 def draw_pool(separation, group):
     """Return the pool (x, y), fresh records (x, y) and a random generator."""
     rng = np.random.default_rng([seed + group, int(separation)])
@@ -119,7 +119,7 @@ TITLES = [
     "the weights tell more than the outputs",
     "the weight attack nearly collapses",
     "90 % zeros hide from the outputs only",
-    "the weights add nothing",
+    "the weights tell less",
 ]
 
 # %% tags=["hide-input"]

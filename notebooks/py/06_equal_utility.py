@@ -86,7 +86,7 @@ print(f"{len(points)} runs, {len(found) * n_models:,} models released and attack
 # *extra leak* is the AUC of LiRA on the quantized models minus its AUC on the stopped ones. Left of zero, quantizing wins.
 
 
-# %%
+# %% tags=["hide-input"]
 def extra_leak(part, leak_at=stopping.leak_at):
     """Return what each quantizer of a run leaks beyond full precision stopped early."""
     stops, released = (part[part.kind == k] for k in ("stopped", "quantized"))
@@ -105,7 +105,7 @@ extra = pd.concat([extra_leak(part) for _, part in runs])
 # gets the mean over seeds with Student's 95 % interval. Quantizing wins if it lies below zero, stopping if above;
 # within ±0.01 there is no difference that matters; else the cell is undecided.
 
-# %%
+# %% tags=["hide-input"]
 WORTH, MARGIN = 0.1, 0.01
 
 
@@ -398,8 +398,9 @@ def rounding(part, model):
     own = pd.concat([full[:1], part[part.model == model]])
     least, most = full.utility.iloc[0], full.utility.max()
     wanted = least + np.array([0.5, 0.7, 0.9]) * (most - least)
-    ours, theirs = (np.array([stopping.leak_at(c.utility, c.auc, w) for w in wanted]) for c in (own, full))
-    return np.nanmean(ours - theirs)
+    ours = [stopping.leak_at(own.utility, own.auc, w) for w in wanted]
+    theirs = [stopping.leak_at(full.utility, full.auc, w) for w in wanted]
+    return np.nanmean(np.subtract(ours, theirs))
 
 
 # %%
