@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from qmis_utils import figures
 from qmis_utils.store.paths import ROOT
-from qmis_utils.theory import security
 
 EXPLORE = Path(__file__).with_name("explore")
 PAGES = ("game", "phase", "network")
@@ -44,41 +42,12 @@ def read_rows(source, folder=None):
     return table[list(wanted.values())].set_axis(list(wanted), axis="columns")
 
 
-def phase_rows(source, folder=None):
-    """Return the phase diagram's rows; a sample is computed while its CSV is of the old form, for a single mean."""
-    try:
-        return read_rows(source, folder)
-    except ValueError as error:
-        if "lacks full_precision, insecurity, mean" not in str(error):
-            raise
-    sample = []
-    for mean in (0.0, 0.1, 0.3):
-        for n in dict.fromkeys(np.geomspace(1, 1000, 12).round().astype(int)):
-            full = security.full_precision_insecurity(n, 1)
-            for step in np.geomspace(0.05, 3, 12).round(3):
-                sample.append((n, step, mean, security.gaussian_mean_insecurity(n, step, mean), full))
-    return pd.DataFrame(sample, columns=source["columns"])
-
-
 def phase_data(source, folder=None):
     """Return the columns of the phase diagram, each (n, step, mean) once; they must be a whole grid."""
-    table = phase_rows(source, folder).drop_duplicates(["n", "step", "mean"])
+    table = read_rows(source, folder).drop_duplicates(["n", "step", "mean"])
     if len(table) != table.n.nunique() * table.step.nunique() * table["mean"].nunique():
         raise ValueError(f"book/explore/data.yaml: {source['figure']} is not a whole grid of n, step and mean")
     return {name: [float(f"{value:.6g}") for value in column] for name, column in table.items()}
-
-
-def network_source(ways, folder=None):
-    """Return the first way to read the network's numbers for which all figures and columns are there."""
-    complaints = []
-    for way in ways:
-        try:
-            network_data(way, folder)
-        except ValueError as error:
-            complaints.append(str(error))
-        else:
-            return way
-    raise ValueError("; ".join(complaints))
 
 
 def network_data(source, folder=None):
@@ -91,7 +60,7 @@ def network_data(source, folder=None):
     for init in source["initialisations"]:
         for name, given in tables.items():
             for quantizer, values in by_quantizer(given, init, folder).items():
-                found.setdefault(quantizer, {}).setdefault(init, {})[name] = ends(values)
+                found.setdefault(quantizer, {}).setdefault(init, {})[name] = values
         for name, given in source["predictions"].items():
             for quantizer, values in by_quantizer(given, init, folder).items():
                 found.get(quantizer, {}).get(init, {}).get(name, {}).update(values)
@@ -113,14 +82,6 @@ def by_quantizer(source, init, folder):
     return rows.set_index("quantizer").to_dict("index")
 
 
-def ends(values):
-    """Return the values of a row with both ends of the interval, where it gives half of its length."""
-    half = values.get("half")
-    if half is None:
-        return values
-    return {"value": values["value"], "low": values["value"] - half, "high": values["value"] + half}
-
-
 def radio(name, choices):
     """Return buttons of which one is chosen, the first of them, as HTML."""
     button = '<label><input type="radio" name="{}" value="{}"{}> {}</label>'
@@ -132,7 +93,7 @@ def radio(name, choices):
 def write_pages(out):
     """Write the pages, their script and their style sheet into the sources of the book."""
     given = settings()
-    network = network_source(given["network"])
+    network = given["network"]
     parts = [network["utility"], *network["releases"].values(), *network["predictions"].values()]
     names = dict.fromkeys(part["figure"] for part in parts)
     phase = phase_data(given["phase"])

@@ -336,7 +336,7 @@ def test_an_explorable_figure_holds_the_numbers_of_the_notebooks(book, name):
         assert shown == explorables.phase_data(given)
         assert sorted(shown) == sorted(given["columns"])
     else:
-        assert shown == explorables.network_data(explorables.network_source(given))
+        assert shown == explorables.network_data(given)
         assert len(shown["quantizers"]) >= 5
         for quantizer in shown["quantizers"]:
             for init in shown["initialisations"]:
@@ -372,3 +372,13 @@ def test_a_quantizer_with_two_rows_is_named(tmp_path):
 
 def test_the_site_is_small(book):
     assert sum(path.stat().st_size for path in book.rglob("*") if path.is_file()) < 20_000_000
+
+
+@pytest.mark.parametrize("place", ["README.md", "notebooks/py/00_start_here.py"])
+def test_the_results_stand_word_for_word_where_readers_begin(place):
+    text = (run.ROOT / place).read_text(encoding="utf-8")
+    said = " ".join(re.sub(r"^#\s", "", text, flags=re.MULTILINE).split())
+    shown = [result for result in results.results() if result.first or place != "README.md"]
+    assert len(shown) == (5 if place == "README.md" else 10)
+    for result in shown:
+        assert result.sentence in said, result.id

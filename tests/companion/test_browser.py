@@ -346,7 +346,7 @@ def test_the_phase_diagram_follows_keys_and_fingers(browser, site, width):
 
 def test_one_network_follows_keys_and_fingers(browser, site, width):
     browser.get(f"{site}/explore/network.html")
-    given = explorables.network_data(explorables.network_source(explorables.settings()["network"]))
+    given = explorables.network_data(explorables.settings()["network"])
 
     def check(release, init="shared"):
         chosen = Select(browser.find_element(By.ID, "network-quantizer")).first_selected_option.text

@@ -11,8 +11,8 @@ README = (run.ROOT / "README.md").read_text(encoding="utf-8")
 def test_every_figure_has_its_row():
     for stem, entry in figure_files.read_manifest(run.ROOT / "figures").items():
         (row,) = [line for line in README.splitlines() if line.startswith("|") and f"`{stem}`" in line]
-        assert f"notebooks/{entry['notebook']}.ipynb" in row
-        assert f"`{stem.split('_')[0]}`" in row
+        assert f"[{entry['notebook']}](notebooks/{entry['notebook']}.ipynb)" in row
+    assert "`.venv/bin/python -m qmis_utils.run` and its number or letter" in " ".join(README.split())
 
 
 def test_run_times_are_those_of_the_notebooks():
