@@ -122,7 +122,7 @@ TITLES = [
     "the weights tell less",
 ]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "predict"]
 fig, axes = plt.subplots(2, 2, figsize=(figures.PAGE, 4.8), sharex=True, sharey=True)
 panels = product(SEPARATION, ("shared", "random"))
 for ax, (setting, init), title in zip(axes.flat, panels, TITLES, strict=True):

@@ -253,7 +253,7 @@ for setting, init in product(SETTINGS, ("shared", "random")):
         rows.append((setting, init, number, quantizers.PAPER_SET[q], *interval))
 ranking = pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high"])
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "predict"]
 AXES = ["AUC of LiRA", r"$\rho_{\rm pool}$", r"minus $r$"]
 here = ranking[(ranking.setting == "separated modes") & (ranking.init == "shared")]
 here = here.set_index(["number", "quantizer"])

@@ -140,7 +140,7 @@ def draw_cells(ax, name, init, shift):
         ax.annotate("worth nothing", place, **text)
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "predict"]
 fig, axes = plt.subplots(2, 3, figsize=(figures.PAGE, 5), sharey=True, sharex=True)
 for ax, name in zip(axes.flat, settings, strict=False):
     draw_cells(ax, name, "shared", -0.17)

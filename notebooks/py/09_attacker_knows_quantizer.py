@@ -139,7 +139,7 @@ def mark(ax, part, places, look, init):
     ax.plot(part.value, places, ls="", mfc=fill, **look)
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "predict"]
 LABELS = {
     "GPTQ": "before and after GPTQ on members",
     "null": "before and after GPTQ on others",
