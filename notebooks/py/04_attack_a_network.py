@@ -28,7 +28,7 @@
 # You need the membership game of [notebook 00](00_start_here.ipynb) and nothing else. AUC is the chance that an attack
 # scores a random member above a random non-member: 0.5 is a coin, 1 finds everybody.
 #
-# *In the paper: the synthetic study, section 4. Figures: `04_two_attackers`, `04_roc`.* **Run time** (2 cores): full 3 min, quick 15 s.
+# *In the paper: the synthetic study, section 4. Figures: `04_two_attackers`, `04_roc`.* **Run time** (2 cores): full 2 min, quick 15 s.
 
 # %%
 from itertools import product

@@ -29,7 +29,7 @@
 # under the ROC curve (BBB) or $R^2$ (FreeSolv). You need notebook 04 (LiRA, shadow, pool).
 #
 # *In the paper: section 5, privacy against performance. Figures: `06_saving`, `06_plane`, `06_start`, `06_both`.*
-# **Run time** (2 cores): full 4 min, quick 20 s.
+# **Run time** (2 cores): full 2.5 min, quick 20 s.
 
 # %%
 import numpy as np

@@ -29,7 +29,7 @@
 # sees outputs and one who reads the weights. Needed: `00_start_here`. Why these numbers: [study B](B_indicator_study.ipynb).
 #
 # *In the paper: the use of an indicator that section 3 has in mind. Figures: `14_large`, `14_transformer`.*
-# **Run time** (2 cores): full 3.5 min, quick 25 s.
+# **Run time** (2 cores): full 2.5 min, quick 25 s.
 
 # %%
 import hashlib
