@@ -223,7 +223,7 @@ for key, found in pools.items():
     rows.append({"setting": key[0], "init": key[1]} | taus)
 taus = pd.DataFrame(rows).groupby(["setting", "init"], sort=False)
 
-# %%
+# %% tags=["predict", "slide"]
 rows = []
 for key, part in taus:
     for n in NUMBERS:
@@ -253,7 +253,7 @@ for setting, init in product(SETTINGS, ("shared", "random")):
         rows.append((setting, init, number, quantizers.PAPER_SET[q], *interval))
 ranking = pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high"])
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "predict"]
 AXES = ["AUC of LiRA", r"$\rho_{\rm pool}$", r"minus $r$"]
 here = ranking[(ranking.setting == "separated modes") & (ranking.init == "shared")]
 here = here.set_index(["number", "quantizer"])
@@ -356,7 +356,7 @@ def numbers_of(setting):
     }
 
 
-# %%
+# %% tags=["predict"]
 verdicts = {}
 for setting in SETTINGS:
     column = verdicts[setting] = {}
