@@ -177,49 +177,53 @@ figures.save_figure(
 # Where this leads, once the mean is a network. Each line names the notebook that makes it; the
 # page *Ten results* of the book adds the figures.
 #
-# 1. **Plain measures of distortion rank quantizers, the rate r does not.** Any honest measure of distortion ranks
-#    quantizers nearly as an attack does: the error of a network's outputs agrees with LiRA's order by $\tau$ = 0.96
-#    [0.92, 0.99], our $\rho_{\rm pool}$ by 0.97 [0.96, 0.98], a fixed order by 0.95 [0.92, 0.97], and the paper's
-#    rate $r$, as we estimate it, by 0.59 [0.43, 0.76] (pool game, LiRA on outputs, nine settings, eight of them with
-#    a shared initialisation). [05, section 1](05_synthetic_mis_ranking.ipynb), evidence in [B, section
-#    3](B_indicator_study.ipynb)
-# 2. **Ninety per cent zeros look private from outside.** From outside, networks with 90 % zeros hide their members
+# 1. **A rounded mean forgets exponentially, except on an edge.** From the mean of a thousand numbers the best attack
+#    gains 0.0101. Rounded, with the true mean 0.13 standard deviations of one number from the nearest edge of a cell,
+#    it gives only 0.0000022 away; with the true mean on an edge 0.0101, as if it had not been rounded (exact values,
+#    population game, the attacker sees the mean). [01, section 5](01_theory_derivation.ipynb), evidence in [A,
+#    section 6](A_proofs.ipynb)
+# 2. **A network does not forget exponentially.** A rounded mean forgets exponentially fast, a network of many rounded
+#    weights does not, because some of them always lie near an edge: with their means spread evenly over cells 20
+#    standard deviations wide, 9 % of the information about a record is left; with every mean at the centre of its
+#    cell it would be a share of 1.6 × 10⁻²¹ (exact values for independent weights, population game, the attacker sees
+#    all weights). [02, section 14](02_many_weights.ipynb), evidence in [A, section 9](A_proofs.ipynb)
+# 3. **Ninety per cent zeros look private from outside.** From outside, networks with 90 % zeros hide their members
 #    (LiRA on outputs, AUC 0.523 [0.516, 0.530]); from inside they do not (0.650 [0.642, 0.659] from the weights), but
 #    only where the attacker knows the initial weights; with random ones the same attack finds nothing (0.505 [0.499,
-#    0.512]; pool game, separated modes, 256 networks a group). [04, section 7](04_attack_a_network.ipynb), evidence
+#    0.512]; pool game, separated modes, 256 networks a group). [04, section 8](04_attack_a_network.ipynb), evidence
 #    in [B, section 6](B_indicator_study.ipynb)
-# 3. **At equal utility, stopping early hides more than rounding.** A model that predicts nothing leaks nothing, so
-#    compare at equal utility: full precision that was stopped early then leaks less than the quantized model in 36
-#    cases with random initial weights, and quantizing wins in 1; where the attacker knows the initial weights,
-#    quantizing seems to win in 16 (pool game, LiRA on outputs, six settings, seven quantizers). [06, section
-#    1](06_equal_utility.ipynb)
-# 4. **GPTQ betrays the records that it was calibrated on.** Whoever holds a model before and after GPTQ finds the
-#    records that it was calibrated on, without a single shadow model: AUC 0.996 [0.995, 0.997] on synthetic records,
-#    0.706 [0.687, 0.726] on drugs (BBB_Martins; pool game, first layer, 3 bits, random initialisation). [09, section
-#    1](09_attacker_knows_quantizer.ipynb)
-# 5. **A rounded mean forgets exponentially, a network does not.** From the mean of a thousand numbers the best attack
-#    gains 0.0101, and only 0.0000022 once it is rounded with the true mean well inside a cell; but of many weights
-#    some always lie near an edge, and 9 % of the information about a record survives even cells 20 standard
-#    deviations wide (exact values, population game). [02, section 14](02_many_weights.ipynb), evidence in [A, section
-#    9](A_proofs.ipynb)
+# 4. **Plain measures of distortion rank quantizers, the rate r does not.** Plain measures of distortion rank
+#    quantizers nearly as an attack does: the error of a network's outputs agrees with LiRA's order by $\tau$ = 0.956
+#    [0.924, 0.989], our $\rho_{\rm pool}$ by 0.972 [0.958, 0.985], a fixed order that looks at no network by 0.949
+#    [0.924, 0.974], and the paper's rate $r$, as we estimate it, by 0.594 [0.430, 0.758] (pool game, LiRA on outputs,
+#    nine settings, eight of them with a shared initialisation). [05, section 1](05_synthetic_mis_ranking.ipynb),
+#    evidence in [B, section 3](B_indicator_study.ipynb)
+# 5. **At equal utility, what rounding saves rests on a known start.** A model that predicts nothing leaks nothing, so
+#    compare at equal utility. With random initial weights, full precision that was stopped early then leaks less than
+#    the quantized model in 36 of 41 cases, and quantizing leaks less in 1; where all models share initial weights
+#    that the attacker knows, quantizing leaks less in 16 of 40 (pool game, LiRA on outputs, six settings, seven
+#    quantizers). [06, section 1](06_equal_utility.ipynb)
 # 6. **On molecules privacy has its price.** Heads on molecules with 90 % zeros keep 17 % [12, 23] of an attack's
 #    advantage over a coin in classification and 56 % [52, 59] of their utility; in regression 11 % [7, 15] and 23 %
 #    [18, 26] (pool game, LiRA on outputs, shared initialisation). [07, section
 #    4](07_molecular_privacy_utility.ipynb), evidence in [D, section 5](D_report_your_table.ipynb)
-# 7. **One trained model allows only a guess.** Of a network of ten million weights, the release with 90 % zeros leaks
-#    an AUC of 0.565 [0.543, 0.586]; what a single trained model suggests instead, 4 levels by k-means, leaks 0.640
-#    [0.620, 0.661] (pool game, LiRA on outputs, random initialisation, 16 models, one data set). [14, section
-#    2](14_audit_your_model.ipynb)
-# 8. **A simple attack is a weak lower bound.** Of the insecurity of a mean of Gaussian records in 64 dimensions the
-#    loss threshold finds 100 % at two records and 24 % [21, 28] at forty (population game, exact reference): an
-#    attack that finds little proves little. [04, section 8](04_attack_a_network.ipynb), evidence in [C, section
-#    4](C_attack_families.ipynb)
-# 9. **A known start makes an early model leak.** An evaluation that starts all models from one known set of weights
-#    finds 36.9 [28.6, 52.4] times as much after two small training steps as one with random starts; eight of ten
-#    common mistakes flatter the attack (pool game, LiRA on outputs). [10](10_fool_yourself.ipynb)
-# 10. **Rounding a mean hides its records.** Rounding a published mean of ten numbers to steps of 1.5 lowers what the
-#    best attack gains over a coin from 0.107 to 0.037 (exact values, population game; played games measure 0.035
-#    [0.025, 0.045]). [00](00_start_here.ipynb)
+# 7. **GPTQ betrays the records that it was calibrated on.** Whoever holds a model before and after GPTQ finds the
+#    records that it was calibrated on, without a single shadow model: AUC 0.996 [0.995, 0.997] on synthetic records,
+#    0.706 [0.687, 0.726] on drugs (BBB_Martins; pool game, first layer, 3 bits, random initialisation). [09, section
+#    1](09_attacker_knows_quantizer.ipynb)
+# 8. **Most mistakes flatter the attack.** Of ten common mistakes in an evaluation eight report too much and two too
+#    little. The worst is a start that the attacker knows: after two small training steps the attack finds 36.9 [28.6,
+#    52.4] times what it finds with random starts. Shadows that are not quantized find 0.41 [0.33, 0.51] of what is
+#    there (pool game, LiRA on outputs, random initialisation but for the first). [10](10_fool_yourself.ipynb)
+# 9. **A simple attack is a weak lower bound.** Of what the best attack finds in a mean of Gaussian records with 64
+#    dimensions the loss threshold finds 100 % at two records and 24 % [21, 28] at forty (population game, exact
+#    reference, the attacker sees the mean): an attack is a lower bound, and one that finds little proves little. [C,
+#    section 4](C_attack_families.ipynb)
+# 10. **An average hides its worst case.** From heads on the molecules of FreeSolv an attacker learns little on
+#     average, an exposure (TPR minus FPR for one molecule) of 0.277 [0.251, 0.303], but nearly all about the most
+#     exposed twentieth, 0.916 [0.886, 0.945]; where 90 % zeros hide the average, 0.014 [−0.008, 0.035], these still
+#     have 0.144 [0.074, 0.214] (pool game, LiRA on outputs, random initialisation). [08, section
+#     5](08_who_is_exposed.ipynb), evidence in [D, section 7](D_report_your_table.ipynb)
 #
 # ## The game, in words
 #

@@ -383,7 +383,7 @@ for word, seen in (("as they are", apart), ("aligned", aligned)):
 # The claim to test: *90 % zeros look private from outside and are not from inside.* Per setting and initialisation, the AUC of both
 # attacks on 90 % zeros, and the difference within each group.
 
-# %%
+# %% tags=["predict", "slide"]
 hidden = found[found.quantizer == "ternary_90"].set_index(["setting", "init"])
 rows = {}
 for key, part in hidden.groupby(level=[0, 1], sort=False):
@@ -399,7 +399,7 @@ pd.DataFrame(rows).T
 # The order of quantizers hangs on the attacker as well. The paper finds `sign` *less* private than 33 % zeros. The
 # AUC of `sign` minus that of 33 % zeros:
 
-# %%
+# %% tags=["predict"]
 pair = found.pivot(index=["setting", "init", "group"], columns="quantizer")
 rows = {}
 for key, part in pair.groupby(level=[0, 1], sort=False):

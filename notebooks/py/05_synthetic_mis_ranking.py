@@ -223,7 +223,7 @@ for key, found in pools.items():
     rows.append({"setting": key[0], "init": key[1]} | taus)
 taus = pd.DataFrame(rows).groupby(["setting", "init"], sort=False)
 
-# %%
+# %% tags=["predict", "slide"]
 rows = []
 for key, part in taus:
     for n in NUMBERS:
@@ -356,7 +356,7 @@ def numbers_of(setting):
     }
 
 
-# %%
+# %% tags=["predict"]
 verdicts = {}
 for setting in SETTINGS:
     column = verdicts[setting] = {}

@@ -72,7 +72,8 @@ def book(tmp_path_factory):
         downloads.fetch_wheel(wheel)
     folder = tmp_path_factory.mktemp("site")
     (folder / "sitecustomize.py").write_text(NO_NETWORK)
-    out, environment = folder / "book", os.environ | {"PYTHONPATH": str(folder)}
+    places = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    out, environment = folder / "book", os.environ | {"PYTHONPATH": places}
     command = [sys.executable, str(run.ROOT / "book" / "build.py"), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
