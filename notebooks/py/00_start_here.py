@@ -75,7 +75,7 @@ bars["IN"] = np.diff(in_law.cdf(edges))
 # Half the summed difference of the two laws is their *total variation*. The best guess says IN wherever IN is likelier,
 # and is right with probability one half plus half of that.
 
-# %%
+# %% tags=["hide-input"]
 grid = np.linspace(-2.7, 3.3, 60_001)
 exact_tv = abs(out_law.pdf(grid) - in_law.pdf(grid)).sum() * (grid[1] - grid[0]) / 2
 rounded_tv = abs(bars.OUT - bars.IN).sum() / 2
@@ -109,7 +109,7 @@ def play(width, rng):
     return [2 * share - 1 for share in attacks.clopper_pearson(hits, trials)]
 
 
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(seed)
 steps = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0])
 columns = ["measured", "low", "high"]

@@ -72,7 +72,7 @@ max_molecules: int = 600  # molecules of a table (at least 60)
 # Four settings are Gaussian mixtures, two are molecules under RDKit's descriptors (BBB and FreeSolv).
 # Full precision is stopped early; quantizers are applied after all 200 steps (molecules: 100).
 
-# %%
+# %% tags=["hide-input"]
 sizes = {"n_models": n_models, "max_molecules": max_molecules}
 points = [
     {"name": name, "seed": k, "init": init, "names": tuple(names), **sizes}

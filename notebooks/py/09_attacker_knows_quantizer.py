@@ -63,7 +63,7 @@ steps: int = 200  # full-batch Adam steps; half of them on molecules (at least 2
 # which may be a member. Each of 48 small networks trains on its own random half of it. A **draw** is a new pool with new
 # models; their initialisation is *shared* and known to the attacker, or *random*.
 
-# %%
+# %% tags=["hide-input"]
 tables = {}
 for name in ["BBB_Martins", "FreeSolv"]:
     tables[name] = molecular.prepare(name, "rdkit2d", max_molecules=max_molecules)
@@ -114,7 +114,7 @@ def auc(scores, case):
     return attacks.auc(scores, case.members).mean()
 
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for key, case in cases.items():
     on_members, on_others = gptq[key]
