@@ -111,7 +111,7 @@ figures.save_figure(fig, "01_three_laws", data=laws, rtol=1e-7, atol=1e-9, alt=a
 # **Statement 1.** *The largest accuracy of any attack is $(1 + \Delta_n)/2$ with the* insecurity (`insecurity`)
 #
 # $$\begin{aligned} \Delta_n &= \mathrm{TV}\big(\mathcal L(\hat\theta_n, Z_1),\; \mathcal L(\hat\theta_n) \times P\big)
-# \\ &= \tfrac12\, \mathbb E_Z \sum_k \big| P(\hat\theta_n = k \mid Z_1 = Z) - P(\hat\theta_n = k) \big|,
+# \cr &= \tfrac12\, \mathbb E_Z \sum_k \big| P(\hat\theta_n = k \mid Z_1 = Z) - P(\hat\theta_n = k) \big|,
 # \end{aligned} \tag{1.1}$$
 #
 # *and the likelihood-ratio attack attains it. Membership inference security is* $\mathrm{MIS}_n = 1 - \Delta_n$ (`mis`).

@@ -337,7 +337,7 @@ figures.save_figure(fig, "02_crossover", crossover, alt, rtol=1e-5, atol=1e-14)
 # with $w = o(d)$,*
 #
 # $$\begin{aligned} \overline J &\sim \frac1w \int_{-\infty}^{\infty} \frac{\varphi(b)^2}{\Phi(b)\, \Phi(-b)}\, db =
-# \frac{1.806}{w}, \\ \frac{d'_q}{d'} &\to \sqrt{\overline J} \approx \sqrt{1.806 / w} \end{aligned} \tag{14.1}$$
+# \frac{1.806}{w}, \cr \frac{d'_q}{d'} &\to \sqrt{\overline J} \approx \sqrt{1.806 / w} \end{aligned} \tag{14.1}$$
 #
 # *(for the second line $w = o(\sqrt d)$): polynomial in $w$, not exponential. Exponential security needs* every *mean to be far
 # from every edge.*

@@ -202,7 +202,7 @@ print(f"Delta_40 with three kinds {three:.12f}, with four {four:.12f}")
 # *Derivation.* Given $Z_1 = z$, codeword $k$ wins if $S' \le -D_k(z)$, with $S'$ a sum of $n - 1$ gaps. Change to the
 # tilted law, where $S'$ has mean 0 and variance $(n-1) s_k^2$:
 #
-# $$\begin{aligned} P(S' \le -d) &= M_k^{n-1}\, \tilde{\mathbb E}\big[e^{t_k S'} 1[S' \le -d]\big] \\ &\approx M_k^{n-1}
+# $$\begin{aligned} P(S' \le -d) &= M_k^{n-1}\, \tilde{\mathbb E}\big[e^{t_k S'} 1[S' \le -d]\big] \cr &\approx M_k^{n-1}
 # e^{a_k^2/2}\, \Phi\Big(-a_k - \frac{d}{s_k \sqrt n}\Big). \end{aligned} \tag{6.2}$$
 #
 # For large $a_k$ the last factor is $\Phi(-a_k)\, e^{-t_k d}$, which gives $P_k e^{-t_k d} / M_k$; averaging over $z$
@@ -243,7 +243,7 @@ for n in (1000, 3000, 10_000, 10**6):
 # it likelier form one interval $(x_-, x_+)$, so $\Delta_n$ is a sum of covariances of indicators, and Plackett's
 # identity writes each as an integral with positive integrand,
 #
-# $$\begin{aligned} &\mathrm{Cov}(1[X > a], 1[T > b]) \\ &\quad = \int_0^{\rho_n} \frac{1}{2\pi\sqrt{1 - r^2}}
+# $$\begin{aligned} &\mathrm{Cov}(1[X > a], 1[T > b]) \cr &\quad = \int_0^{\rho_n} \frac{1}{2\pi\sqrt{1 - r^2}}
 # \exp\Big(-\frac{a^2 - 2rab + b^2}{2(1 - r^2)}\Big) dr. \end{aligned} \tag{6.4}$$
 #
 # No kink is integrated over, nothing cancels, and a misplaced $x_\pm$ costs only its square. Next, random problems:
@@ -364,7 +364,7 @@ pd.DataFrame(columns, index=pd.Index(n, name="n")).round(4)
 # (`fisher_voronoi_rate`),
 #
 # $$\begin{aligned} r_k &= \tfrac12\, \mathrm{dist}_F\big(\theta^*, \text{ bisector of } \theta_1 \text{ and }
-# \theta_k\big)^2, \\ \min_k r_k &= \tfrac12\, \mathrm{dist}_F\big(\theta^*, \text{ edge of its Voronoi cell}\big)^2.
+# \theta_k\big)^2, \cr \min_k r_k &= \tfrac12\, \mathrm{dist}_F\big(\theta^*, \text{ edge of its Voronoi cell}\big)^2.
 # \end{aligned} \tag{9.1}$$
 #
 # *Derivation.* Expand the loss at $\theta^*$ with score $g$: $D_k = (\theta_k - \theta_1)^\top g + \frac12
