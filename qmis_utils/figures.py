@@ -24,10 +24,10 @@ from qmis_utils.attacks.judging import VERDICTS
 from qmis_utils.runner.figure_files import read_manifest, write_manifest
 from qmis_utils.store.extras import extra
 from qmis_utils.store.files import locked, write_atomic
-from qmis_utils.store.paths import BUILD
+from qmis_utils.store.paths import BUILD, DATA
 
 STYLE = Path(__file__).with_name("qmis.mplstyle")
-LOOKS = Path(__file__).parent / "data" / "looks.csv"
+LOOKS = DATA / "looks.csv"
 COLORS = mpl.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
 COLUMN, PAGE = 3.25, 6.75  # widths in inches: one column, and the whole page, of a two-column paper
 MAX_BYTES = 150_000  # of a picture; and of whatever is committed, a test sees to that

@@ -147,7 +147,7 @@ def leak_at(useful: ArrayLike, leak: ArrayLike, wanted: float, tolerance: float 
 
     Examples
     --------
-    >>> leak_at([0.5, 0.7, 0.6, 0.9], [0.5, 0.6, 0.9, 0.8], 0.8, tolerance=0.0)
+    >>> round(leak_at([0.5, 0.7, 0.6, 0.9], [0.5, 0.6, 0.9, 0.8], 0.8, tolerance=0.0), 6)
     0.7
     """
     useful, leak = np.asarray(useful, float), np.asarray(leak, float)
