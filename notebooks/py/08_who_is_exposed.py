@@ -29,7 +29,7 @@
 # Needed: LiRA from [04](04_attack_a_network.ipynb), molecules and their *heads* (small networks on frozen representations)
 # from [07](07_molecular_privacy_utility.ipynb).
 #
-# *In the paper: not treated. Figures: `08_exposure`, `08_exposed`, `08_protection`.* **Run time** (2 cores): full 25 s, quick 20 s.
+# *In the paper: not treated. Figures: `08_exposure`, `08_exposed`, `08_protection`.* **Run time** (2 cores): full 1 min, quick 20 s.
 
 # %%
 import io
