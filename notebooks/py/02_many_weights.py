@@ -136,8 +136,9 @@ table.map("{:.4g}".format)
 #
 # *with equality where the values are the cells' conditional means.*
 #
-# *Derivation.* Given its cell, the likelihood ratio of one weight is $\mathbb E[e^{u x - u^2/2} \mid \text{cell}] = 1 + u S
-# + \dots$ with the score $S = \mathbb E[x \mid \text{cell}] = (\varphi(\mathrm{lo}) - \varphi(\mathrm{hi})) / P(\text{cell})$.
+# *Derivation.* Given its cell, the likelihood ratio of one weight is
+# $\mathbb E[e^{u x - u^2/2} \mid \text{cell}] = 1 + u S + \dots$ with the score
+# $S = \mathbb E[x \mid \text{cell}] = (\varphi(\mathrm{lo}) - \varphi(\mathrm{hi})) / P(\text{cell})$.
 # $S$ has mean 0 and variance $J$: that is the *Fisher information* of the cell about the shift. It is at most 1, that of $x$
 # itself, because conditioning lowers a variance. The log-likelihood ratio of all weights is $\sum_j (u_j S_j - \frac12 u_j^2
 # J_j)$ and small rest; by the central limit theorem it is Gaussian with variance $d'^2$ and mean $\mp d'^2/2$ without and
@@ -226,11 +227,12 @@ for (name, part), (mark, dash) in zip(groups, ("o-", "^:"), strict=True):
     axes[1].errorbar(part.step, part.simulated, error, fmt=mark, color=line.get_color())
 axes[0].set(ylim=(0, 1.02), ylabel=r"share of $d'$ that survives")
 axes[0].legend(loc="lower left")
-axes[0].set_title(r"Best attack keeps $\sqrt{J}$, a linear one $\rho$", loc="left")
+axes[0].set_title("The best attack keeps more than a linear one", loc="left")
 axes[1].axhline(stats.norm.cdf(1.2 / math.sqrt(2)), color="k", lw=0.6, ls="--")
 axes[1].text(6, 0.805, "before rounding", ha="right", fontsize=7)
 axes[1].set(ylim=(0.5, 0.83), ylabel="AUC of the attack")
-axes[1].set_title("Lines predicted, points simulated", loc="left")
+message = "Simulated (points) as predicted (lines)"
+axes[1].set_title(f"{message},\nnarrow cells under a linear attack apart", loc="left")
 for ax in axes:
     ax.set_xlabel("width of a cell (sd of a weight)")
 alt = """Left: the share of d' that survives falls with the width of a cell, root J for

@@ -118,7 +118,7 @@ table = pd.DataFrame(cells, columns=[*KEYS, "attack", "value", "low", "high"])
 TITLES = [
     "the weights tell more than the outputs",
     "the weight attack nearly collapses",
-    "90 % zeros hide from the outputs only",
+    "the outputs tell more, except at 90 % zeros",
     "the weights tell less",
 ]
 

@@ -109,6 +109,14 @@ def test_cells_are_small_and_explained(path):
     assert words >= 6 * sum(lengths)
 
 
+@each_notebook
+def test_no_line_of_a_formula_begins_like_a_list(path):
+    """Markdown sees lists before formulas: such a line ends the paragraph, and all dollars after it pair wrongly."""
+    text = [cell.source for cell in notebooks.read_notebook(path).cells if cell.cell_type == "markdown"]
+    formulas = [formula for source in text for formula in re.findall(r"\$\$.+?\$\$|\$[^$]+\$", source, re.DOTALL)]
+    assert not [formula for formula in formulas if re.search(r"\n\s*([-+*>#]|\d+[.)])\s|\n\s*\n", formula)]
+
+
 def shown_tables(path):
     """Return the number of rows of each table that a notebook shows."""
     html = [output.data["text/html"] for output in outputs(path) if "text/html" in output.get("data", {})]
