@@ -30,6 +30,8 @@ class Mutant(NamedTuple):
 
 ENGINE, STUDIES, INDICATORS = "tests/assess", "tests/studies", "tests/indicators"
 TABLES = "tests/molecules/test_read_table.py"
+JUDGING, STOPPING = "tests/attacks/test_judging.py", "tests/studies/test_stopping.py"
+VERSIONS = "tests/studies/test_versions.py"
 PACKAGE = "qmis_utils"
 
 MUTANTS = [
@@ -531,6 +533,59 @@ MUTANTS = [
         "quantizers.quantize(w, name, granularity).values",
         "quantizers.quantize(w, name).values",
         "tests/ensemble/test_ensemble.py",
+    ),
+    # equal utility, versions of a model, exposure: what notebooks 06 to 09 tell their readers
+    Mutant(
+        "attacks/judging.py", "others = np.arange(u.shape[-1]) != q", "others = np.arange(u.shape[-1]) >= 0", JUDGING
+    ),
+    Mutant("attacks/judging.py", "np.where(others_x <= at,", "np.where(others_x >= at,", JUDGING),
+    Mutant(
+        "attacks/judging.py",
+        "np.maximum(alone, np.where(between, mixed,",
+        "np.minimum(alone, np.where(between, mixed,",
+        JUDGING,
+    ),
+    Mutant("attacks/judging.py", "np.maximum(leaks[..., q], nothing[1])", "leaks[..., q]", JUDGING),
+    Mutant("attacks/judging.py", "    guess = scores > threshold\n    tpr, fpr =", "    guess = scores < threshold\n    tpr, fpr =", JUDGING),
+    Mutant(
+        "attacks/judging.py",
+        "tpr - fpr - np.hypot(tpr - tpr_low, fpr_high - fpr)",
+        "tpr - fpr - np.hypot(tpr - tpr_low, fpr - fpr_low)",
+        JUDGING,
+    ),
+    Mutant("studies/stopping.py", "np.maximum.accumulate(useful)", "np.minimum.accumulate(useful)", STOPPING),
+    Mutant("studies/stopping.py", "target = wanted - tolerance", "target = wanted + tolerance", STOPPING),
+    Mutant(
+        "studies/stopping.py", "if not useful[0] < target <= useful.max():", "if not target <= useful.max():", STOPPING
+    ),
+    Mutant("studies/stopping.py", "init, seed, 1, 1e-30)", "init, seed, 1, 1e-1)", STOPPING),
+    Mutant(
+        "studies/stopping.py",
+        "fresh, pool = np.split(order, [3 * len(x) // 10])",
+        "fresh, pool = order[: 3 * len(x) // 10], order",
+        STOPPING,
+    ),
+    Mutant(
+        "studies/stopping.py",
+        "train(records, members, init, seed, count, size * LR)",
+        "train(records, members, init, seed, count)",
+        STOPPING,
+    ),
+    Mutant(
+        "studies/versions.py", "(case.x, case.members) if on_members", "(case.x, case.others) if on_members", VERSIONS
+    ),
+    Mutant(
+        "studies/versions.py",
+        "inside, outside = np.split(rng.permutation(len(x))[: 2 * half], 2)",
+        "inside = outside = rng.permutation(len(x))[:half]",
+        VERSIONS,
+    ),
+    Mutant("studies/versions.py", "seed=seed + draw)", "seed=seed)", VERSIONS),
+    Mutant(
+        "studies/versions.py",
+        "inputs = np.maximum(inputs @ w.mT.numpy() + bias[:, None].numpy(), 0)",
+        "inputs = inputs @ w.mT.numpy() + bias[:, None].numpy()",
+        VERSIONS,
     ),
 ]
 

@@ -530,7 +530,7 @@ def test_gain_at_equal_leak_by_hand_and_by_linear_programming():
     assert found[3] == pytest.approx(0.6 - 0.8)  # another leaks as much and is more useful
     assert found[4] == pytest.approx(0.0)  # as useful as one that leaks less
     rng = np.random.default_rng(0)
-    useful, leaks = rng.uniform(0.4, 1, (6, 5)), rng.uniform(0.48, 1, (6, 5))
+    useful, leaks = rng.uniform(0.4, 1, (6, 5)), rng.uniform(0.4, 1, (6, 5))
     found = attacks.gain_at_equal_leak(useful, leaks, (0.45, 0.5))
     for row, (u, x) in enumerate(zip(useful, leaks, strict=True)):
         for q in range(5):

@@ -83,8 +83,11 @@ def test_the_committed_exercises_are_open_and_the_solutions_right(stem):
                 assert cell.outputs[-1].data["text/plain"] == f"{key}: {word}"
 
 
+NONSENSE = ["nonsense", float("nan"), True, [], object(), len, -1e30, {"y": 1}]
+
+
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("answer", ["nonsense", float("nan"), True, [], object(), len, -1e30, {"y": 1}], ids=repr)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
 def test_a_wrong_answer_of_any_kind_gets_a_message_and_raises_nothing(key, answer):
     verdict = exercises.check(key, answer)
     assert verdict.right is False
