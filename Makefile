@@ -27,7 +27,7 @@ check: env data  ## run every notebook in full elsewhere and compare each CSV wi
 	@$(RUN) --check
 
 test: env data lint  ## lint, then every test and example; notebooks run with the quick parameters of tests/params.yaml
-	@.venv/bin/python -m pytest
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile  # a process a core
 
 lint: env  ## ruff over code and notebooks, mypy over the rooms that are typed
 	@.venv/bin/python -m ruff check .

@@ -23,6 +23,13 @@ def test_an_unknown_setting_is_named_with_the_valid_ones():
         stopping.draw("easy")
 
 
+def initial_accuracy(init):
+    """Return the mean accuracy of 32 initial networks, read off models that hardly moved."""
+    records = stopping.draw("overlapping classes", 1, n_heldout=100)
+    models = stopping.train(records, np.ones((32, len(records.x)), bool), init, 1, steps=1, lr=1e-12)
+    return ((models.logits(records.x_out) > 0) == (records.y_out == 1)).mean()
+
+
 def test_one_run_holds_every_stop_and_every_quantizer_and_the_start_matters():
     few = {"n_models": 32, "tenths": (2,), "steps": (4,), "n_heldout": 100}
     frames = {init: stopping.compare("overlapping classes", 1, init, ("sign",), **few) for init in ("shared", "random")}
@@ -31,6 +38,7 @@ def test_one_run_holds_every_stop_and_every_quantizer_and_the_start_matters():
         assert frame.length.tolist() == [0, 0.2, 4, 200, 200]
         assert frame.auc[0] == 0.5
         assert frame.utility[3] > frame.utility[1] > 0.4
+        assert frame.utility[0] == pytest.approx(initial_accuracy(frame.init[0]))
     early = {init: frame.auc[1] for init, frame in frames.items()}
     assert early["shared"] > 0.8
     assert 0.4 < early["random"] < 0.6

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from qmis_utils.quantizers.data_aware import quantize_gptq
 from qmis_utils.studies import versions
@@ -18,6 +19,26 @@ def test_a_case_has_random_halves_of_a_pool_and_as_many_records_outside(init):
     again, other = (versions.draw_case("close modes", init, draw, {}, **SMALL) for draw in (0, 1))
     assert np.array_equal(case.x, again.x)
     assert not np.array_equal(case.x, other.x)
+    assert not (case.x[:, None] == case.x_out).all(axis=-1).any()  # no record is in the pool and outside it
+
+
+def test_another_draw_has_other_initial_weights(monkeypatch):
+    seeds, train = [], versions.ensemble.train
+    monkeypatch.setattr(versions.ensemble, "train", lambda *a, **k: seeds.append(k["seed"]) or train(*a, **k))
+    for draw in (0, 1):
+        versions.draw_case("close modes", "shared", draw, {}, seed=7, **SMALL)
+    assert seeds == [7, 8]
+
+
+def test_a_layer_is_calibrated_on_what_reaches_it_in_full_precision():
+    case = versions.draw_case("close modes", "random", 0, {}, **SMALL)
+    first, second = (w[3].numpy() for w in case.models.weights)
+    seen = case.x[case.members[3]]
+    hidden = np.maximum(seen @ first.T + case.models.biases[0][3].numpy(), 0)
+    found = versions.calibrate(case, quantize_gptq, True)
+    for layer, (weights, inputs) in enumerate([(first, seen), (second, hidden)]):
+        alone = quantize_gptq(torch.tensor(weights)[None], 3, inputs[None]).values[0]
+        assert np.allclose(found.weights[layer][3], alone, atol=1e-6)
 
 
 def test_only_the_records_of_a_row_reach_its_model():
