@@ -67,7 +67,9 @@ def test_the_answer_names_the_slack_and_what_hangs_on_it(says, strict):
     assert "at a utility at most 0.005 lower leaks less in 36" in answer(STEM)
     assert "worth nothing less, it is 28, seven and six" in answer(STEM)
     assert "in 28 and seven if the stopped model may be worth nothing less" in text(STEM)
-    assert counts["stopping wins"] > 0.6 * counts.drop("worth nothing").sum() > 3 * counts["quantizing wins"]  # "seldom"
+    assert (
+        counts["stopping wins"] > 0.6 * counts.drop("worth nothing").sum() > 3 * counts["quantizing wins"]
+    )  # "seldom"
     won = strict.index[strict.random == "quantizing wins"].get_level_values("setting").value_counts()
     assert won.to_dict() == {"clear classes": 5, "overlapping classes": 2}
     assert "quantizing seven, five of them on clear classes" in text(STEM)
