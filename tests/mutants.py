@@ -546,7 +546,12 @@ MUTANTS = [
         JUDGING,
     ),
     Mutant("attacks/judging.py", "np.maximum(leaks[..., q], nothing[1])", "leaks[..., q]", JUDGING),
-    Mutant("attacks/judging.py", "    guess = scores > threshold\n    tpr, fpr =", "    guess = scores < threshold\n    tpr, fpr =", JUDGING),
+    Mutant(
+        "attacks/judging.py",
+        "    guess = scores > threshold\n    tpr, fpr =",
+        "    guess = scores < threshold\n    tpr, fpr =",
+        JUDGING,
+    ),
     Mutant(
         "attacks/judging.py",
         "tpr - fpr - np.hypot(tpr - tpr_low, fpr_high - fpr)",

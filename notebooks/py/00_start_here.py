@@ -212,10 +212,11 @@ figures.save_figure(
 #    records that it was calibrated on, without a single shadow model: AUC 0.996 [0.995, 0.997] on synthetic records,
 #    0.706 [0.687, 0.726] on drugs (BBB_Martins; pool game, first layer, 3 bits, random initialisation). [09, section
 #    1](09_attacker_knows_quantizer.ipynb)
-# 8. **Most mistakes flatter the attack.** Of ten common mistakes in an evaluation eight report too much and two too
-#    little. The worst is a start that the attacker knows: after two small training steps the attack finds 36.9 [28.6,
-#    52.4] times what it finds with random starts. Shadows that are not quantized find 0.41 [0.33, 0.51] of what is
-#    there (pool game, LiRA on outputs, random initialisation but for the first). [10](10_fool_yourself.ipynb)
+# 8. **Most mistakes report too much.** Of ten common mistakes in an evaluation eight report too much and two too
+#    little. The largest is to quote a start that the attacker knows where it is secret: after two small training
+#    steps the attack finds 36.9 [28.6, 52.4] times what it finds with random starts. Shadows that are not quantized
+#    find 0.41 [0.33, 0.51] of what quantized ones find (pool game, LiRA on outputs, 90 % zeros; random
+#    initialisation but for the first). [10](10_fool_yourself.ipynb)
 # 9. **A simple attack is a weak lower bound.** Of what the best attack finds in a mean of Gaussian records with 64
 #    dimensions the loss threshold finds 100 % at two records and 24 % [21, 28] at forty (population game, exact
 #    reference, the attacker sees the mean): an attack is a lower bound, and one that finds little proves little. [C,

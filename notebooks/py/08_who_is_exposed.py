@@ -384,7 +384,9 @@ figures.save_figure(
 # %%
 rows = protection[protection.start == "random"]
 rows = rows.pivot(
-    index=["table", "release", "utility"], columns="who", values="exposure"
+    index=["table", "release", "utility"],
+    columns="who",
+    values="exposure",
 )
 rows.reset_index("utility").round(3)
 

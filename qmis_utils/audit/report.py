@@ -43,11 +43,11 @@ COLUMNS = {
     "cautions": "what to distrust in this row",
 }
 PANELS = {  # column -> title of its panel, and which way is private
-    "rho_pool": ("rho_pool", "outputs; left is private"),
-    "rho_w": ("rho_w", "weights; left is private"),
-    "function_error": ("function error", "drawn from right to left: left is private"),
-    "auc": ("attack AUC", "left is private; x: predicted; grey: null"),
-    "loss_auc": ("loss-threshold AUC", "left is private; grey: null"),
+    "rho_pool": ("survival in outputs", "rho_pool; left is private"),
+    "rho_w": ("survival in weights", "rho_w; left is private"),
+    "function_error": ("function error", "drawn from right to left:\nleft is private"),
+    "auc": ("attack AUC", "left is private\nx: predicted; grey: null"),
+    "loss_auc": ("loss-threshold AUC", "left is private\ngrey: null"),
     "utility": ("utility", "right is useful"),
 }
 FEW = 8  # models below which a bootstrap over models is too short

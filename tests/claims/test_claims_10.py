@@ -4,9 +4,9 @@ import pytest
 from reading import answer, table, text
 
 STEM = "10_fool_yourself"
-ATTACK = ["known start", "unequal utility", "threshold on itself", "target in calibration", "pool for population"]
-ATTACK += ["formula of a mean", "shifted non-members", "too few non-members"]
-DEFENCE = ["two-sided score", "unquantized shadows"]
+MUCH = ["known start", "unequal utility", "threshold on itself", "target in calibration", "pool for population"]
+MUCH += ["formula of a mean", "shifted non-members", "too few non-members"]
+LITTLE = ["two-sided score", "unquantized shadows"]
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +20,24 @@ def times(row, digits):
 
 
 def test_eight_report_too_much_and_two_too_little(sizes):
-    assert set(sizes.index) == {*ATTACK, *DEFENCE}
-    assert (sizes.low[ATTACK] > 1).all()
-    assert (sizes.high[DEFENCE] < 1).all()
+    assert set(sizes.index) == {*MUCH, *LITTLE}
+    assert (sizes.low[MUCH] > 1).all()
+    assert (sizes.high[LITTLE] < 1).all()
     assert "eight report too much and two too little" in answer(STEM)
+
+
+def test_of_unequal_utility_the_reference_is_what_is_too_large(sizes):
+    row = sizes.loc["unequal utility"]
+    said = f"to the end ({row.wrong:.3f}); the right one is the stop, of five, nearest in accuracy ({row.right:.3f})"
+    assert said in text(STEM)
+    assert "and 90 % zeros leak 0.106. Too large a reference flatters the defence" in text(STEM)
 
 
 def test_the_sizes_are_quoted_with_their_intervals(sizes):
     assert f"{times(sizes.loc['known start'], 1)} times what it finds with random starts" in answer(STEM)
-    assert f"find {times(sizes.loc['unquantized shadows'], 2)} of what is there" in answer(STEM)
+    start = sizes.loc["known start"]
+    assert f"an advantage of {start.wrong:.3f}, not {start.right:.3f}, {times(start, 1)} times" in answer(STEM)
+    assert f"find {times(sizes.loc['unquantized shadows'], 2)} of what quantized ones find" in answer(STEM)
     said = text(STEM)
     for name, digits in {
         "known start": 1,

@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-TOOLS = {"jupyterlab", "ipykernel", "mypy", "ruff", "setuptools", "wheel"}  # used from the command line, never imported
+# used from the command line, never imported
+TOOLS = {"jupyterlab", "ipykernel", "mypy", "pytest-xdist", "ruff", "setuptools", "wheel"}
 ENGINES = {"pyarrow"}  # what pandas reads Parquet with
 SPHINX = {"furo", "myst-nb", "sphinxcontrib-bibtex"}  # named in the configuration of the book
 OPTIONAL = {"dask"}  # what the package may import without needing it: only for `sweep(cluster=...)`
