@@ -172,61 +172,6 @@ figures.save_figure(
 )
 
 # %% [markdown]
-# ## Ten results
-#
-# Where this leads, once the mean is a network. Each line names the notebook that makes it; the
-# page *Ten results* of the book adds the figures.
-#
-# 1. **A rounded mean forgets exponentially, except on an edge.** From the mean of a thousand numbers the best attack
-#    gains 0.0101. Rounded, with the true mean 0.13 standard deviations of one number from the nearest edge of a cell,
-#    it gives only 0.0000022 away; with the true mean on an edge 0.0101, as if it had not been rounded (exact values,
-#    population game, the attacker sees the mean). [01, section 5](01_theory_derivation.ipynb), evidence in [A,
-#    section 6](A_proofs.ipynb)
-# 2. **A network does not forget exponentially.** A rounded mean forgets exponentially fast, a network of many rounded
-#    weights does not, because some of them always lie near an edge: with their means spread evenly over cells 20
-#    standard deviations wide, 9 % of the information about a record is left; with every mean at the centre of its
-#    cell it would be a share of 1.6 × 10⁻²¹ (exact values for independent weights, population game, the attacker sees
-#    all weights). [02, section 14](02_many_weights.ipynb), evidence in [A, section 9](A_proofs.ipynb)
-# 3. **Ninety per cent zeros look private from outside.** From outside, networks with 90 % zeros hide their members
-#    (LiRA on outputs, AUC 0.523 [0.516, 0.530]); from inside they do not (0.650 [0.642, 0.659] from the weights), but
-#    only where the attacker knows the initial weights; with random ones the same attack finds nothing (0.505 [0.499,
-#    0.512]; pool game, separated modes, 256 networks a group). [04, section 8](04_attack_a_network.ipynb), evidence
-#    in [B, section 6](B_indicator_study.ipynb)
-# 4. **Plain measures of distortion rank quantizers, the rate r does not.** Plain measures of distortion rank
-#    quantizers nearly as an attack does: the error of a network's outputs agrees with LiRA's order by $\tau$ = 0.956
-#    [0.924, 0.989], our $\rho_{\rm pool}$ by 0.972 [0.958, 0.985], a fixed order that looks at no network by 0.949
-#    [0.924, 0.974], and the paper's rate $r$, as we estimate it, by 0.594 [0.430, 0.758] (pool game, LiRA on outputs,
-#    nine settings, eight of them with a shared initialisation). [05, section 1](05_synthetic_mis_ranking.ipynb),
-#    evidence in [B, section 3](B_indicator_study.ipynb)
-# 5. **At equal utility, most of what rounding saves rests on a known start.** A model that predicts nothing leaks
-#    nothing, so compare at equal utility. With random initial weights, full precision that was stopped early then
-#    leaks less than the quantized model in 36 of 41 cases, and quantizing leaks less in 1 (in 28 and 7 if the
-#    stopped model may be worth nothing less, instead of 0.005); where all models share initial weights that the
-#    attacker knows, quantizing leaks less in 16 of 40 (pool game, LiRA on outputs, six settings, seven quantizers).
-#    [06, section 1](06_equal_utility.ipynb)
-# 6. **On molecules privacy has its price.** Heads on molecules with 90 % zeros keep 17 % [12, 23] of an attack's
-#    advantage over a coin in classification and 56 % [52, 59] of their utility; in regression 11 % [7, 15] and 23 %
-#    [18, 26] (pool game, LiRA on outputs, shared initialisation). [07, section
-#    4](07_molecular_privacy_utility.ipynb), evidence in [D, section 5](D_report_your_table.ipynb)
-# 7. **GPTQ betrays the records that it was calibrated on.** Whoever holds a model before and after GPTQ finds the
-#    records that it was calibrated on, without a single shadow model: AUC 0.996 [0.995, 0.997] on synthetic records,
-#    0.706 [0.687, 0.726] on drugs (BBB_Martins; pool game, first layer, 3 bits, random initialisation). [09, section
-#    1](09_attacker_knows_quantizer.ipynb)
-# 8. **Most mistakes report too much.** Of ten common mistakes in an evaluation eight report too much and two too
-#    little. The largest is to quote a start that the attacker knows where it is secret: after two small training
-#    steps the attack finds 36.9 [28.6, 52.4] times what it finds with random starts. Shadows that are not quantized
-#    find 0.41 [0.33, 0.51] of what quantized ones find (pool game, LiRA on outputs, 90 % zeros; random
-#    initialisation but for the first). [10](10_fool_yourself.ipynb)
-# 9. **A simple attack is a weak lower bound.** Of what the best attack finds in a mean of Gaussian records with 64
-#    dimensions the loss threshold finds 100 % at two records and 24 % [21, 28] at forty (population game, exact
-#    reference, the attacker sees the mean): an attack is a lower bound, and one that finds little proves little. [C,
-#    section 4](C_attack_families.ipynb)
-# 10. **An average hides its worst case.** From heads on the molecules of FreeSolv an attacker learns little on
-#     average, an exposure (TPR minus FPR for one molecule) of 0.277 [0.251, 0.303], but nearly all about the most
-#     exposed twentieth, 0.916 [0.884, 0.947]; where 90 % zeros hide the average, 0.014 [−0.003, 0.031], these still
-#     have 0.144 [0.073, 0.218] (pool game, LiRA on outputs, random initialisation). [08, section
-#     5](08_who_is_exposed.ipynb), evidence in [D, section 7](D_report_your_table.ipynb)
-#
 # ## The game, in words
 #
 # A *training algorithm* turns $n$ samples $Z_1, \dots, Z_n$ from a law $P$ into parameters $\hat\theta_n$ (`theta`); here
@@ -268,8 +213,8 @@ print(f"{inside} of {len(games)} intervals hold the exact value")
 
 # %% [markdown]
 # The curve falls late. The mean has a standard deviation of $1/\sqrt n = 0.32$, and with a step as large as that almost
-# nothing is gained; it falls from about $2.4/\sqrt n$ on, and not everywhere: it rises again where the true mean comes to lie near the
-# edge of a cell, so that a single record can push the release across.
+# nothing is gained; it falls steadily from about $2.4/\sqrt n$ on. Before that it dips and rises again (steps 0.35 to 0.6), where the
+# true mean comes to lie near the edge of a cell, so that a single record can push the release across.
 
 # %%
 coarse = pd.DataFrame({"step": np.array([1.0, 2.4, 4.0, 6.0]) / np.sqrt(n)})
@@ -308,6 +253,62 @@ coarse.round(3)
 # | $\rho_{\rm w}$ | `rho_w` | the same for weights |
 # | $\tau$; resolved pair | `tau` | rank agreement, 1 = same order; two quantizers whose difference is beyond its noise |
 # | null | `null` | the same attack where membership was dealt by chance: what "finds nothing" looks like |
+#
+# ## Ten results
+#
+# Where this leads, once the mean is a network. Each line names the notebook that makes it; the
+# page *Ten results* of the book adds the figures.
+#
+# 1. **A rounded mean forgets exponentially, except on an edge.** From the mean of a thousand numbers the best attack
+#    gains 0.0101. Rounded, with the true mean 0.13 standard deviations of one number from the nearest edge of a cell,
+#    it gives only 0.0000022 away; with the true mean on an edge 0.0101, as if it had not been rounded (exact values,
+#    population game, the attacker sees the mean). [01, section 5](01_theory_derivation.ipynb), evidence in [A,
+#    section 6](A_proofs.ipynb)
+# 2. **A network does not forget exponentially.** A rounded mean forgets exponentially fast, a network of many rounded
+#    weights does not, because some of them always lie near an edge: with their means spread evenly over cells 20
+#    standard deviations wide, 9 % of the information about a record is left; with every mean at the centre of its
+#    cell it would be a share of 1.6 × 10⁻²¹ (exact values for independent weights, population game, the attacker sees
+#    all weights). [02, section 14](02_many_weights.ipynb), evidence in [A, section 9](A_proofs.ipynb)
+# 3. **Looking private from outside is no privacy.** With separated modes, networks with 90 % zeros hide their
+#    members from outside (LiRA on outputs, AUC 0.523 [0.516, 0.530]); from inside they do not (0.650 [0.642, 0.659]
+#    from the weights), but only where the attacker knows the initial weights; with random ones the same attack
+#    finds nothing (0.505 [0.499, 0.512]). With overlapping modes LiRA finds 0.602 [0.582, 0.622] from outside, too
+#    (pool game, shared initial weights unless said otherwise, 256 networks a group). [04, section
+#    8](04_attack_a_network.ipynb), evidence in [B, section 6](B_indicator_study.ipynb)
+# 4. **Plain measures of distortion rank quantizers, the rate r does not.** Plain measures of distortion rank
+#    quantizers nearly as an attack does: the error of a network's outputs agrees with LiRA's order by $\tau$ = 0.956
+#    [0.924, 0.989], our $\rho_{\rm pool}$ by 0.972 [0.958, 0.985], a fixed order that looks at no network by 0.949
+#    [0.924, 0.974], and the paper's rate $r$, as we estimate it, by 0.594 [0.430, 0.758] (pool game, LiRA on outputs,
+#    nine settings, eight of them with a shared initialisation). [05, section 1](05_synthetic_mis_ranking.ipynb),
+#    evidence in [B, section 3](B_indicator_study.ipynb)
+# 5. **At equal utility, most of what rounding saves rests on a known start.** A model that predicts nothing leaks
+#    nothing, so compare at equal utility. With random initial weights, full precision that was stopped early then
+#    leaks less than the quantized model in 36 of 41 cases, and quantizing leaks less in 1 (in 28 and 7 if the
+#    stopped model may be worth nothing less, instead of 0.005); where all models share initial weights that the
+#    attacker knows, quantizing leaks less in 16 of 40 (pool game, LiRA on outputs, six settings, seven quantizers).
+#    [06, section 1](06_equal_utility.ipynb)
+# 6. **On molecules privacy has its price.** Heads on molecules with 90 % zeros keep 17 % [12, 23] of an attack's
+#    advantage over a coin in classification and 56 % [52, 59] of their utility; in regression 11 % [7, 15] and 23 %
+#    [18, 26] (pool game, LiRA on outputs, shared initialisation). [07, section
+#    4](07_molecular_privacy_utility.ipynb), evidence in [D, section 5](D_report_your_table.ipynb)
+# 7. **GPTQ betrays the records that it was calibrated on.** Whoever holds a model before and after GPTQ finds the
+#    records that it was calibrated on, without a single shadow model: AUC 0.996 [0.995, 0.997] on synthetic records,
+#    0.706 [0.687, 0.726] on drugs (BBB_Martins; pool game, first layer, 3 bits, random initialisation). [09, section
+#    1](09_attacker_knows_quantizer.ipynb)
+# 8. **Most mistakes report too much.** Of ten common mistakes in an evaluation eight report too much and two too
+#    little. The largest is to quote a start that the attacker knows where it is secret: after two small training
+#    steps the attack finds 36.9 [28.6, 52.4] times what it finds with random starts. Shadows that are not quantized
+#    find 0.41 [0.33, 0.51] of what quantized ones find (pool game, LiRA on outputs, 90 % zeros; random
+#    initialisation but for the first). [10](10_fool_yourself.ipynb)
+# 9. **A simple attack is a weak lower bound.** Of what the best attack finds in a mean of Gaussian records with 64
+#    dimensions the loss threshold finds 100 % at two records and 24 % [21, 28] at forty (population game, exact
+#    reference, the attacker sees the mean): an attack is a lower bound, and one that finds little proves little. [C,
+#    section 4](C_attack_families.ipynb)
+# 10. **An average hides its worst case.** From heads on the molecules of FreeSolv an attacker learns something on
+#     average, an exposure (TPR minus FPR for one molecule) of 0.277 [0.251, 0.303], but nearly all about the most
+#     exposed twentieth, 0.916 [0.884, 0.947]; where 90 % zeros hide the average, 0.014 [−0.003, 0.031], these still
+#     have 0.144 [0.073, 0.218] (pool game, LiRA on outputs, random initialisation). [08, section
+#     5](08_who_is_exposed.ipynb), evidence in [D, section 7](D_report_your_table.ipynb)
 #
 # ## How to run it, and on your own data
 #

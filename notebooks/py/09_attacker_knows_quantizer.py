@@ -173,8 +173,8 @@ figures.save_figure(
 # - On mixtures it tells more than LiRA does, which needs 47 shadows and labels. On molecules LiRA finds more. There
 #   training itself betrays most, and GPTQ matters where its calibration set is another one than the training set.
 # - Calibrated on other records, GPTQ leaves hardly a trace of members: the control is between 0.48 and 0.50. Five of eight
-#   intervals lie below one half, on close modes (0.49) and BBB_Martins (0.48) with both initialisations: outputs of members
-#   move a little *more* than others there. We did not look for the reason.
+#   intervals lie below one half, on close modes (0.49) and BBB_Martins (0.48) with both initialisations, and by a hair on
+#   distant modes with shared ones: outputs of members move a little *more* than others there. We did not look for the reason.
 #
 # The same in numbers:
 

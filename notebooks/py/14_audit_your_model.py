@@ -132,7 +132,8 @@ figures.save_figure(
 )
 
 # %% [markdown]
-# Each row is a release, the most private first (`ternary_90` sets 90 % of the weights to zero); left is private.
+# Each row is a release, the most private first; left is private. In code and in tables "90 % zeros" is `ternary_90`, "2
+# bits" `uniform_2`, "4 bits" `uniform_4`, "4 levels, k-means" `lloyd_2`, and "full precision" `fp32`.
 # $\rho_{\rm pool}$ (`rho_pool`) says how well what tells models apart survives in their *outputs* (a correlation, 1 = all of it),
 # $\rho_{\rm w}$ (`rho_w`) how well it survives in the *weights*, which were not attacked. Dots with lines
 # are measured, with 95 % intervals over models; in the panel of the attack, crosses are predicted from full

@@ -22,7 +22,7 @@ from qmis_utils.store.paths import given_path
 COLUMNS = {
     "rank": "1 leaks least to an attacker who sees outputs; with the ranks that the bootstrap draws take",
     "rank_weights": "1 leaks least to an attacker who reads the weights, of the quantized tensors alone",
-    "rho_pool": "share of what tells models apart that survives in outputs on members; 1 = all. For output attackers",
+    "rho_pool": "correlation: how well what tells models apart survives in outputs; 1 = wholly. For output attackers",
     "rho_w": "the same in the quantized weights. For attackers who read the weights",
     "rho": "the same in outputs on held-out inputs, offset and gain included; goes into the predicted AUC",
     "function_error": "how far one model's outputs move, apart from a common factor; larger is thought more private",
@@ -162,7 +162,7 @@ class Report:
             axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
             for ax, column in zip(axes, panels, strict=True):
                 self._panel(ax, column, rows)
-            axes[0].set_yticks(rows, self.table.index, parse_math=False)
+            axes[0].set_yticks(rows, figures.words(self.table.index), parse_math=False)
             axes[0].invert_yaxis()
         return fig
 

@@ -1,6 +1,7 @@
 """The audit of a reader's own model: its numbers by hand, bits restored, bad input named, hostile names escaped."""
 
 import copy
+import dataclasses
 import html.parser
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
-from qmis_utils import assess, attacks, audit, ensemble, indicators, quantizers
+from qmis_utils import assess, attacks, audit, ensemble, figures, indicators, quantizers
 from qmis_utils.audit import checks, modules
 from qmis_utils.audit.modules import Plan, neighbours, quantized
+from qmis_utils.audit.report import PANELS
 
 BCE = nn.BCEWithLogitsLoss(reduction="none")
 N, DIM, MODELS = 60, 10, 16
@@ -527,7 +530,30 @@ def test_the_report_says_what_its_table_says(report):
     assert f"{best} is ranked most private (rho_pool {pretty.rho_pool[best]})" in report.advice[0]
     assert not any("n r" in line for line in (*report.warnings, *report.advice))
     assert "unquantized" not in " ".join(report.warnings)
-    assert len(report.figure().axes) == 4
+    axes = report.figure().axes
+    assert len(axes) == 4
+    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == figures.words(report.table.index)
+    assert "full precision" in figures.words(report.table.index)
+
+
+def test_titles_and_captions_fit_their_panels_and_survival_names_its_column(report):
+    long = report.table.rename(index={"uniform_4": "uniform_mse_4"})  # the longest label that a rule has
+    fig = dataclasses.replace(report, table=long).figure()
+    draw = FigureCanvasAgg(fig).get_renderer()
+    fig.draw(draw)
+    for ax, column in zip(fig.axes, [column for column in PANELS if column in long], strict=True):
+        for text in (ax.title, ax.xaxis.label):
+            assert text.get_window_extent(draw).width <= ax.get_window_extent(draw).width, text.get_text()
+        if column.startswith("rho"):
+            assert ax.get_title().startswith("survival in ")
+            assert ax.get_xlabel().startswith(f"{column};")
+
+
+def test_a_readers_own_quantizer_keeps_its_name_in_the_figure(world, monkeypatch):
+    mine = "mine_$2$"
+    monkeypatch.setitem(quantizers.QUANTIZERS, mine, quantizers.QUANTIZERS["sign"])
+    labels = run(world, model=mlp(), quantizers=[mine]).figure().axes[0].get_yticklabels()
+    assert {tick.get_text() for tick in labels} == {mine, "full precision"}
 
 
 def test_training_functions_that_cannot_serve_are_named(world):

@@ -7,6 +7,8 @@ import pytest
 from reading import answer, table, text
 from scipy.stats import norm
 
+from qmis_utils.theory import security
+
 STEM = "00_start_here"
 
 
@@ -43,4 +45,12 @@ def test_the_curve_falls_late_and_not_everywhere():
     assert left[2.4] > 0.93
     assert left[4] < 0.6
     assert (curve.exact.diff() > 1e-5).any()
-    assert "it falls from about $2.4/\\sqrt n$ on, and not everywhere" in text(STEM)
+    assert "it falls steadily from about $2.4/\\sqrt n$ on" in text(STEM)
+
+
+def test_the_curve_dips_and_rises_before_it_falls_steadily():
+    assert "Before that it dips and rises again (steps 0.35 to 0.6)" in text(STEM)
+    early, middle, peak = (security.gaussian_mean_insecurity(10, step, 0.3) for step in (0.2, 0.36, 0.59))
+    assert middle < peak < early
+    steps = np.linspace(2.4 / np.sqrt(10), 3, 60)
+    assert (np.diff(security.gaussian_mean_insecurity(10, steps, 0.3)) < 0).all()

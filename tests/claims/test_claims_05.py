@@ -55,10 +55,17 @@ def test_the_lead_of_rho_pool_is_not_shown():
 
 
 def test_the_hard_pairs_are_quoted():
-    hard = STUDY.loc["hard_pairs"].tau
-    quoted = [f"{hard[name]:.3f}" for name in ("rho_pool", "function error", "fixed order")]
+    hard = STUDY.loc["hard_pairs"]
+    quoted = [
+        "{0.tau:.3f} {0.low:.3f}, {0.high:.3f}".format(hard.loc[n])
+        for n in ("rho_pool", "function error", "fixed order")
+    ]
     words = r"is {} for $\rho_{{\rm pool}}$, {} for the error of outputs and {} for the fixed order"
     assert words.format(*quoted) in text(STEM)
+    said = "error of weights ({:.3f}) and the entropy of codes ({:.3f}) are not shown to be better than the fixed order"
+    assert said.format(hard.tau["weight error"], hard.tau["code entropy"]) in text(STEM)
+    assert hard.low[["rho_pool", "function error"]].min() > hard.tau["fixed order"]
+    assert hard.low[["weight error", "code entropy"]].max() < hard.tau["fixed order"]
 
 
 def test_what_we_saw_quotes_the_means():
@@ -96,6 +103,9 @@ def test_the_survival_law_errs_on_the_safe_side_but_for_ninety_percent_zeros():
     assert f"(miss {miss.miss:.3f} {miss.low:.3f}, {miss.high:.3f})" in text(STEM)
     others = shared.drop("ternary_90", level="quantizer")
     assert others.miss.between(-0.001, 0.04).all()
+    random = LAW[LAW.init == "random"].set_index(["setting", "quantizer"]).miss["overlapping modes"]
+    most = random.drop("ternary_90").max(), random["ternary_90"]
+    assert "the miss reaches {:.3f}, and {:.3f} for 90 % zeros".format(*most) in text(STEM)
 
 
 def test_the_paper_s_claims_on_fresh_pools():

@@ -59,6 +59,32 @@ def test_the_best_choice_in_classification_turns_with_the_initialisation(gain):
     assert f"worth {zeros.value['random']:.2f} in AUROC" in text(STEM)
 
 
+def test_what_two_bits_gain_and_ninety_per_cent_zeros_give_away(gain, price):
+    found = {key: gain.loc[key] for key in gain.index if key[2] in ("uniform_2", "ternary_90")}
+    said, bits = (
+        text(STEM),
+        {
+            key[:2]: "{0.value:.3f} {0.low:.3f}, {0.high:.3f}".format(found[key])
+            for key in found
+            if key[2] == "uniform_2"
+        },
+    )
+    assert f"gains most, {bits['shared', 'regression']} in $R^2$ and {bits['shared', 'binary']} in AUROC" in said
+    assert gain.value.xs("shared", level="start").groupby("kind").idxmax().map(lambda key: key[1]).eq("uniform_2").all()
+    assert f"with random ones it gains {bits['random', 'binary']} in AUROC and is undecided" in said
+    row = gain.loc[("random", "regression", "uniform_2")]
+    assert row.low < 0 < row.high
+    assert gain.low["random", "binary", "uniform_2"] > 0
+    assert (
+        f"in regression they give {-gain.value['shared', 'regression', 'ternary_90']:.3f} away from shared starts"
+        in said
+    )
+    assert gain.high["shared", "regression", "ternary_90"] < -0.05 < gain.value["random", "regression", "ternary_90"]
+    row = price.loc[("binary", "lloyd_2")]
+    assert f"keep {100 * row.leak:.0f} % {100 * row.leak_low:.0f}, {100 * row.leak_high:.0f} of the advantage" in said
+    assert f"and {row.use:.3f} {row.use_low:.3f}, {row.use_high:.3f} of utility" in said
+
+
 def test_what_sign_and_fewer_zeros_give_away_in_regression(gain, kept):
     rows = gain.loc[(slice(None), "regression", ["sign", "ternary_33", "ternary_50"]), :]
     assert (rows.high < 0).all()
@@ -73,7 +99,8 @@ def test_regression_loses_more_before_and_after_refitting(kept):
     zeros = kept.value.xs("ternary_90", level="quantizer")
     assert zeros["binary"] - zeros["regression"] == pytest.approx(1 / 3, abs=0.05)
     assert zeros["binary"] - zeros["refitted"] == pytest.approx(0.1, abs=0.03)
-    assert "by a third of its utility as it is and by a tenth after refitting" in text(STEM)
+    points = 100 * (zeros["binary"] - zeros["regression"])
+    assert f"keeps less of its utility, by {points:.0f} points as it is and by a tenth after refitting" in text(STEM)
 
 
 def test_three_bits_halve_the_leak_of_regression_for_a_few_per_cent(price):
