@@ -267,7 +267,7 @@ print(
 # %%
 def by_setting(column, **how):
     """Return the mean over groups of a column, a row per setting, a column per quantizer."""
-    return study.pivot_table(index=KEY, columns="quantizer", values=column, sort=False, **how).round(3)
+    return study.pivot_table(index=KEY, columns="quantizer", values=column, sort=False, **how).round(3).replace(-0.0, 0.0)
 
 
 by_setting("attack_auc")
@@ -327,29 +327,39 @@ figures.save_figure(
 # ### How much do groups differ?
 #
 # Each dot is a group: if dots of one setting lay far apart, a result from a single group would be luck. The table behind
-# the figure also holds the paper's $r$ (`r_all_pairs`, our estimator) of every group.
+# the figure also holds the paper's $r$ (`r_all_pairs`, our estimator) of every group. As the numbers are those of your table,
+# the titles of this figure, of `D_exposure` and of `D_verdicts` are counted from what is drawn.
+
+
+# %%
+def groups_title(drawn):
+    """Say in how many settings every group leaks less with 90 % zeros than any group does in full precision."""
+    ends = drawn.groupby([*KEY, "quantizer"]).attack_auc.agg(["min", "max"]).unstack()
+    apart = ends["max", "ternary_90"] < ends["min", "fp32"]
+    return f"Every group leaks less with 90 % zeros than any in full precision in {apart.sum()} of {len(apart)} settings"
+
 
 # %%
 drawn = study[study.task.isin(DRAWN)]
 order = drawn[KEY].drop_duplicates()
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 0.9 + 0.16 * len(order)), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 1.1 + 0.16 * len(order)), sharey=True)
 for ax, column in zip(axes, ["attack_auc", "utility"], strict=True):
     for name in ("fp32", "ternary_90"):
         part, look = drawn[drawn.quantizer == name], figures.look(name)
         setting = part.task + ", " + part.representation
-        ax.plot(part[column], setting, ls="", ms=4, alpha=0.6, mew=0, **look)
+        ax.plot(part[column], setting, ls="", ms=6 if name == "ternary_90" else 4, alpha=0.6, mew=0, **look)
 axes[0].axvline(0.5, color="0.4", ls=":", lw=0.8)
 axes[0].set(xlabel="LiRA AUC of a group", ylim=(len(order) - 0.5, -0.5))
 axes[1].set(xlabel="test AUROC or $R^2$ of a group")
 axes[1].set_xlim(max(axes[1].get_xlim()[0], -0.5))
 for ax in axes:
     ax.grid(axis="y")
-figures.legend_above(fig, axes[0], ncols=2)
+figures.legend_above(fig, axes[0], ncols=2, title=groups_title(drawn))
 between = study[study.quantizer == "fp32"].groupby(KEY).attack_auc.std()
 columns = [*KEY, "quantizer", "group", "attack_auc", "utility", "r_all_pairs"]
 figures.save_figure(
     fig, "D_seeds", data=drawn[columns].round(4), atol={"*": 0.04}, rtol=0.3,
-    alt="LiRA AUC and test utility of every group in full precision and with 90 % zeros, a row per setting. The standard "
+    alt=f"{groups_title(drawn)}. LiRA AUC and test utility of every group, a row per setting. The standard "
     f"deviation of the full-precision AUC between groups is {between.median():.3f} in the median setting.",
 )  # fmt: skip
 
@@ -419,12 +429,11 @@ long = pd.concat([per_group[HEADLINE], overall[HEADLINE]], ignore_index=True).ro
 long.sample(4, random_state=seed)
 
 # %% [markdown]
-# One plane a table, means over representations. Left is private, up is useful. Six quantizers have their names beside them.
+# One plane a table, means over representations. Left is private, up is useful. Three quantizers, apart from the crowd, have their names beside them.
 # An $R^2$ below $-0.5$ is drawn at $-0.5$.
 
 # %%
-BESIDE = {"fp32": (6, 8, "right"), "uniform_3": (6, -12, "left"), "uniform_2": (6, 4, "left"),
-          "sign": (-4, -14, "right"), "ternary_33": (-6, 3, "right"), "ternary_90": (6, -9, "left")}  # fmt: skip
+BESIDE = {"uniform_2": (6, 4, "left"), "ternary_33": (-6, 3, "right"), "ternary_90": (6, -9, "left")}
 FLOOR = -0.5
 n_rows = -(-len(DRAWN) // 2)
 fig, axes = plt.subplots(n_rows, min(2, len(DRAWN)), figsize=(figures.PAGE, 0.6 + 2.7 * n_rows), squeeze=False)
@@ -473,7 +482,7 @@ pooled.unstack("kind").loc[NAMES].round(2)
 # %%
 gains = molecular.mean_gains(prepared, list(results.values()), list(boot.values()), seed)
 equal = molecular.spans(gains)
-equal.value.unstack("kind").loc[NAMES].round(3)
+equal.value.unstack("kind").loc[NAMES].round(3).replace(-0.0, 0.0)
 
 # %%
 fig, axes = plt.subplots(1, len(kinds), figsize=(figures.PAGE, 3), squeeze=False)
@@ -788,7 +797,10 @@ figures.save_figure(
 # Do the four descriptions explain exposure? Spearman's correlation with the exposure over all heads, for the listed
 # representation of each task, with a bootstrap over molecules. And does quantizing protect the most exposed as it protects
 # the rest? The tenth that the even groups find most exposed in full precision, against all molecules, both judged on the odd
-# groups; in the figure with two standard errors over settings.
+# groups. These are means over the settings; their intervals come from drawing the molecules of each setting anew, and the
+# tenth is picked anew in every draw. The difference of the two has its own interval, from the same draws, and the title counts
+# the quantizers for which it lies above 0: two intervals may overlap in the picture where that of their difference does not
+# reach 0.
 
 # %%
 DESCRIPTIONS = {"family": "scaffold family", "rarity": "label rarity", "similarity": "neighbour similarity",
@@ -801,18 +813,43 @@ explained = pd.DataFrame([(*key, *found) for key, found in ranked.items()],
                          columns=["task", "description", "spearman", "low", "high"])  # fmt: skip
 explained.pivot(index="description", columns="task", values="spearman").loc[list(DESCRIPTIONS), list(origin)].round(2)
 
-# %%
-shield = []
-for key in settings:
-    top = picked_by[key] >= picked_by[key].quantile(0.9)
-    for name in NAMES:
-        judged = molecular.exposures(results[key][1::2], name).exposure
-        shield.append((*key, name, judged[top].mean(), judged.mean()))
-shield = pd.DataFrame(shield, columns=[*KEY, "quantizer", "top_tenth", "all"])
-shield.groupby("quantizer", sort=False)[["top_tenth", "all"]].mean().round(3)
+
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.8), width_ratios=[1, 1])
+def tenth_and_all(key):
+    """Return the mean exposure of the most exposed tenth and of all: (quantizers, 2, 1 + draws), the estimate first."""
+    picked = picked_by[key].to_numpy()
+    picks = np.random.default_rng(seed).integers(len(picked), size=(every, len(picked)))
+    picks = np.vstack([np.arange(len(picked)), picks])
+    top = picked[picks] >= np.quantile(picked[picks], 0.9, axis=1, keepdims=True)
+    faced = [molecular.exposures(results[key][1::2], name).exposure.to_numpy()[picks] for name in NAMES]
+    return np.array([[(f * top).sum(axis=1) / top.sum(axis=1), f.mean(axis=1)] for f in faced])
+
+
+faces = np.array([tenth_and_all(key) for key in settings])
+shield = [(*key, name, *face[:, 0]) for key, of_key in zip(settings, faces, strict=True)
+          for name, face in zip(NAMES, of_key, strict=True)]  # fmt: skip
+shield = pd.DataFrame(shield, columns=[*KEY, "quantizer", "top_tenth", "all"])
+shield.groupby("quantizer", sort=False)[["top_tenth", "all"]].mean().round(3).replace(-0.0, 0.0)
+
+# %%
+faces = faces.mean(axis=0)
+ahead = [attacks.bootstrap_interval(lead[0], lead[1:]) for lead in faces[:, 0] - faces[:, 1]]
+ahead = pd.DataFrame([(*found,) for found in ahead], NAMES, ["lead", "low", "high"])
+ahead.round(3).replace(-0.0, 0.0)
+
+
+# %%
+def exposure_title(explained, ahead):
+    """Say which descriptions go with exposure in every table, and under how many quantizers the tenth stays ahead."""
+    parts = explained.groupby("description", sort=False)
+    steady = [DESCRIPTIONS[name] for name, part in parts if (part.low > 0).all() or (part.high < 0).all()]
+    first = f"Exposure goes with {' and '.join(steady) or 'no description'} in every table"
+    return f"{first};\nthe most exposed tenth stays ahead under {(ahead.low > 0).sum()} of {len(ahead)} quantizers"
+
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3.1), width_ratios=[1, 1])
 for i, task in enumerate(DRAWN):
     part = explained[explained.task == task]
     rows = part.set_index(part.description.map(DESCRIPTIONS))
@@ -821,20 +858,20 @@ for i, task in enumerate(DRAWN):
                    color=figures.COLORS[i], label=task)  # fmt: skip
 axes[0].axvline(0, color="0.4", ls=":", lw=0.8)
 axes[0].set_xlabel("Spearman correlation with exposure")
-mean_shield = shield.groupby("quantizer", sort=False)[["top_tenth", "all"]].agg(["mean", "sem"])
-for column, color, label in [("top_tenth", 1, "most exposed tenth"), ("all", 0, "all molecules")]:
-    mean, reach = mean_shield[column]["mean"], 2 * mean_shield[column]["sem"].fillna(0)
-    rows = pd.DataFrame({"mean": mean, "low": mean - reach, "high": mean + reach}).clip(-1, 1)
-    rows = rows.set_index(pd.Index(figures.words(rows.index)))
+for which, color, label in [(0, 1, "most exposed tenth"), (1, 0, "all molecules")]:
+    rows = [(*attacks.bootstrap_interval(face[0], face[1:]),) for face in faces[:, which]]
+    rows = pd.DataFrame(rows, figures.words(NAMES), ["mean", "low", "high"])
     figures.forest(axes[1], rows, "mean", color=figures.COLORS[color], width=1, label=label)
 axes[1].set_xlabel("mean measured exposure")
 for ax in axes:
     ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, borderaxespad=0)
     ax.grid(axis="y")
-both = pd.concat([explained, shield], ignore_index=True)
+fig.suptitle(exposure_title(explained, ahead), size=9)
+leads = ahead.rename_axis("quantizer").reset_index()
+both = pd.concat([explained, shield, leads], ignore_index=True)
 figures.save_figure(
     fig, "D_exposure", data=both.round(4), atol=0.1,
-    alt="Left, rank correlation of four descriptions with exposure, per task. Right, mean exposure of the most exposed "
+    alt=exposure_title(explained, ahead).replace("\n", " ") + ". Left, rank correlation of four descriptions with exposure, per task. Right, mean exposure of the most exposed "
     "tenth and of all molecules, by quantizer. Mean correlations: "
     + "; ".join(f"{k}: {v:.2f}" for k, v in explained.groupby("description", sort=False).spearman.mean().items()),
 )  # fmt: skip
@@ -921,7 +958,7 @@ for description, words in DESCRIPTIONS.items():
     each = sign * explained[explained.description == description].spearman
     verdicts.append(attacks.verdict(claim, over_tasks(description, sign), each=each))
 verdicts = pd.DataFrame(verdicts).fillna({"holds_in": ""})
-verdicts.round(3)
+verdicts.round(3).replace(-0.0, 0.0)
 
 # %% [markdown]
 # Verdicts on utility rest on the test molecules, the others on groups. A bootstrap over fewer than about a hundred molecules
@@ -942,19 +979,28 @@ chance = [k for k in kinds
 print("full precision not above chance, shares mean nothing:", "; ".join(chance) or "nowhere")
 
 # %% [markdown]
-# The whole table as a picture. A claim is reproduced when its interval lies to the right of its tick.
+# The whole table as a picture. A claim is reproduced when its interval lies to the right of its tick. The title counts.
+
 
 # %%
-fig, ax = plt.subplots(figsize=(figures.PAGE, 0.7 + 0.18 * len(verdicts)))
+def verdicts_title(verdicts):
+    """Say how many claims have which verdict."""
+    counts = verdicts.verdict.value_counts()
+    return f"Of {len(verdicts)} claims, " + ", ".join(f"{number} {word}" for word, number in counts.items())
+
+
+# %%
+fig, ax = plt.subplots(figsize=(figures.PAGE, 0.9 + 0.18 * len(verdicts)))
 numbers = verdicts[["estimate", "low", "high"]].clip(-1, 1.2)
-figures.forest_of_verdicts(ax, verdicts.assign(**numbers))
+said = [": ".join([*figures.words([first]), *rest]) for first, *rest in verdicts.claim.str.split(": ")]
+figures.forest_of_verdicts(ax, verdicts.assign(**numbers, claim=said))
 ax.set_xlabel("the number; a tick marks its threshold")
 ax.grid(axis="y")
-figures.legend_above(fig, ax, ncols=3)
+figures.legend_above(fig, ax, ncols=3, title=verdicts_title(verdicts))
 figures.save_figure(
     fig, "D_verdicts", data=verdicts[["claim", "verdict", "estimate", "low", "high", "bar"]].round(4), atol=0.1,
     derived=["verdict"],
-    alt="Forest plot of the claims with their intervals and verdicts, as listed in the table above.",
+    alt=f"{verdicts_title(verdicts)}. Forest plot of the claims with their intervals and verdicts, as listed in the table above.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -1079,7 +1125,7 @@ for name, sign in [("similarity", -1), ("gap", 1)]:
 
 # %%
 findings = pd.DataFrame(findings).set_index("finding")
-findings.drop(columns="advice").round(3)
+findings.drop(columns="advice").round(3).replace(-0.0, 0.0)
 
 # %%
 findings[["advice"]]

@@ -31,3 +31,10 @@ def test_from_three_on_the_sharp_form_is_within_a_quarter():
     assert late.ratio.between(0.75, 1.25).all()
     early = sharp[(sharp.nI < 0.3) & sharp.problem.str.startswith("random")]
     assert not np.all(early.ratio.between(0.75, 1.25))
+
+
+def test_that_i_ranks_best_is_a_difference_beyond_its_interval():
+    rows, rng = table("A_ladder").query("panel != 'grid'"), np.random.default_rng(0)
+    picks = [rows.iloc[rng.integers(len(rows), size=len(rows))] for _ in range(200)]
+    for better, worse, truth in (("nI", "nr", "erm"), ("n_edge", "nI", "rounded")):
+        assert np.quantile([tau(pick, better, truth) - tau(pick, worse, truth) for pick in picks], 0.025) > 0

@@ -1,7 +1,11 @@
 """What study B says first, and the numbers behind it."""
 
+import numpy as np
 import pytest
 from reading import answer, table, text
+
+from qmis_utils import run
+from qmis_utils.runner import notebooks
 
 STEM = "B_indicator_study"
 
@@ -41,3 +45,73 @@ def test_every_white_box_number_belongs_to_a_shared_initialisation():
 
 def test_no_regime_excuses_r():
     assert "r ranks well only where" not in text(STEM).replace("$", "")
+
+
+def said_in_title(stem, words):
+    """Return whether a figure's source has a title with these words."""
+    cells = notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb").cells
+    (source,) = [c.source for c in cells if c.cell_type == "code" and f'fig, "{stem}"' in c.source]
+    return any(words in line for line in source.splitlines())
+
+
+def test_measures_of_distortion_rank_as_lira_does_and_no_estimate_of_r_does(judged):
+    assert said_in_title("B_tau", "Measures of distortion rank quantizers as LiRA does; no estimate of the paper's $r$")
+    distortion = ["rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w", "sqrt_J", "function error", "weight error"]
+    rates = [name for name in judged.index if name.startswith("r ")]
+    assert len(rates) >= 9
+    assert judged.high[rates].max() < 0.8 < judged.low[distortion].min()
+
+
+def test_both_rank_better_than_r_in_every_setting_and_the_intervals_are_apart():
+    assert said_in_title("B_settings", "rank better than $r$ in every setting")
+    ends = table("B_settings").pivot(index="setting", columns="estimator", values=["low", "high"])
+    assert len(ends) == 18
+    others = ends.low[["rho_pool", "function error"]].min(axis=1)
+    assert (others > ends.high["r ensemble all_pairs"]).all()
+
+
+def test_the_title_of_the_seeds_is_computed():
+    assert said_in_title("B_seeds", "A new seed alone moves the")
+    assert said_in_title("B_seeds", "{apart_by:.2f}")
+
+
+def test_each_law_drawn_is_within_a_twentieth_for_nearly_all():
+    laws = table("B_law")
+    drawn = [("lira", "closed rho"), ("lira", "simulation rho"), ("lira", "simulation rho_pool")]
+    drawn.append(("weight_regression", "closed rho_w"))
+    for attack, law in drawn:
+        miss = laws[(laws.attack == attack) & (laws.law == law)].miss.abs()
+        assert (miss <= 0.05).mean() >= 0.97
+
+
+def test_weights_tell_less_with_weight_decay_and_mostly_more_elsewhere():
+    assert said_in_title("B_white_box", "Weights mostly tell more than outputs; with weight decay they tell less")
+    both = table("B_white_box")
+    gap, noise = both.white - both.black, np.hypot(both.white_half, both.black_half)
+    decay = both.setting == "decay_width_64"
+    assert (gap < -noise)[decay].all()
+    assert (gap > noise)[~decay].mean() > 0.9
+    assert (gap < -noise)[~decay].sum() == (gap < -noise)[both.setting == "sgd_minibatch"].sum() == 4
+
+
+def test_few_models_rank_better_by_the_correlation_in_both_settings():
+    assert said_in_title("B_budget", "With 2 or 4 models the correlation ranks better than an attack")
+    few = table("B_budget").query("budget == 'models' and size <= 4")
+    few = few.pivot(index=["size", "setting"], columns="estimator", values="tau")
+    assert len(few) == 4
+    assert (few.rho_pool > few.lira).all()
+
+
+def test_the_title_of_the_verdicts_is_what_they_say():
+    words = "From outputs 90 % zeros leak least of the paper's set; sign leaks less than 33 % zeros, not more"
+    assert said_in_title("B_verdicts", words)
+    verdict = table("B_verdicts").set_index("claim").verdict
+    assert verdict["90 % zeros most private of the paper's set (AUC margin, from outputs)"] == "reproduced"
+    signs = verdict[verdict.index.str.startswith("sign less private")]
+    assert signs.tolist() == ["contradicted", "contradicted"]
+
+
+def test_codewords_next_to_one_model_say_a_little(judged):
+    row = judged.loc["r neighbourhood all_pairs"]
+    assert f"(mean $\\tau$ {row.tau:.2f}, above zero)" in text(STEM)
+    assert row.low > 0

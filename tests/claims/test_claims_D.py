@@ -1,0 +1,91 @@
+"""The titles of report D are counted from the numbers drawn: other numbers give another title, never a wrong one."""
+
+import ast
+
+import pandas as pd
+import pytest
+from reading import table
+
+from qmis_utils import run
+from qmis_utils.runner import figure_files, notebooks
+
+STEM = "D_report_your_table"
+KEY = ["task", "representation"]
+DESCRIPTIONS = {"family": "scaffold family", "rarity": "label rarity", "similarity": "neighbour similarity",
+                "gap": "neighbour's label gap"}  # fmt: skip
+
+
+def title(name):
+    """Return a function of the notebook by its name."""
+    cells = notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb").cells
+    parts = [part for cell in cells if cell.cell_type == "code" for part in ast.parse(cell.source).body]
+    (found,) = [part for part in parts if isinstance(part, ast.FunctionDef) and part.name == name]
+    room = {"pd": pd, "KEY": KEY, "DESCRIPTIONS": DESCRIPTIONS}
+    exec(compile(ast.Module([found], []), STEM, "exec"), room)
+    return room[name]
+
+
+def alt(stem):
+    return figure_files.read_manifest(run.ROOT / "figures")[stem]["alt"]
+
+
+@pytest.fixture
+def exposure():
+    """Return the rows of the figure: correlations with exposure, and the lead of the most exposed tenth."""
+    rows = table("D_exposure")
+    return rows[rows.description.notna()], rows[rows.lead.notna()]
+
+
+def test_the_committed_titles_are_those_of_the_committed_numbers(exposure):
+    assert alt("D_seeds").startswith(title("groups_title")(table("D_seeds")))
+    assert alt("D_exposure").startswith(title("exposure_title")(*exposure).replace("\n", " "))
+    assert alt("D_verdicts").startswith(title("verdicts_title")(table("D_verdicts")))
+
+
+def test_the_title_of_the_groups_counts_settings_whose_groups_do_not_mix():
+    rows, said = table("D_seeds"), title("groups_title")
+    settings = rows.groupby(KEY).ngroups
+    assert said(rows).endswith(f"in {settings} of {settings} settings")
+    one = (rows.quantizer == "ternary_90") & (rows.task == rows.task[0])
+    one &= rows.representation == rows.representation[0]
+    mixed = rows.assign(attack_auc=rows.attack_auc.mask(one & (rows.group == 0), 1.0))  # a single group of one setting
+    assert said(mixed).endswith(f"in {settings - 1} of {settings} settings")
+    swapped = rows.assign(quantizer=rows.quantizer.map({"fp32": "ternary_90", "ternary_90": "fp32"}))
+    assert said(swapped).endswith(f"in 0 of {settings} settings")
+    tied = rows.assign(attack_auc=0.5)
+    assert said(tied).endswith(f"in 0 of {settings} settings")
+
+
+def test_the_title_of_exposure_names_what_no_interval_denies(exposure):
+    (explained, ahead), said = exposure, title("exposure_title")
+    first, second = said(explained, ahead).split(";\n")
+    assert "neighbour similarity" in first
+    assert "neighbour's label gap" in first
+    assert "scaffold family" not in first
+    assert second == f"the most exposed tenth stays ahead under {len(ahead)} of {len(ahead)} quantizers"
+    one = (explained.description == "gap") & (explained.task == explained.task.iloc[0])
+    assert "label gap" not in said(explained.assign(low=explained.low.mask(one, -0.01)), ahead)
+    turned = explained.assign(low=explained.low.mask(one, -0.5), high=explained.high.mask(one, -0.4))
+    assert "label gap" not in said(turned, ahead)  # in one table up, in another down
+    assert "with no description in every table" in said(explained.assign(low=-1, high=1), ahead)
+    steady = said(explained.assign(low=0.1, high=0.2), ahead)
+    assert all(words in steady for words in DESCRIPTIONS.values())
+    fewer = ahead.assign(low=[-0.01, *ahead.low[1:]])
+    assert f"under {len(ahead) - 1} of {len(ahead)} quantizers" in said(explained, fewer)
+    assert f"under 0 of {len(ahead)} quantizers" in said(explained, ahead.assign(low=float("nan")))
+
+
+def test_the_title_of_the_verdicts_counts_them():
+    rows, said = table("D_verdicts"), title("verdicts_title")
+    assert f"Of {len(rows)} claims, " in said(rows)
+    for word, number in rows.verdict.value_counts().items():
+        assert f"{number} {word}" in said(rows)
+    assert said(rows.assign(verdict="undecided")) == f"Of {len(rows)} claims, {len(rows)} undecided"
+    assert said(rows.head(1)) == f"Of 1 claims, 1 {rows.verdict[0]}"
+
+
+def test_nothing_is_printed_as_minus_zero():
+    cells = notebooks.read_notebook(run.NOTEBOOKS / f"{STEM}.ipynb").cells
+    shown = [o.get("text", "") + o.get("data", {}).get("text/plain", "") for c in cells for o in c.get("outputs", [])]
+    words = {word for text in shown for word in text.split()}
+    assert not words & {"-0.0", "-0.00", "-0.000", "-0.0000"}
