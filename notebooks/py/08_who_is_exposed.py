@@ -38,6 +38,7 @@ import io
 import numpy as np
 import pandas as pd
 import PIL.Image
+import seaborn as sns
 from matplotlib import pyplot as plt
 from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
@@ -135,7 +136,8 @@ def draw_distribution(ax, task, start, down):
     color, dash, label = LINES[start]
     values = np.sort(judged[task, start].exposure)
     share = np.arange(1, len(values) + 1) / len(values)
-    ax.plot(values, 100 * share, color=color, ls=dash, label=label)
+    look = {"color": color, "ls": dash, "label": label}
+    sns.ecdfplot(x=values, stat="percent", ax=ax, **look)
     part = shares[(shares.table == task) & (shares.start == start)].set_index("what")
     for what, place, mark in (("most exposed", 97, "^"), ("all", 50, "o")):
         row = part.loc[what]
@@ -157,7 +159,7 @@ for ax, task in zip(axes[0], pools, strict=True):
     title = "{}: {:.2f} on average,\n{:.2f} for the most exposed twentieth"
     ax.set_title(title.format(task, row["all"], row["most exposed"]), loc="left")
     ax.set_xlabel("exposure: measured TPR - FPR")
-axes[0, 0].set_ylabel("% of molecules at or below")
+    ax.set_ylabel("% of molecules at or below")
 axes[0, 0].legend(loc="lower right", fontsize=7)
 figures.save_figure(
     fig, "08_exposure", data=pd.concat(parts).round(6), atol=0.1,

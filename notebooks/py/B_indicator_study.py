@@ -396,7 +396,8 @@ summary[summary.estimator.isin(focus)].query("split == 'judge' and attack == 'li
 # versions of $r$ are left to the table of section 4.
 
 # %%
-MEASURES = ["rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w", "sqrt_J", "function error", "weight error"]  # of distortion
+MEASURES = ["rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w", "sqrt_J",  # of distortion
+            "function error", "weight error"]  # fmt: skip
 COLOR = dict(zip(("indicator", "rival", "attack"), figures.COLORS, strict=False))
 SAID = {"black": "attacker sees outputs (LiRA)", "white": "attacker sees weights (weight attack)"}
 order = [name for name in judge["black"].index if not name.endswith("cramer")]

@@ -267,7 +267,9 @@ print(
 # %%
 def by_setting(column, **how):
     """Return the mean over groups of a column, a row per setting, a column per quantizer."""
-    return study.pivot_table(index=KEY, columns="quantizer", values=column, sort=False, **how).round(3).replace(-0.0, 0.0)
+    return (
+        study.pivot_table(index=KEY, columns="quantizer", values=column, sort=False, **how).round(3).replace(-0.0, 0.0)
+    )
 
 
 by_setting("attack_auc")
@@ -336,7 +338,9 @@ def groups_title(drawn):
     """Say in how many settings every group leaks less with 90 % zeros than any group does in full precision."""
     ends = drawn.groupby([*KEY, "quantizer"]).attack_auc.agg(["min", "max"]).unstack()
     apart = ends["max", "ternary_90"] < ends["min", "fp32"]
-    return f"Every group leaks less with 90 % zeros than any in full precision in {apart.sum()} of {len(apart)} settings"
+    return (
+        f"Every group leaks less with 90 % zeros than any in full precision in {apart.sum()} of {len(apart)} settings"
+    )
 
 
 # %%
@@ -812,7 +816,6 @@ ranked = {
 explained = pd.DataFrame([(*key, *found) for key, found in ranked.items()],
                          columns=["task", "description", "spearman", "low", "high"])  # fmt: skip
 explained.pivot(index="description", columns="task", values="spearman").loc[list(DESCRIPTIONS), list(origin)].round(2)
-
 
 
 # %%
