@@ -874,7 +874,8 @@ leads = ahead.rename_axis("quantizer").reset_index()
 both = pd.concat([explained, shield, leads], ignore_index=True)
 figures.save_figure(
     fig, "D_exposure", data=both.round(4), atol=0.1,
-    alt=exposure_title(explained, ahead).replace("\n", " ") + ". Left, rank correlation of four descriptions with exposure, per task. Right, mean exposure of the most exposed "
+    alt=exposure_title(explained, ahead).replace("\n", " ")
+    + ". Left, rank correlation of four descriptions with exposure, per task. Right, mean exposure of the most exposed "
     "tenth and of all molecules, by quantizer. Mean correlations: "
     + "; ".join(f"{k}: {v:.2f}" for k, v in explained.groupby("description", sort=False).spearman.mean().items()),
 )  # fmt: skip
