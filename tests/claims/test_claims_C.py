@@ -72,3 +72,90 @@ def test_labels_scores_and_calibration_on_signs_of_close_modes():
     assert f"the walk finds {walk}, gradients {gradients}, scores without shadows {loss}" in text(STEM)
     assert f"plain loss, {loss}, finds more than difficulty calibration, {difficulty}" in text(STEM)
     assert f"as much as RMIA, {rmia}" in text(STEM)
+
+
+def said_of(row, value, low="low", high="high"):
+    """Return a number with its interval as ``text`` gives it, without brackets."""
+    return f"{row[value]:.2f} {row[low]:.2f}, {row[high]:.2f}"
+
+
+def test_the_shares_of_the_exact_models_are_as_the_title_says():
+    rows = table("C_shares")
+    share = (rows.advantage / rows.exact).groupby(rows.attack).mean().drop("likelihood_ratio")
+    assert set(share.nlargest(2).index) == {"lira_offline", "difficulty"}
+
+
+def test_the_same_records_are_found_by_other_groups():
+    rows = table("C_stability")
+    cells = rows.drop_duplicates(["setting", "init"]).set_index(["setting", "init"])
+    overlap = {place: said_of(row, "overlap", "overlap_low", "overlap_high") for place, row in cells.iterrows()}
+    close, random = overlap["close modes", "random"], overlap["FreeSolv", "random"]
+    assert f"by {close} on close modes and {random} on FreeSolv with random" in text(STEM)
+    assert f"by {overlap['close modes', 'shared']} and {overlap['FreeSolv', 'shared']} with a shared one" in text(STEM)
+    assert f"overlap {close} on close modes, {random} on FreeSolv" in text(STEM)
+    assert (cells["by chance"].round(2) == 0.05).all()
+    assert (cells.overlap_low > 4 * cells["by chance"]).all()  # far beyond chance, as the title says
+    for key in ("close modes", "FreeSolv"):
+        assert cells.overlap_low[key, "random"] < cells.overlap_high[key, "shared"]
+        assert cells.overlap_low[key, "shared"] < cells.overlap_high[key, "random"]
+
+
+def test_how_many_records_all_groups_find_and_how_many_are_exposed_beyond_doubt():
+    rows = table("C_stability")
+    rows = rows.assign(every=rows.share == 1, clear=rows.low > 0).groupby(["init", "setting"])
+    every, size, clear = rows.every.sum(), rows.size(), rows.clear.mean()
+    assert (
+        f"find {every['random', 'close modes']} of {size['random', 'close modes']} records of close modes and "
+        f"{every['random', 'FreeSolv']} of {size['random', 'FreeSolv']} of FreeSolv with random initialisations, "
+        f"{every['shared', 'close modes']} and {every['shared', 'FreeSolv']} with shared ones"
+    ) in text(STEM)
+    assert f"no more than {100 * clear[:, 'FreeSolv'].max():.0f} % of the records are exposed" in text(STEM)
+    assert clear[:, "FreeSolv"].max() < clear[:, "close modes"].min()
+
+
+def test_the_worst_records_fall_where_they_are_judged_on_other_models():
+    five = table("C_worst").query("worst == 5").set_index(["init", "setting"])
+    row = five.loc["random", "FreeSolv"]
+    assert (
+        f"advantage of {row.picked:.2f} on the models that picked them and {said_of(row, 'judged')} on others, "
+        f"a fall of {said_of(row, 'falls', 'falls_low', 'falls_high')}"
+    ) in text(STEM)
+    assert f"fall from {row.picked:.2f} to {said_of(row, 'judged')}" in text(STEM)
+    ends = [f"{five.falls[init].min():.2f} to {five.falls[init].max():.2f}" for init in ("random", "shared")]
+    assert "the fall is {} with random initialisations and {} with the shared".format(*ends) in text(STEM)
+    assert (five.falls_low > 0).groupby("init").sum().to_dict() == {"random": 3, "shared": 0}
+    assert (five.low > five["all records"]).all()
+
+
+def test_the_single_worst_record_and_the_null():
+    single = table("C_worst").query("worst == 1").set_index(["init", "setting"])
+    null, falls = single["null picked"], single["null picked"] - single["null judged"]
+    said = f"seems to have {null.min():.2f} to {null.max():.2f}, and has {falls.mean():.2f} less on average"
+    assert said in text(STEM)
+    assert falls.mean() > single.falls.mean()
+    row = single.loc["random", "distant modes"]
+    assert f"{said_of(row, 'judged')} beside {row['all records']:.2f}" in text(STEM)
+    assert (single.low > single["all records"]).sum() == len(single) - 1
+    assert row.low < row["all records"]
+
+
+def test_what_one_canary_shows():
+    rows = table("C_canary").set_index(["quantizer", "init"])
+    full, sign, zeros = ([rows.epsilon[name, init] for init in ("shared", "random")] for name in
+                         ("fp32", "sign", "ternary_90"))  # fmt: skip
+    assert rf"\varepsilon \ge {full[0]:.2f}$ with the shared initialisation and {full[1]:.2f} with random" in text(STEM)
+    assert "90 % zeros only {:.2f} and {:.2f}".format(*zeros) in text(STEM)
+    assert "Signs give {:.2f} and {:.2f}".format(*sign) in text(STEM)
+    assert f"{full[0]:.2f}$ in full precision and {sign[0]:.2f} for signs, {zeros[0]:.2f} for 90 % zeros" in text(STEM)
+    assert abs(rows.ceiling - full[0]).max() < 1e-6
+    at_once = rows["at once"]["ternary_90"]
+    assert f"The {zeros[1]:.2f} of 90 % zeros" in text(STEM)
+    assert at_once["random"] == 0
+    assert f"the {zeros[0]:.2f} with the shared one then is {at_once['shared']:.2f}" in text(STEM)
+
+
+def test_the_null_of_the_canary_claims_nothing():
+    rows = table("C_canary")
+    assert (rows.null == 0).all()
+    assert (rows["null above 0"] <= 0.05).all()
+    assert f"Of {100 * len(rows)} nulls {100 * rows['null above 0'].sum():.0f} claims anything" in text(STEM)
