@@ -1,7 +1,7 @@
 """What the figures of a notebook decide, as words: for the runs with a class's parameters, which must decide the same.
 
-Each function reads the tables of a folder of figures and returns statement -> verdict. Numbers may differ; a verdict is what
-the intervals say: "more", "less" or "undecided" of a difference, "yes" or "no" of the rest.
+Each function reads the tables of a folder of figures and returns statement -> verdict. Numbers may differ; a verdict is
+what the intervals say: "more", "less" or "undecided" of a difference, "yes" or "no" of the rest.
 """
 
 import pandas as pd
