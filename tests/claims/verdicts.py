@@ -34,6 +34,9 @@ def verdicts_04(folder):
                 lira.loc["ternary_90"], lira.loc["fp32"]
             )
     found["weight attack on 90 % zeros, separated modes, random"] = against(weights_of(rows), 0.5)
+    shared = rows.loc["separated modes", "shared"].value
+    above = shared.loc["weight_regression"].drop("control") > shared["lira", "fp32"]
+    found["quantizers whose weights tell more than full precision tells LiRA (exercise 04.4)"] = int(above.sum())
     return found
 
 
