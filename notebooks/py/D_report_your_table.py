@@ -306,6 +306,16 @@ for kind, column in [("LiRA, permuted membership", "null_auc"), ("LiRA, full pre
 controls = pd.concat(controls, ignore_index=True)
 controls.pivot(index="task", columns="membership", values="auc").loc[list(origin)].round(3)
 
+
+# %%
+def controls_title(controls):
+    """Say in how many tables the whole interval of the attack lies above that of a blind guess on random halves."""
+    by_way = controls.set_index("task").groupby("membership")
+    attack, guess = (by_way.get_group(way) for way in ("LiRA, full precision", "blind, random halves"))
+    ahead = attack.low > guess.high
+    return f"On random halves the attack beats a blind guess in {ahead.sum()} of {len(ahead)} tables"
+
+
 # %%
 labels = list(controls.membership.unique())
 fig, ax = plt.subplots(figsize=(figures.PAGE, 2.1))
@@ -315,13 +325,13 @@ for i, task in enumerate(DRAWN):
     figures.forest(ax, part, "auc", names=labels, color=figures.COLORS[i], shift=shift, label=task)
 ax.axvline(0.5, color="0.4", ls=":")
 ax.set(xlabel="AUC against membership", xlim=(0.4, 1.02))
-ax.set_title("What is known before any model, and what the attack adds", loc="left")
+ax.set_title(controls_title(controls), loc="left")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 ax.grid(axis="y")
 mean_auc = controls.groupby("membership", sort=False).auc.mean()
 figures.save_figure(
     fig, "D_blind_baseline", data=controls.round(4), atol=0.03,
-    alt="AUC of four ways to guess membership, a colour per table, with intervals. Means over the tables: "
+    alt=f"{controls_title(controls)}. AUC of four ways to guess membership, with intervals. Means over the tables: "
     + "; ".join(f"{way}: {value:.2f}" for way, value in mean_auc.items()),
 )  # fmt: skip
 
@@ -330,7 +340,7 @@ figures.save_figure(
 #
 # Each dot is a group: if dots of one setting lay far apart, a result from a single group would be luck. The table behind
 # the figure also holds the paper's $r$ (`r_all_pairs`, our estimator) of every group. As the numbers are those of your table,
-# the titles of this figure, of `D_exposure` and of `D_verdicts` are counted from what is drawn.
+# all titles are computed from what is drawn.
 
 
 # %%
@@ -372,7 +382,8 @@ figures.save_figure(
 #
 # Two uncertainties, two intervals. The attack's AUC varies with the group: its interval is Student's $t$ over groups.
 # Utility varies mostly with the few hundred test molecules: its interval is the bootstrap over molecules, with the heads
-# fixed. The same molecules are drawn for every quantizer, so that differences keep their own, smaller interval.
+# fixed: how far the mean of a few heads of every group moves, around the mean of all. The same molecules are drawn for every
+# quantizer, so that differences keep their own, smaller interval.
 
 # %%
 every = n_groups * n_draws
@@ -384,6 +395,7 @@ def summarise(part):
     """Return mean and interval of attack AUC and utility of one quantizer on one table, means over representations."""
     task, name = part.name
     use = sum(draws[name] for key, draws in boot.items() if key[0] == task) / len(representations)
+    use += part.utility.mean() - use.mean()
     leak = attacks.mean_interval(part.groupby("group").attack_auc.mean(), most=1)
     found = [*leak, part.utility.mean(), use.quantile(0.025), use.quantile(0.975)]
     return pd.Series(found, ["leak", "leak_low", "leak_high", "use", "use_low", "use_high"])
@@ -436,6 +448,16 @@ long.sample(4, random_state=seed)
 # One plane a table, means over representations. Left is private, up is useful. Three quantizers, apart from the crowd, have their names beside them.
 # An $R^2$ below $-0.5$ is drawn at $-0.5$.
 
+
+# %%
+def tradeoff_title(part, unit):
+    """Say which quantizer of a table leaks least, and what it costs."""
+    least = part.leak.idxmin()
+    lost = part.use["fp32"] - part.use[least]
+    price = f"costs {lost:.2f}" if lost >= 0 else f"gains {-lost:.2f}"
+    return f"{figures.words([least])[0]}: leaks least, {price} of {unit}"
+
+
 # %%
 BESIDE = {"uniform_2": (6, 4, "left"), "ternary_33": (-6, 3, "right"), "ternary_90": (6, -9, "left")}
 FLOOR = -0.5
@@ -444,10 +466,10 @@ fig, axes = plt.subplots(n_rows, min(2, len(DRAWN)), figsize=(figures.PAGE, 0.6 
 for ax, task in zip(axes.flat, DRAWN, strict=False):
     figures.plane(ax, summary.loc[task], BESIDE, FLOOR)
     ax.axvline(0.5, color="0.4", ls=":", lw=0.8)
-    kind = frames[origin[task]].attrs["kind"]
-    ax.set(xlabel="LiRA AUC (0.5: private)", ylabel="AUROC" if kind == "binary" else "$R^2$")
+    unit = "AUROC" if frames[origin[task]].attrs["kind"] == "binary" else "$R^2$"
+    ax.set(xlabel="LiRA AUC (0.5: private)", ylabel=unit)
     ax.set_xlim(0.47, max(ax.get_xlim()[1], 0.6) + 0.02)
-    ax.set_title(f"{task}: utility against leak", loc="left")
+    ax.set_title(f"{task}\n{tradeoff_title(summary.loc[task], unit)}", loc="left")
 for ax in axes.flat[len(DRAWN) :]:
     ax.axis("off")
 figures.legend_above(fig, axes[0, 0], ncols=6, reverse=True)
@@ -485,8 +507,15 @@ pooled.unstack("kind").loc[NAMES].round(2)
 
 # %%
 gains = molecular.mean_gains(prepared, list(results.values()), list(boot.values()), seed)
-equal = molecular.spans(gains)
+equal = molecular.spans(gains).round(4)
 equal.value.unstack("kind").loc[NAMES].round(3).replace(-0.0, 0.0)
+
+
+# %%
+def gains_title(part):
+    """Count the quantizers whose interval lies above 0, and those whose lies below."""
+    return f"{(part.low > 0).sum()} of {len(part)} add utility, {(part.high < 0).sum()} give it away"
+
 
 # %%
 fig, axes = plt.subplots(1, len(kinds), figsize=(figures.PAGE, 3), squeeze=False)
@@ -495,13 +524,14 @@ for ax, kind in zip(axes[0], kinds, strict=True):
     figures.forest(ax, part.set_index(pd.Index(figures.words(part.index))), "value")
     ax.axvline(0, color="0.4", ls=":")
     ax.locator_params(axis="x", nbins=5)
-    ax.set_title(KINDS[kind] + (" (AUROC)" if kind == "binary" else " ($R^2$)"), loc="left")
+    unit = "AUROC" if kind == "binary" else "$R^2$"
+    ax.set_title(f"{KINDS[kind]} ({unit}):\n{gains_title(part)}", loc="left")
     ax.grid(axis="y")
 fig.supxlabel("utility above what the other quantizers offer at the same AUC", fontsize=8)
 figures.save_figure(
-    fig, "D_equal_auc", data=equal.reset_index().round(4), atol=0.15,
-    alt="Utility of each quantizer above a draw of lots among the others that leaks no more, with intervals. Best: "
-    + "; ".join(f"{kind} {equal.loc[kind].value.idxmax()}" for kind in kinds),
+    fig, "D_equal_auc", data=equal.reset_index(), atol=0.15,
+    alt="Utility of each quantizer above a draw of lots among the others that leaks no more, with intervals: "
+    + "; ".join(f"{kind}, {gains_title(equal.loc[kind])}, best {equal.loc[kind].value.idxmax()}" for kind in kinds),
 )  # fmt: skip
 
 # %% [markdown]
@@ -523,6 +553,15 @@ if regressions := of_kind.get("regression", []):
 spans = molecular.spans(shares)
 spans.value.unstack("kind").loc[NAMES, list(shares)].round(2)
 
+
+# %%
+def kept_title(spans, name="ternary_90"):
+    """Say which share of its utility each kind of task keeps under a quantizer; a share that is not finite is not one."""
+    shares = spans.value.xs(name, level="quantizer")
+    said = [f"{KINDS[kind]} {100 * share:.0f} %" for kind, share in shares[np.isfinite(shares)].items()]
+    return "Utility kept with 90 % zeros: " + ("; ".join(said) or "no share is known")
+
+
 # %%
 fig, ax = plt.subplots(figsize=(figures.PAGE, 3.1))
 WORDS = {
@@ -538,12 +577,11 @@ for i, kind in enumerate(shares):
 ax.set_xlabel("share of utility kept")
 ax.axvline(1, color="0.4", ls=":", lw=0.8)
 ax.grid(axis="y")
-ax.set_title("Utility that each quantizer keeps", loc="left")
+ax.set_title(kept_title(spans), loc="left")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.save_figure(
     fig, "D_regression", data=spans.reset_index().round(4), atol=0.15,
-    alt="Share of utility that each quantizer keeps, by kind of task, with intervals. With 90 % zeros: "
-    + "; ".join(f"{kind} {spans.value[kind, 'ternary_90']:.2f}" for kind in shares),
+    alt=f"{kept_title(spans)}. Share of utility that each quantizer keeps, by kind of task, with intervals.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -593,19 +631,35 @@ def pool_taus(part, task):
 by_task = pd.concat([*(pool_taus(taus[taus.task == task], task) for task in origin), pool_taus(taus, "pooled")])
 by_task.pivot_table(index="indicator", columns="task", values="tau", sort=False, dropna=False).round(2)
 
+
+# %%
+LABELS = {"r ensemble min": "$r$, minimum", "r ensemble median": "$r$, median", "r ensemble all_pairs": "$r$, all pairs",
+          "non-zeros": "share of non-zeros"}  # fmt: skip
+
+
+def in_words(name):
+    """Return what a candidate is called in a figure."""
+    return LABELS.get(name, *figures.words([name]))
+
+
+def agreement_title(part):
+    """Name the candidate nearest the order of the attack, and what the paper's r reaches."""
+    if not part.tau.notna().any():
+        return "No pair is resolved: no order to find"
+    best, paper = part.tau.idxmax(), part.tau["r ensemble all_pairs"]
+    return rf"Nearest the attack's order: {in_words(best)}, $\tau$ {part.tau[best]:.2f}; $r$ over all pairs {paper:.2f}"
+
+
 # %%
 single = taus.groupby([*KEY, "indicator"], sort=False).tau.mean().reset_index()
 part = by_task[by_task.task == "pooled"].set_index("indicator").sort_values("tau", ascending=False)
 fig, ax = plt.subplots(figsize=(figures.COLUMN + 1, 2.6))
-LABELS = {"r ensemble min": "$r$, minimum", "r ensemble median": "$r$, median", "r ensemble all_pairs": "$r$, all pairs",
-          "non-zeros": "share of non-zeros"}  # fmt: skip
-in_words = [LABELS.get(name, *figures.words([name])) for name in part.index]
-figures.forest(ax, part.set_index(pd.Index(in_words)), "tau")
+figures.forest(ax, part.set_index(pd.Index(map(in_words, part.index))), "tau")
 ax.plot(single.tau, single.indicator.map(list(part.index).index), ".", color="0.65", ms=4, zorder=1)
 ax.axvline(0, color="0.4", ls=":", lw=0.8)
 ax.set_xlim(min(-0.1, ax.get_xlim()[0]), 1.05)
 ax.set_xlabel(r"Kendall $\tau$ with LiRA, resolved pairs; dots: single settings")
-ax.set_title("Numbers without an attack: who has its order?", loc="left")
+fig.suptitle(agreement_title(part), size=9)
 ax.grid(axis="y")
 pooled_tau = part.tau
 figures.save_figure(
