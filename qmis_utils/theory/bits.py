@@ -276,7 +276,7 @@ def one_bit_capacity(n: float) -> float:
 
 
 def random_code_insecurity(n: float, log_K: float, p: float) -> float:
-    """Compute the exact insecurity of a random code: of K independent coins a sample, which showed most heads?
+    """Compute the exact insecurity of a random code, which says which of K independent coins showed most heads.
 
     Parameters
     ----------

@@ -160,6 +160,8 @@ def test_rare_values_keep_their_digits():
     assert bits.half_sum_bound([1e-20, 1 - 1e-20], 100) == pytest.approx(own)
     assert bits.level_one_bound([1.0], 5) == bits.half_sum_bound([1.0, 0.0], 5) == bits.sharp_bound([1.0], 5) == 0
     assert bits.level_one_bound([0.5, 0.5], 1) == pytest.approx(0.5 * math.sqrt(2 * math.log(2)))
+    for K, n in ((2, 1), (2, 9), (1000, 3), (1000, 10**4)):  # equal values: the sum of all terms is W, and is reached
+        assert bits.sharp_bound(np.full(K, 1 / K), n) == pytest.approx(bits.sharp_pinsker(math.log(K) / n), rel=1e-12)
     many = bits.level_one_bound(np.full(4096, 1 / 4096), 1)  # the term 2 P_k, where P_k < exp(-2 n)
     assert many == pytest.approx(2 * 4095 / 4096)
 
