@@ -31,7 +31,8 @@
 # to 14 in `02_many_weights`.
 #
 # *In the paper: sections 2 and 3 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), Theorem 3.1 in section 5 here;
-# the rest says whose it is. Figures: `01_three_laws`, `01_bits`, `01_phase_diagram`, `01_utility_frontier`.*
+# statements 10 and 11 and theorems A and E are ours, and A says what they rest on. Figures: `01_three_laws`, `01_bits`,
+# `01_phase_diagram`, `01_utility_frontier`.*
 # **Run time** (2 cores): full 35 s, quick 20 s.
 
 # %%
