@@ -26,13 +26,14 @@
 # 0.0101 without rounding, 0.0000022 at $b = 0.13$, and 0.0101 again on an edge (exact values for Gaussian data, in the
 # population game, by the likelihood-ratio attack).
 #
-# **To follow** you need the normal distribution and the central limit theorem. Section 5 uses Cramér's theorem on large
-# deviations and says what it says. A section has the number of its statement; statements 3, 6, 8 and 9 and all fine
-# print are in [A, the proofs](A_proofs.ipynb), statements 12 to 14 in `02_many_weights`.
+# **To follow** you need the normal law and the central limit theorem; section 5 says what Cramér's theorem says. A section
+# has the number of its statement; statements 3, 6, 8, 9 and all fine print are in [A, the proofs](A_proofs.ipynb), 12
+# to 14 in `02_many_weights`.
 #
 # *In the paper: sections 2 and 3 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), Theorem 3.1 in section 5 here;
-# statements 10 and 11 and the bounds (5.1) are ours. Figures: `01_three_laws`, `01_phase_diagram`,
-# `01_utility_frontier`.* **Run time** (2 cores): full 35 s, quick 20 s.
+# statements 10 and 11 and theorems A and E are ours, and A says what they rest on. Figures: `01_three_laws`, `01_bits`,
+# `01_phase_diagram`, `01_utility_frontier`.*
+# **Run time** (2 cores): full 35 s, quick 20 s.
 
 # %%
 import itertools
@@ -46,7 +47,7 @@ from matplotlib import pyplot as plt
 from scipy import special, stats
 
 from qmis_utils import figures
-from qmis_utils.theory import numerics, rates, security
+from qmis_utils.theory import bits, numerics, rates, security
 
 figures.use_style()
 
@@ -58,10 +59,15 @@ n_sizes: int = 24  # training-set sizes in the map of section 10 (at least 2)
 # %% [markdown]
 # The data are $n$ draws (`n`) from a normal law of standard deviation 1; the release is their mean, or their mean
 # rounded to the multiples of a `step`. The *insecurity* $\Delta_n$ is what the best attack gains over a coin, from 0 to
-# 1; section 1 defines it. The helpers compute it exactly, even where it is $10^{-1000}$, hence `log=True`.
+# 1 (section 1). The helpers compute it exactly, even where it is $10^{-1000}$, hence `log=True`.
 
 
 # %%
+def to_edge(step, mean):
+    """The distance b from the mean to the nearest edge of a cell."""
+    return step / 2 - abs(step * np.round(mean / step) - mean)
+
+
 def log_law(n, b):
     """The logarithm of 1 / (pi sqrt n) times exp(-n b^2 / 2)."""
     return -n * b**2 / 2 - np.log(np.pi * np.sqrt(n))
@@ -77,29 +83,29 @@ columns = {"n": n, "exact": unrounded, "law": log_law(n, 0)}
 parts = {"unrounded": pd.DataFrame(columns)}
 for name, (step, mean) in grids.items():
     exact = security.gaussian_mean_insecurity(n, step, mean, log=True)
-    columns = {"n": n, "exact": exact, "law": log_law(n, step / 2 - mean)}
+    columns = {"n": n, "exact": exact, "law": log_law(n, to_edge(step, mean))}
     parts[name] = pd.DataFrame(columns)
 laws = pd.concat(parts, names=["release"]).reset_index("release")
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.8))
-places = [(200, -0.6), (4e4, -2.3), (8, -9), (3e4, -8)]
+places = [(200, -0.6), (4e4, -2.3), (3, -9), (3e4, -8)]
 for i, (name, part) in enumerate(parts.items()):
     color, part = figures.COLORS[i], part / [1, math.log(10), math.log(10)]
     ax.plot(part.n, part.exact, "o+^o"[i], color=color, ms=3 + 3 * (i == 1))
     ax.plot(part.n, part.law.clip(lower=-20), lw=0.8, color=color)
     ax.text(*places[i], name, color=color, fontsize=7)
-ax.text(1, -12, "points exact, lines law", fontsize=7)
-ax.set(xscale="log", ylim=(-12.5, 0.3), xlabel="training-set size $n$")
+ax.set(xscale="log", ylim=(-12.5, 0.3))
+ax.set_xlabel("training-set size $n$ (points exact, lines law)")
 ax.set_ylabel(r"$\log_{10}$ insecurity $\Delta_n$")
 ax.set_title(r"Rounding multiplies the leak by $e^{-nb^2/2}$", loc="left")
 alt = """Log insecurity of a mean against n, exact points on lines of the law. Unrounded
-and on an edge fall like one over root n, 0.13 from an edge falls exponentially."""
+and on an edge: one over root n; 0.13 from an edge: exponential."""
 figures.save_figure(fig, "01_three_laws", data=laws, rtol=1e-7, atol=1e-9, alt=alt)
 
 # %% [markdown]
 # Three ways to fade in one formula: like $n^{-1/2}$ where $b = 0$, exponentially where $b$ is fixed, in between where the
-# grid gets finer with $n$. The rest derives it.
+# grid gets finer with $n$.
 #
 # ## 1 · What the best attack can gain
 #
@@ -110,9 +116,9 @@ figures.save_figure(fig, "01_three_laws", data=laws, rtol=1e-7, atol=1e-9, alt=a
 #
 # **Statement 1.** *The largest accuracy of any attack is $(1 + \Delta_n)/2$ with the* insecurity (`insecurity`)
 #
-# $$\begin{aligned} \Delta_n &= \mathrm{TV}\big(\mathcal L(\hat\theta_n, Z_1),\; \mathcal L(\hat\theta_n) \times P\big)
-# \cr &= \tfrac12\, \mathbb E_Z \sum_k \big| P(\hat\theta_n = k \mid Z_1 = Z) - P(\hat\theta_n = k) \big|,
-# \end{aligned} \tag{1.1}$$
+# $$\begin{aligned}\Delta_n &=\mathrm{TV}\big(\mathcal L(\hat\theta_n, Z_1),\;\mathcal L(\hat\theta_n)\times P\big)
+# \cr &=\tfrac12\,\mathbb E_Z\sum_k\big| P(\hat\theta_n=k\mid Z_1=Z)-P(\hat\theta_n=k)\big|,
+# \end{aligned}\tag{1.1}$$
 #
 # *and the likelihood-ratio attack attains it. Membership inference security is* $\mathrm{MIS}_n = 1 - \Delta_n$ (`mis`).
 #
@@ -132,28 +138,22 @@ for data in itertools.product([0, 1], repeat=3):
     joint[k, data[0]] += np.prod([p if z else 1 - p for z in data])
 product = np.outer(joint.sum(1), [1 - p, p])
 
-# %%
-table = pd.DataFrame(index=pd.Index(codebook, name="codeword"))
-for z in (0, 1):
-    table[f"p1, z = {z}"], table[f"p0, z = {z}"] = joint[:, z], product[:, z]
-table["sum of |p1 - p0|"] = abs(joint - product).sum(1)
-table.round(4)
+joint.round(4), product.round(4)
 
 # %% [markdown]
-# Half the sum of the last column is $\Delta_3$. A helper finds the same number without a list.
-# With $m_k$ the largest number of ones for which codeword $k$ wins,
+# That is $p_1$, then $p_0$: rows are codewords, columns records. Half the summed difference is $\Delta_3$. A helper finds
+# it without a list. With $m_k$ the largest number of ones for which codeword $k$ wins,
 #
-# $$\Delta_n = 2 p (1 - p) \max_k P\big(\mathrm{Bin}(n - 1, p) = m_k\big). \tag{1.2}$$
+# $$\Delta_n=2 p (1-p)\max_k P\big(\mathrm{Bin}(n-1, p)=m_k\big).\tag{1.2}$$
 #
-# *Derivation.* Let $F$ and $f$ be the distribution function and the probabilities of $\mathrm{Bin}(n - 1, p)$. The count
-# is at most $m$ with probability $F(m)$ if $Z_1 = 0$ and $F(m - 1)$ if $Z_1 = 1$; the two differ by $f(m)$. So (1.1)
-# becomes $p (1-p) \sum_k |f(m_k) - f(m_{k-1})|$ with zeros at both ends. Binomial probabilities rise, then fall: the sum
-# is twice its largest term. $\square$
+# *Derivation.* The count is at most $m$ if the other $n - 1$ flips have at most $m$ ones, for $Z_1 = 0$, or at most $m -
+# 1$, for $Z_1 = 1$. The two chances differ by $\beta_m = P(\mathrm{Bin}(n - 1, p) = m)$. So (1.1) becomes $p (1-p)
+# \sum_k |\beta_{m_k} - \beta_{m_{k-1}}|$ with zeros at both ends. Binomial probabilities rise, then fall: the sum is
+# twice its largest term. $\square$
 
 # %%
-listed = abs(joint - product).sum() / 2
 helper = security.bernoulli_insecurity(3, p, codebook)
-print(f"{listed:.6f}, {helper:.6f}")
+print(f"{abs(joint - product).sum() / 2:.6f}, {helper:.6f}")
 
 # %% [markdown]
 # Now we play. The attacker says "member" where $p_1 > p_0$; its accuracy must be near $(1 + \Delta_3)/2$.
@@ -182,59 +182,98 @@ print(f"{right:.4f} ± {error:.4f}, predicted {(1 + helper) / 2:.4f}")
 # share of the unrounded one.
 
 # %%
-steps = np.array([0.05, 0.1, 0.2, 0.3, 0.6])
-unrounded = security.full_precision_insecurity(100, 1)
-rounded = security.gaussian_mean_insecurity(100, steps, 0.3)
-for step, share in zip(steps, rounded / unrounded, strict=True):
-    print(f"step {step}: share {share:.3f}")
+steps = [0.05, 0.1, 0.2, 0.3, 0.6]
+share = security.gaussian_mean_insecurity(100, steps, 0.3)
+share /= security.full_precision_insecurity(100, 1)
+pd.Series(share, pd.Index(steps, name="step")).round(3)
 
 # %% [markdown]
-# No share exceeds 1, but they do not fall steadily. Two grids can be compared if one is a function of the other. Tripling
-# the step merges whole cells and cannot hurt. Doubling it moves the edges and may hurt: steps 0.2 and 0.6 have an edge
-# exactly at 0.3. "Fewer bits are safer" is not a theorem.
+# No share exceeds 1, but they do not fall steadily. Tripling the step merges whole cells and cannot hurt. Doubling it
+# moves the edges and may: steps 0.2 and 0.6 have an edge exactly at 0.3. "Fewer bits are safer" is not a theorem.
 #
 # **A warning: calibration.** Let the algorithm release the constant 0, which tells nothing. Let $Q$ set its scale to the
 # largest training sample. For ten coin flips with $P(1) = 0.1$ the scale tells whether any flip was a one:
 
 # %%
 flips, p = 10, 0.1
-none, none_given_zero = (1 - p) ** flips, (1 - p) ** (flips - 1)
-calibrated = p * none + (1 - p) * (none_given_zero - none)
-print(f"with calibrated scale {calibrated:.4f}")
+print(f"with calibrated scale {2 * p * (1 - p) ** flips:.4f}")
 
 # %% [markdown]
-# Statement 2 does not speak of *training* in a quantized space: the best codeword for the data is not a function of the
-# unrounded minimiser. Section 5 treats that case. A bound for any release of few bits is statement 3,
-# [A, section 3](A_proofs.ipynb).
+# A one excludes the answer "none", so $\Delta_n = 2\, P(Z = 1)\, P(\text{none})$. Statement 2 does not speak of *training*
+# in a quantized space: the best codeword is no function of the unrounded minimiser (section 5).
 #
+# ## 3 · What the number of bits allows
+#
+# **Theorem A.** *For every algorithm that treats its samples alike, every law of the data and every $n$, with $P_k$ the
+# probability that value $k$ is released and any $k_0$,*
+#
+# $$\begin{aligned}\Delta_n &\le\sum_{k\ne k_0}P_k\min\Big(2,\sqrt{\tfrac2n\log\tfrac1{P_k}}\Big), \cr\Delta_n
+# &\le\sum_kP_k\,W\Big(\tfrac1n\log\tfrac1{P_k}\Big)\le W\Big(\tfrac{\log K}n\Big),\end{aligned}\tag{3.2}$$
+#
+# *where $K$ is the number of values and $W(R)<1$ (`sharp_pinsker`) the largest total variation of two laws whose
+# Kullback-Leibler divergence is at most $R$.*
+#
+# *Idea.* To see value $k$ tells $\log(1/P_k)$ about the whole training set, at most $1/n$ of that about one sample. Over
+# many values this is at most $\sqrt{\log K / (2n)}$, the usual bound by Pinsker's inequality; where one value is almost
+# sure it is hardly more than the chance of the others; and it is below 1 where Pinsker's is not, from $\log K = 2n$ on.
+# Proof and sources: [A, section 3](A_proofs.ipynb).
+#
+# **A calculator.** Count *every* number released. A network with 128 inputs, 32 hidden units and one output, at one bit
+# a weight, still has 33 biases and two scales in 32 bits each. `prior` is the share of members among the records shown.
+
+# %%
+for n in (128, 10_000, 10**6):
+    print(n, bits.bits_bound(n, weights=4096 + 32, bits=1, floats=33 + 2, prior=0.5))
+
+# %% [markdown]
+# At $n = 128$ this is no comfort, nor can another bound from bits alone be: *random codes* (each sample shows $K$ coins; the
+# release says which showed most heads) reach $W$ as $n$ grows. For one bit the largest $\Delta_n$ is known exactly, about
+# $1 / \sqrt{2 \pi n}$.
+
+# %%
+x, n = np.geomspace(1e-3, 8, 80), np.array([1, 3, 10, 30, 100, 300, 1000])
+R, p = x * math.log(2), np.geomspace(0.003, 0.5, 50)
+lines = pd.DataFrame({"Pinsker": np.sqrt(R / 2).clip(max=1)}, x)
+lines["W, theorem A"] = bits.sharp_pinsker(R)
+code = np.vectorize(bits.random_code_insecurity)
+lines["random codes, n = 100"] = code(100, 100 * R[:, None], p).max(1)
+dots = pd.DataFrame({"one bit, largest": map(bits.one_bit_capacity, n)}, 1 / n)
+dots["majority of coins"] = [security.bernoulli_insecurity(k, 0.3, [0, 1]) for k in n]
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.5))
+lines.plot(ax=ax, logx=True, style=["-", "-", "--"])
+dots.plot(ax=ax, logx=True, style=["o", "^"], ms=3)
+ax.set(xlabel="bits released per sample", ylabel=r"insecurity $\Delta_n$")
+ax.set_title("Bits protect while they are few per sample", loc="left")
+frame = pd.concat([lines, dots]).rename_axis("bits").reset_index()
+alt = """Insecurity against bits per sample: Pinsker reaches one at 2.9, W stays below;
+random codes of 100 samples nearly reach W; coins stay far below."""
+figures.save_figure(fig, "01_bits", frame, alt, rtol=1e-7)
+
+# %% [markdown]
 # ## 4 · Full precision: the square-root law
 #
 # **Statement 4.** *Let $\hat\theta_n$ be the mean of $n$ samples in a fixed dimension $d$, with mean $\mu$ and
 # covariance $V$, and let the sum of finitely many samples have a density. Then*
 #
-# $$\Delta_n \sim \frac{\mathbb E \| V^{-1/2} (Z - \mu) \|}{\sqrt{2 \pi n}}, \tag{4.1}$$
+# $$\Delta_n\sim\frac{\mathbb E\| V^{-1/2} (Z -\mu)\|}{\sqrt{2\pi n}},\tag{4.1}$$
 #
 # *which for Gaussian data is $1/(\pi \sqrt n)$ in one dimension and $\mathbb E \|N(0, I_d)\| / \sqrt{2\pi n}$ in $d$.*
 #
 # *Derivation.* The mean is close to $N(\mu, V/n)$. To know $Z_1 = z$ moves its centre by $(z - \mu)/n$, which is $u =
 # V^{-1/2}(z - \mu)/\sqrt n$ in units of its standard deviation. Two unit Gaussians at distance $\|u\|$ have the total
-# variation $2\Phi(\|u\|/2) - 1 \approx \|u\|/\sqrt{2\pi}$. Average over $z$. $\square$ That the normal law may stand for
-# the true one at this small scale needs the density, and is proved with the general statement in
-# [A, section 4](A_proofs.ipynb).
+# variation $2\Phi(\|u\|/2) - 1 \approx \|u\|/\sqrt{2\pi}$. Average over $z$. $\square$ (That the normal law may stand for
+# the true one needs the density: [A, section 4](A_proofs.ipynb).)
 
 # %%
-table = pd.DataFrame(index=pd.Index([10, 1000, 10**5, 10**7], name="n"))
-for d in (1, 2, 10):
-    mean_norm = stats.chi(d).mean()  # E ||N(0, I_d)||
-    law = mean_norm / np.sqrt(2 * np.pi * table.index)
-    exact = np.array([security.full_precision_insecurity(n, d) for n in table.index])
-    table[f"d = {d}: exact / law"] = exact / law
-table.round(6)
+law = stats.chi(10).mean() / math.sqrt(2 * math.pi)  # d = 10
+for n in (10, 1000, 10**6):
+    print(n, math.sqrt(n) * security.full_precision_insecurity(n, 10) / law)
 
 # %% [markdown]
-# More coordinates leak more, like $\sqrt{d/n}$: $\mathbb E \|N(0, I_d)\|$ grows like $\sqrt d$. Asymptotic normality alone
-# would not do. A mean of samples that are 0, 1 or $\sqrt 2$ reveals how often each occurred, and leaks 1.56 times what
-# (4.1) says ([A, section 4](A_proofs.ipynb)).
+# That is exact over law for $d = 10$. More coordinates leak more, like $\sqrt{d/n}$. Asymptotic normality alone would not
+# do: a mean of samples that are 0, 1 or $\sqrt 2$ reveals how often each occurred, and leaks 1.56 times what (4.1) says.
 #
 # ## 5 · A fixed codebook: the exponential law
 #
@@ -244,27 +283,26 @@ table.round(6)
 # home when the sum of $n$ gaps is negative; a *tie rule* decides if it is zero. Cramér's theorem says that this has the
 # probability $e^{-n I_k + o(n)}$ with the rate (`cramer_rate`)
 #
-# $$I_k = - \inf_{t \ge 0} \log \mathbb E\, e^{-t D_k}. $$
+# $$I_k=-\inf_{t\ge 0}\log\mathbb E\, e^{-t D_k}. $$
 #
 # **Statement 5.** *If the minimiser of the expected loss is unique and the gaps are bounded, then $\frac1n \log \Delta_n
 # \to -\min_k I_k$. Nothing but the joint law of the losses decides. If $P(D_k < 0) = 0$, then $I_k = -\log P(D_k = 0)$,
 # infinite if that is zero, and such a $k$ counts only where the tie rule prefers it to $\theta_1$.*
 #
-# *Derivation.* We put $\Delta_n$ between two multiples of the chance of a wrong codeword, for every $n$:
+# *Derivation.* We put $\Delta_n$ between two multiples of the chances $P_k = P(\hat\theta_n = k)$, for every $n$:
 #
-# $$\max_{k \ge 2}\; \frac{\delta_k\, P(\hat\theta_n = k)}{\max D_k - \min D_k} \;\le\; \Delta_n \;\le\; 2\,
-# P(\hat\theta_n \ne 1). \tag{5.1}$$
+# $$\sum_{k\ge2}\frac{\delta_k\,P_k}{\max D_k-\min D_k}\;\le\;\Delta_n\;\le\;\sum_{k\ge2}P_k\min\Big(2,
+# \sqrt{\tfrac2n\log\tfrac1{P_k}}\Big).\tag{5.1}$$
 #
-# *Right side.* $\Delta_n$ is the sum over $k$ of the positive parts of $p_1 - p_0$. For a runner-up that is at most
-# $P(\hat\theta_n = k)$; for home it is at most $P(\hat\theta_n \neq 1)$. *Left side.* A function $f$ with values in an
-# interval of length 1 cannot have means that differ by more than $\Delta_n$. Take $f = -D_k(z) / (\max D_k - \min D_k)$
-# where $\hat\theta_n = k$, and a constant elsewhere. For a fresh record the mean of $D_k$ is $\delta_k$. For a member it
-# is at most 0: all members are alike, and the sum of their gaps is at most 0 because $k$ won.
+# *Right side.* Theorem A, without the home codeword. *Left side.* A function $f$ whose values for each release lie in
+# an interval of length 1 cannot have means that differ by more than $\Delta_n$. Take $f = -D_k(z) / (\max D_k - \min
+# D_k)$ where $\hat\theta_n = k \ge 2$, and 0 at home. For a fresh record the mean of $D_k$ is $\delta_k$. For a member
+# it is at most 0: all members are alike, and the sum of their gaps is at most 0 because $k$ won.
 #
 # So $\Delta_n$ and the chance of a wrong codeword have the same rate, and by Cramér's theorem it is the smallest $I_k$.
-# $\square$ Unbounded gaps are in [A, section 5](A_proofs.ipynb).
+# $\square$ (Unbounded gaps: [A, section 5](A_proofs.ipynb).)
 #
-# Four codewords and three kinds of samples, with random losses. The *Gaussian rate* $r_k = \delta_k^2 / (2 \sigma_k^2)$
+# Four codewords, three kinds of samples, random losses. The *Gaussian rate* $r_k=\delta_k^2/(2\sigma_k^2)$
 # (`gaussian_rate`), from which the paper makes its indicator, sees two moments of the gap only.
 
 # %%
@@ -272,63 +310,58 @@ losses = np.random.default_rng(seed + 1).random((4, 3))
 probs = np.array([0.5, 0.3, 0.2])
 losses = losses[(losses @ probs).argsort()]  # home first
 gaps = losses[1:] - losses[0]
-table = pd.DataFrame({"mean gap": gaps @ probs}, index=["k = 2", "k = 3", "k = 4"])
+table = pd.DataFrame({"mean gap": gaps @ probs}, index=[2, 3, 4])
 table["I"] = [rates.cramer_rate(gap, probs) for gap in gaps]
 table["r"] = [rates.gaussian_rate(gap, probs) for gap in gaps]
 table.round(4)
 
-
-# %%
-def bounds(n):
-    """Both sides of (5.1), by listing all counts."""
-    counts = numerics.count_vectors(n, 3)
-    chance = stats.multinomial.pmf(counts, n, probs)
-    wrong = np.bincount((counts @ losses.T).argmin(1), chance, 4)[1:]
-    return (gaps @ probs / np.ptp(gaps, axis=1) * wrong).max(), 2 * wrong.sum()
-
-
 # %%
 rows = []
 for n in (20, 80, 200):
+    counts = numerics.count_vectors(n, 3)
+    chance = stats.multinomial.pmf(counts, n, probs)
+    law = np.bincount((counts @ losses.T).argmin(1), chance, 4)
+    low, high = bits.erm_lower_bound(losses, probs, law), bits.level_one_bound(law, n)
     exact = security.finite_support_insecurity(losses, probs, n)
-    rows.append((n, *bounds(n), exact))
-table = pd.DataFrame(rows, columns=["n", "lower", "upper", "exact"])
-table["-log(exact) / n"] = -np.log(table.exact) / table.n
-table
+    rows.append((n, low, exact, high, -math.log(exact) / n))
+pd.DataFrame(rows, columns=["n", "lower", "exact", "upper", "-log(exact) / n"])
 
 # %% [markdown]
 # The exact value lies between the bounds, and the last column falls towards the smallest $I$. What is left is the
-# constant and the power of $n$, which a rate ignores; [A, section 6](A_proofs.ipynb) finds both.
+# constant and the power of $n$; [A, section 6](A_proofs.ipynb) finds both, for a fixed problem as $n$ grows: no value
+# of $n I$ makes them safe.
+#
+# **Or rounding afterwards?** For fine codebooks the rate of training over them and that of rounding are one thing: half the
+# squared distance from the optimum to the nearest edge, in standard deviations of the unrounded estimate (Theorem E,
+# [A, section 9](A_proofs.ipynb)). If the optimum is a codeword of a grid and the model well specified, training is never
+# less secure than rounding, GPTQ lies between; elsewhere there is no order.
 #
 # ## 7 · Ties: the exponential law switches off
 #
 # **Statement 7.** *If exactly two codewords share the least expected loss and their gap $D$ has standard deviation
 # $\sigma > 0$, then*
 #
-# $$\Delta_n \sim \frac{\mathbb E |D|}{\sigma \sqrt{2 \pi n}}. \tag{7.1}$$
+# $$\Delta_n\sim\frac{\mathbb E |D|}{\sigma\sqrt{2\pi n}}.\tag{7.1}$$
 #
 # *Derivation.* Given $Z_1 = z$, the second codeword wins if the other $n - 1$ gaps sum to less than $-D(z)$, which by the
 # central limit theorem has the probability $\Phi(-D(z) / (\sigma\sqrt n)) \approx \frac12 - D(z) / (\sigma\sqrt{2\pi n})$.
 # The two codewords change by the same amount in opposite directions, so (1.1) has two equal halves. All others are
-# exponentially rarer. $\square$ (At the scale of one gap this too needs a local limit theorem; on a lattice it holds for
-# shifts by whole spans.)
+# exponentially rarer. $\square$ (This too needs a local limit theorem.)
 
 # %%
 tied, tied_probs = [[0, 1, 2], [1, 0, 2], [3, 3, 3]], [0.3, 0.3, 0.4]
 for n in (10, 100, 1000):
     law = 0.6 / math.sqrt(0.6 * 2 * math.pi * n)  # E|D| = sigma^2 = 0.6
-    exact = security.finite_support_insecurity(tied, tied_probs, n)
-    print(f"n = {n}: exact / law = {exact / law:.4f}")
+    print(n, security.finite_support_insecurity(tied, tied_probs, n) / law)
 
 # %% [markdown]
-# A surprise: a Gaussian mean on the edge of two cells has $\mathbb E|D| / \sigma = \sqrt{2/\pi}$, so (7.1) is
-# $1/(\pi\sqrt n)$, the *full-precision* law. One bit leaks all there is, because the best attack on an unrounded mean asks
-# only on which side of the true mean it fell.
+# A surprise: a Gaussian mean on the edge of two cells has $\mathbb E|D|/\sigma=\sqrt{2/\pi}$, so (7.1) is
+# $1/(\pi\sqrt n)$, the *full-precision* law: the best attack on an unrounded mean asks only on which side of the true
+# mean it fell.
 
 # %%
-on_edge = security.gaussian_mean_insecurity(10**6, 0.5, 0.25)
-unrounded = security.full_precision_insecurity(10**6, 1)
-print(on_edge, unrounded)
+print(security.gaussian_mean_insecurity(10**6, 0.5, 0.25))
+print(security.full_precision_insecurity(10**6, 1))
 
 # %% [markdown]
 # ## 10 · The phase diagram
@@ -336,10 +369,10 @@ print(on_edge, unrounded)
 # **Statement 10 (ours).** *For the Gaussian mean let $b$ be the distance from the true mean to the nearest cell edge, in
 # units of the standard deviation $\sigma$ of a sample. As $n \to \infty$ with $b \to 0$, whatever the step,*
 #
-# $$\Delta_n \sim \frac{1}{\pi \sqrt n}\; e^{-n b^2 / 2} . \tag{10.1}$$
+# $$\Delta_n\sim\frac{1}{\pi\sqrt n}\; e^{-n b^2 / 2} .\tag{10.1}$$
 #
-# *The insecurity is that of full precision where the step is far below $\sigma/\sqrt n$, half of it where $b =
-# 1.18\,\sigma/\sqrt n$, exponentially small beyond, and that of full precision again on the* ridges $b = 0$.
+# *The insecurity is that of full precision where the step is far below $\sigma/\sqrt n$, half of it where $b\sqrt n=
+# 1.18$, exponentially small beyond, and that of full precision again on the* ridges $b=0$.
 #
 # *Derivation.* Let $e_k$ be the edges, measured from the true mean in standard deviations of the released mean. A sample
 # $x$ moves the mean by $x/\sqrt n$ of these: cell $k$ changes by $\frac{x}{\sqrt n} (\varphi(e_k) - \varphi(e_{k+1}))$ to
@@ -348,7 +381,7 @@ print(on_edge, unrounded)
 # = \sqrt{2/\pi}$ this is (10.1). $\square$ It is the trick of (1.2) once more. At fixed $b$ the constant differs a little:
 # [A, (6.3)](A_proofs.ipynb).
 #
-# The check: exact value over law for the curves of the first figure.
+# The check: exact over law for the first figure.
 
 # %%
 laws["ratio"] = np.exp(laws.exact - laws.law)
@@ -356,8 +389,7 @@ table = laws.pivot(index="n", columns="release", values="ratio")
 table.iloc[::7].round(4)
 
 # %% [markdown]
-# The ratio tends to 1, but at the fixed distance $b = 0.13$ to a constant near it. Now the map: exact values for many sizes,
-# steps and six means.
+# The ratio tends to 1, but at fixed $b = 0.13$ to a constant near it. Now the map: many sizes, steps and six means.
 
 # %%
 sizes = np.unique(np.geomspace(1, 10**5, n_sizes).round().astype(int))
@@ -366,8 +398,7 @@ steps += [0.6, 0.7, 0.8, 1, 1.2, 1.5, 1.8, 2, 2.2, 2.5, 2.8, 3]
 means = [0, 0.1, 0.12, 0.25, 0.3, 0.5]
 points = itertools.product(sizes, steps, means)
 diagram = pd.DataFrame(points, columns=["n", "step", "mean"])
-columns = (diagram[name].to_numpy() for name in diagram)
-diagram["insecurity"] = security.gaussian_mean_insecurity(*columns)
+diagram["insecurity"] = security.gaussian_mean_insecurity(*diagram.to_numpy().T)
 unrounded = {n: security.full_precision_insecurity(n, 1) for n in sizes}
 diagram["full_precision"] = diagram.n.map(unrounded)
 
@@ -378,44 +409,42 @@ for ax, mean in zip(axes, (0, 0.3), strict=True):
     part = diagram[diagram["mean"] == mean].pivot(index="step", columns="n")
     share = np.log10((part.insecurity / part.full_precision).clip(lower=1e-6))
     image = ax.pcolormesh(sizes, steps, share, cmap="cividis", vmin=-6, rasterized=True)
-    b = fine / 2 - abs(fine * np.round(mean / fine) - mean)
+    b = np.maximum(to_edge(fine, mean), 1e-9)
     for kept, line in (("1/2", "w-"), ("1/1000", "w--"), ("1/1000000", "w:")):
-        size = 2 * math.log(int(kept[2:])) / np.maximum(b, 1e-9) ** 2
-        ax.plot(size, fine, line, lw=1, label=kept)
+        size = 2 * math.log(int(kept[2:])) / b**2
+        ax.plot(size, fine, line, lw=1, label=f"law: {kept}")
     ax.set(xscale="log", yscale="log", xlim=(1, 1e5), ylim=(0.05, 3))
     ax.set_yticks(ticks, ticks)
     ax.set(xlabel="training-set size $n$")
     ax.set_title(f"true mean {mean}", loc="left")
 axes[0].set_ylabel(r"grid step (units of $\sigma$)")
-axes[0].legend(title="law", labelcolor="w", loc="lower left").get_title().set_color("w")
+axes[0].legend(labelcolor="w", loc="lower left")
 axes[1].text(1.3, 0.19, "ridges at 0.6, 0.2, 0.12, ...", fontsize=7)
 fig.colorbar(image, ax=axes, label=r"$\log_{10}$ exact share of unrounded $\Delta_n$")
 fig.suptitle("A coarse step hides membership, but not on the ridges", fontsize=8)
-alt = """Maps over training-set size and grid step of the exact share of the unrounded
-insecurity, with lines of the law. Below a diagonal the share is 1, above it collapses;
-for mean 0.3 bright ridges cross the dark."""
+alt = """Share of the unrounded insecurity over training-set size and grid step, with
+lines of the law: 1 below a diagonal, tiny above; for mean 0.3 with bright ridges."""
 figures.save_figure(fig, "01_phase_diagram", diagram, alt, rtol=1e-5, atol=1e-300)
 
 # %% [markdown]
-# The diagonal band between the first and the last line is narrow: from half to a millionth the step grows by a factor
-# $\sqrt{\log 10^6 / \log 2} = 4.5$. All privacy is decided there, and by where the mean happens to lie.
+# The diagonal band is narrow: from half to a millionth the step grows by a factor $\sqrt{\log 10^6/\log 2}=4.5$. All
+# privacy is decided there, and by where the mean happens to lie.
 #
-# **Move through it.** In a live notebook the next cell has sliders (a recorded run has nobody to move them): exact values
-# and the law (10.1) against the step. The peaks are ridges.
+# **Move through it.** In a live notebook the next cell has sliders: exact values and the law (10.1) against the step. The
+# peaks are ridges.
 
 
 # %%
 def cut(n=1000, mean=0.3):
     """Draw exact insecurity and law against the step."""
     step = np.geomspace(0.03, 3, 200)
-    b = step / 2 - abs(step * np.round(mean / step) - mean)
     plt.loglog(step, security.gaussian_mean_insecurity(n, step, mean))
-    plt.loglog(step, np.exp(log_law(n, b)), "k:")
+    plt.loglog(step, np.exp(log_law(n, to_edge(step, mean))), "k:")
     plt.show()
 
 
 if "QMIS_RUN" not in os.environ:
-    narrow = {"max_width": "20em"}  # fits a telephone
+    narrow = {"max_width": "20em"}  # telephones
     size = ipywidgets.IntSlider(1000, 1, 10_000, layout=narrow)
     place = ipywidgets.FloatSlider(0.3, min=0, max=1, layout=narrow)
     ipywidgets.interact(cut, n=size, mean=place)
@@ -499,6 +528,7 @@ figures.save_figure(fig, "01_utility_frontier", frontier, alt, rtol=1e-5, atol=1
 # ## What we saw
 #
 # - The best attack gains exactly $\Delta_n$. Rounding afterwards never helps it; a quantizer calibrated on the data may.
+# - Bits alone bound it by $W(\log K/n)$, and no better: a network of several bits per sample has no such protection.
 # - Full precision leaks like $n^{-1/2}$, the best codeword of a fixed codebook like $e^{-n I}$. For a Gaussian mean both
 #   are $\frac{1}{\pi\sqrt n} e^{-n b^2/2}$: at $n = 1000$, 0.0101 for $b = 0$ and 0.0000022 for $b = 0.13$.
 # - On an edge, one bit leaks everything that the unrounded mean leaks.
@@ -511,73 +541,66 @@ figures.save_figure(fig, "01_utility_frontier", frontier, alt, rtol=1e-5, atol=1
 # %% [markdown]
 # ## Exercises
 #
-# Put your answer in the place of `None` and run the cell; the check gives a hint, not the solution. Solutions are in cells
-# tagged `solution`, which `make students` leaves out.
+# Put your answer in the place of `None` and run the cell; the check gives a hint. Solutions are in cells tagged
+# `solution`, which `make students` leaves out.
 
 # %% tags=["exercise"]
 from qmis_utils import exercises
 
 # %% [markdown]
-# **Exercise 01.1.** "Fewer bits are safer" is false by far more than a few per cent. With `mean` 0.3 and $n = 1000$, find a
-# step between 0.2 and 0.6 at which *doubling* the step multiplies $\Delta_{1000}$ by more than 100. The cut of section 10
-# shows why there are such steps.
+# **Exercise 01.1.** "Fewer bits are safer" is badly false. With `mean` 0.3 and $n = 1000$, find a step between 0.2 and 0.6
+# at which *doubling* it multiplies $\Delta_{1000}$ by more than 100. The cut of section 10 shows why there are such steps.
 
 # %% tags=["exercise"]
 answer = None  # a step
 exercises.check("01.1", answer)
 
 # %% tags=["solution"]
-# At step 0.3 a grid point lies on the mean, the edges as far away as can be.
-# Doubling to 0.6 puts an edge exactly on the mean: a ridge.
+# At step 0.3 the mean is a grid point; doubling puts an edge on it: a ridge.
 answer = 0.3
 exercises.check("01.1", answer)
 
 # %% [markdown]
-# **Exercise 01.2.** Section 2 has a quantizer whose scale is the largest training sample, which makes a constant leak. Find
-# the worst case: choose a number of coin flips, at least two, and the probability of a one, such that the calibrated
-# constant has an insecurity above 0.29. One line of section 2 computes it; maximise by hand or by search.
+# **Exercise 01.2.** In section 2 a scale makes a constant leak. Find the worst case: a number of coin flips, at least two,
+# and the probability of a one, such that the calibrated constant has an insecurity above 0.29. One line of section 2
+# computes it; no bit does worse on as many flips (section 3).
 
 # %% tags=["exercise"]
 answer = None  # a pair: number of flips, probability of a one
 exercises.check("01.2", answer)
 
 # %% tags=["solution"]
-# One bit says most about a flip when there are few others: take two flips. The
-# insecurity is then 2 p (1 - p)^2, largest at p = 1/3, where it is 8/27 = 0.296.
+# Few other flips: 2 p (1 - p)^2 is largest at p = 1/3, where it is 8/27 = 0.296.
 answer = (2, 1 / 3)
 exercises.check("01.2", answer)
 
 # %% [markdown]
-# **Exercise 01.3.** A rate alone is a poor promise where $n b^2$ is small. For the Gaussian mean 0.12 on the grid of step 0.5,
-# what is the smallest training-set size whose *exact* insecurity is below 0.001? Compare it with the size at which the bare
-# $e^{-n b^2/2}$ falls below 0.001. The exact insecurity falls steadily with $n$ here.
+# **Exercise 01.3.** A rate alone is a poor promise where $nb^2$ is small. For the Gaussian mean 0.12 on the grid of step 0.5,
+# what is the smallest training-set size whose *exact* insecurity, which falls steadily with $n$ here, is below 0.001?
+# Compare with the bare $e^{-nb^2/2}$.
 
 # %% tags=["exercise"]
 answer = None  # a whole number
 exercises.check("01.3", answer)
 
 # %% tags=["solution"]
-# The bare rate asks for 818 samples, 2.4 times as many. It forgets the factor
-# 1 / (pi sqrt n), which alone is worth a factor of nearly 60 here.
+# The bare rate asks for 818, 2.4 times as many: it forgets 1 / (pi sqrt n).
 sizes = np.arange(1, 1000)
 leak = security.gaussian_mean_insecurity(sizes, 0.5, 0.12)
 answer = sizes[leak < 1e-3][0]
 exercises.check("01.3", answer)
 
 # %% [markdown]
-# **Exercise 01.4.** The Gaussian rate $r$ sees two moments of the loss gap. Make it fail badly: give a gap with at most four
-# values and their probabilities, positive on average and sometimes negative, such that $r$ is more than *three* times the
-# true rate $I$. Whoever trusts $r$ there expects an exponent three times too large.
+# **Exercise 01.4.** Make the Gaussian rate fail badly: give a gap with at most four values and their probabilities,
+# positive on average and sometimes negative, such that $r$ is more than *three* times the true rate $I$.
 
 # %% tags=["exercise"]
 answer = None  # a pair of lists: gaps, probabilities
 exercises.check("01.4", answer)
 
 # %% tags=["solution"]
-# A few samples with a very negative gap overturn many with a small positive one.
-# A variance hardly notices the few, but they are what chance supplies easily.
+# A few very negative gaps, which a variance hardly notices, overturn many others.
 gap, law = [-40.0, 1.0], [0.001, 0.999]
-print(f"r = {rates.gaussian_rate(gap, law):.4f}, I = {rates.cramer_rate(gap, law):.4f}")
 exercises.check("01.4", (gap, law))
 
 # %% [markdown]
@@ -585,8 +608,7 @@ exercises.check("01.4", (gap, law))
 #
 # ## Appendix · Equation, section, test
 #
-# Each equation of this notebook with its section, and the test that fails when it is wrong; the others are in `A_proofs`
-# and `02_many_weights`.
+# The test that fails when an equation is wrong; the others are in `A_proofs` and `02_many_weights`.
 #
 # | equation | section | test |
 # |---|---|---|
@@ -594,8 +616,10 @@ exercises.check("01.4", (gap, law))
 # | (1.2) | 1 | `tests/theory/test_security.py::test_bernoulli_matches_the_general_engine` |
 # | statement 2 | 2 | `tests/theory/test_theory.py::test_statement_02_post_processing_cannot_hurt` |
 # | statement 2, calibration | 2 | `tests/theory/test_theory.py::test_statement_02_calibration_can_hurt` |
+# | (3.2) | 3 | `tests/theory/test_bits.py::test_theorem_a_bounds_hold_on_300_random_problems` |
+# | (3.2), sharp | 3 | `tests/theory/test_bits.py::test_theorem_a_is_sharp_random_codes_reach_w` |
 # | (4.1) | 4 | `tests/theory/test_security.py::test_full_precision_follows_the_square_root_law` |
-# | (5.1) | 5 | `tests/theory/test_theory.py::test_statement_05_squeeze_holds_on_random_problems` |
+# | (5.1) | 5 | `tests/theory/test_bits.py::test_theorem_a_lower_bound_for_erm` |
 # | statement 5 | 5 | `tests/theory/test_theory.py::test_statement_05_exponential_rate` |
 # | (7.1) | 7 | `tests/theory/test_theory.py::test_statement_07_ties_follow_the_square_root_law` |
 # | (10.1) | 10 | `tests/theory/test_theory.py::test_statement_10_rounding_multiplies_by_exp_minus_n_r` |

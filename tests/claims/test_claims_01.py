@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reading import answer, table, text
 
-from qmis_utils.theory import security
+from qmis_utils.theory import bits, security
 
 STEM = "01_theory_derivation"
 
@@ -35,6 +35,33 @@ def test_the_law_is_the_one_of_the_answer(leaks):
 def test_what_we_saw_quotes_the_same_values(leaks):
     unrounded, far = leaks.exact["unrounded"], leaks.exact["0.13 from an edge"]
     assert f"at $n = 1000$, {unrounded:.4f} for $b = 0$ and {far:.7f} for $b = 0.13$" in text(STEM)
+
+
+def test_the_figure_of_bits_shows_what_section_3_says():
+    frame = table("01_bits").set_index("bits")
+    lines, dots = frame[frame["Pinsker"].notna()], frame[frame["majority of coins"].notna()]
+    pinsker, bound, codes = (lines[name] for name in ("Pinsker", "W, theorem A", "random codes, n = 100"))
+    assert (codes < bound).all()
+    assert (bound <= pinsker).all()
+    assert bound.max() < 1  # says something where Pinsker does not, from log K = 2 n on
+    assert lines.index[pinsker == 1].min() > 2 / math.log(2) > lines.index[pinsker < 1].max()
+    few = lines.index < 0.05
+    assert (bound[few] / pinsker[few]).to_numpy() == pytest.approx(1, abs=0.002)
+    many = lines.index > 0.5
+    assert (codes[many] > 0.93 * bound[many]).all()  # what bits alone cannot forbid
+    assert (dots["majority of coins"] < dots["one bit, largest"]).all()
+    assert (dots["one bit, largest"] < bits.sharp_pinsker(dots.index * math.log(2))).all()
+    assert "about $1 / \\sqrt{2 \\pi n}$" in text(STEM)
+
+
+def test_the_calculator_counts_the_network_of_the_text():
+    found = bits.bits_bound(128, weights=128 * 32 + 32, bits=1, floats=33 + 2)
+    assert found.bits == 5248
+    assert found.insecurity > 1 - 1e-11
+    assert (
+        "128 inputs, 32 hidden units and one output, at one bit a weight, still has 33 biases and two scales"
+        in text(STEM)
+    )
 
 
 def test_dithering_beats_noise_by_at_most_28_per_cent():
