@@ -36,8 +36,8 @@
 # Berry-Esseen (12).
 #
 # *In the paper: Theorem 3.1 in sections 5 and 6, Theorem 3.3 in section 8. What each of the other statements is known as
-# elsewhere is said in its section. Figures: `A_sharp_ratio`, `A_voronoi`, `A_ladder`.* **Run time** (2 cores): full 2 min,
-# quick 40 s.
+# elsewhere is said in its section. Figures: `A_sharp_ratio`, `A_voronoi`, `A_ladder`.*
+# **Run time** (2 cores): full 2 min, quick 40 s.
 #
 # | symbol | meaning here |
 # |---|---|
@@ -212,9 +212,13 @@ member, leaked = rng.random(games) < 0.5, rng.random(games) < c / math.sqrt(n)
 first, fresh, rest = rng.normal(size=(3, games))
 mean = (first + math.sqrt(n - 1) * rest) / math.sqrt(n)  # standardised
 record = np.where(member, first, fresh)
+
+# %%
 eta = n**-0.5
 ratio = stats.norm.pdf(mean, eta * record, math.sqrt(1 - eta**2)) / stats.norm.pdf(mean)
 guess = np.where(leaked, record == first, ratio > 1)
+
+# %%
 gain = math.sqrt(n) * (2 * (guess == member).mean() - 1)
 exact = c + (math.sqrt(n) - c) * security.full_precision_insecurity(n, 1)
 print(f"sqrt(n) Delta_n: played {gain:.3f} ± {1.96 * math.sqrt(n / games):.3f}, exact {exact:.3f}")
@@ -239,19 +243,27 @@ print(f"1/pi + c = {1 / math.pi + c:.3f}, (4.1) alone {1 / math.pi:.3f}")
 # of $\sigma / \delta$. On the grid of (6.3) it is $1/(2\Phi(b/2) - 1) \approx \sqrt{2\pi}/b$ times too large; theorem A
 # mends it. Random problems with two to seven codewords and three kinds of samples:
 
+
+# %%
+def bounds(losses, probs, n):
+    """The left side of (5.1), that of (5.2), and the right side of (5.1)."""
+    counts, gaps = numerics.count_vectors(n, 3), losses[1:] - losses[0]
+    chance = stats.multinomial.pmf(counts, n, probs)
+    wrong = np.bincount((counts @ losses.T).argmin(1), chance, len(losses))[1:]
+    parts = gaps @ probs / np.ptp(gaps, axis=1) * wrong
+    return parts.max(), parts.sum() * (1 + (len(losses) == 2)), 2 * wrong.sum()
+
+
 # %%
 rng, rows = np.random.default_rng(seed), []
 for _ in range(200):
     losses, probs = rng.random((rng.integers(2, 8), 3)), rng.dirichlet([2, 2, 2])
     n, losses = int(rng.integers(5, 60)), losses[(losses @ probs).argsort()]
-    counts, gaps = numerics.count_vectors(n, 3), losses[1:] - losses[0]
-    chance = stats.multinomial.pmf(counts, n, probs)
-    wrong = np.bincount((counts @ losses.T).argmin(1), chance, len(losses))[1:]
-    parts = gaps @ probs / np.ptp(gaps, axis=1) * wrong * (1 + (len(losses) == 2))
-    exact = security.finite_support_insecurity(losses, probs, n)
-    if exact > 0:
-        single = parts.max() / (1 + (len(losses) == 2))
-        rows.append((exact / single, exact / parts.sum(), 2 * wrong.sum() / exact))
+    if exact := security.finite_support_insecurity(losses, probs, n):
+        single, total, above = bounds(losses, probs, n)
+        rows.append((exact / single, exact / total, above / exact))
+
+# %%
 columns = ["exact / (5.1) left", "exact / (5.2)", "(5.1) right / exact"]
 squeeze = pd.DataFrame(rows, columns=columns)
 squeeze.quantile([0, 0.5, 0.9]).round(2)
@@ -377,6 +389,7 @@ def gaps_of(losses, probs):
     return np.delete(losses - losses[home], home, axis=0)
 
 
+# %%
 def smallest_rate(losses, probs, rate=rates.cramer_rate):
     """The smallest rate over the runners-up."""
     return min(rate(gap, probs) for gap in gaps_of(losses, probs))
@@ -426,6 +439,7 @@ def formula(gap, probs, n):
     return -math.log(moment), tilted, log_win + math.log(probs @ abs(tilted / probs - 1))
 
 
+# %%
 def nearly_lattice(excess, n):
     """n I, the least count expected under the tilt, and exact over (6.1)."""
     gap, probs = np.array([1, -1, 1 + excess]), np.array([0.49, 0.02, 0.49])
@@ -498,7 +512,7 @@ for name, part in sharpness[random].groupby("problem"):
 names = ("Gaussian grid", "Bernoulli", "nearly lattice")
 for name, color in zip(names, figures.COLORS, strict=False):
     part = sharpness[sharpness.problem == name]
-    ax.plot(part.nI, part.ratio, "-o", ms=2.5, color=color, label=name)
+    ax.plot(part.nI, part.ratio, "-o", ms=2.5, color=color, label=name + ", even n" * (name == names[2]))
 ax.axhline(1, color="k", lw=0.6)
 ax.set(xscale="log", yscale="log", ylim=(0.05, 3), xlim=(1e-2, 400))
 ax.set_yticks(ticks := [0.1, 0.2, 0.5, 1, 2], ticks)
@@ -509,7 +523,7 @@ ax.set_title("Within a quarter, but 12 times off near a lattice", loc="left")
 alt = """Exact insecurity over the sharp formula against n times the smallest Cramér
 rate. A Gaussian grid, a Bernoulli codebook and twelve random problems approach one on
 the right; where n I is below one the random problems scatter. A nearly lattice gap
-stays near a twelfth up to n I of 250."""
+stays near a twelfth at even n, up to n I of 250."""
 figures.save_figure(fig, "A_sharp_ratio", sharpness, alt, rtol=1e-5)
 
 # %% [markdown]
@@ -530,16 +544,21 @@ def of_sum(law, n):
 
 
 # %%
-rows, step = [], 1 / 20
+step = 1 / 20
 powers = {p: special.zeta(p, 1 / step) / step**p for p in (2, 3, 4)}  # sums of (1 + y)^-p
+first, second = powers[3] / powers[4], powers[2] / powers[4]  # tilted moments of 1 + Y
+
+# %%
+rows = []
 for n in (25, 100, 400):
     y = np.arange(0, n + 60, step)
     sums, negative = of_sum((1 + y) ** -4 / powers[4], n), y > n - step / 2
     exact = np.exp(n - y[negative]) @ sums[negative]
-    first, second = powers[3] / powers[4], powers[2] / powers[4]  # tilted moments of 1 + Y
     a = math.sqrt(n * (second - first**2))
     jump = n * (n * (2 - first)) ** -4 / powers[4] / -math.expm1(-step)
     rows.append((n, exact, exact / jump, exact / special.erfcx(a / math.sqrt(2)) * 2))
+
+# %%
 columns = ["n", "P / M^n", "over the law of one jump", "over P_k of (6.1)"]
 pd.DataFrame(rows, columns=columns).map("{:.3g}".format)
 
@@ -560,8 +579,8 @@ pd.DataFrame(rows, columns=columns).map("{:.3g}".format)
 # non-lattice differences. The same argument in the direction of each pair of them gives, with $\ell_k$ the loss of codeword
 # $k$,
 #
-# $$\sqrt n\, \Delta_n \to \tfrac12\, \mathbb E \sum_k \Big| \sum_{j \ne k} \frac{q_{jk}}{\sqrt{2\pi}\, \sigma_{jk}} (\ell_j - \ell_k)(Z) \Big|,
-# \tag{7.2}$$
+# $$\sqrt n\, \Delta_n \to \tfrac12\, \mathbb E \sum_k \Big| \sum_{j \ne k} \frac{q_{jk}}{\sqrt{2\pi}\, \sigma_{jk}}
+# (\ell_j - \ell_k)(Z) \Big|, \tag{7.2}$$
 #
 # *where $\sigma_{jk}$ is the standard deviation of $\ell_j - \ell_k$, and $q_{jk}$ the probability that all other tied
 # codewords lose where $j$ and $k$ are equal, in the Gaussian limit.*
@@ -583,6 +602,7 @@ def orthant(covariance):
     return [1, 0.5, 0.25 + angles / (2 * math.pi), 0.125 + angles / (4 * math.pi)][len(spread)]
 
 
+# %%
 def tied_constant(losses, probs):
     """The right side of (7.2)."""
     change = np.zeros_like(losses)
@@ -676,8 +696,8 @@ pd.DataFrame(rows, columns=columns).round(4)
 # sandwich *covariance of the unrestricted estimator: the cell is cut in the metric of $H$, the distance is measured in that
 # of $V^{-1}$,*
 #
-# $$\begin{aligned} r_k &= \tfrac12\, \mathrm{dist}_{V^{-1}}\big(\theta^*, \text{ bisector in the metric } H\big)^2, \cr \min_k r_k &= \tfrac12\,
-# \mathrm{dist}_{V^{-1}}\big(\theta^*, \text{ edge of its Voronoi cell in the metric } H\big)^2. \end{aligned} \tag{9.2}$$
+# $$\begin{aligned} r_k &= \tfrac12\, \mathrm{dist}_{V^{-1}}\big(\theta^*, \text{ bisector in the metric } H\big)^2, \cr \min_k r_k
+# &= \tfrac12\, \mathrm{dist}_{V^{-1}}\big(\theta^*, \text{ edge of its Voronoi cell in } H\big)^2. \end{aligned} \tag{9.2}$$
 #
 # *Derivation.* Expand the loss at $\theta^*$ with score $g$: $D_k = (\theta_k - \theta_1)^\top g + \frac12 (\|\theta_k -
 # \theta^*\|_H^2 - \|\theta_1 - \theta^*\|_H^2) + R_k$. The first term has mean 0 and variance $\sigma_k^2 = (\theta_k -
@@ -729,6 +749,8 @@ for size in (1.0, 0.1, 0.01):
 labels = np.array([0.9, 0.2, 0.5, 0.15, 0.7])
 found = optimize.root(lambda theta: (special.expit(inputs @ theta) - labels) @ inputs, [0, 0])
 best, probs = found.x, np.concatenate([1 - labels, labels]) / 5
+
+# %%
 curve = special.expit(inputs @ best)
 hessian = np.einsum("i,ij,ik->jk", curve * (1 - curve) / 5, inputs, inputs)
 scores = np.concatenate([curve[:, None] * inputs, (curve - 1)[:, None] * inputs])
@@ -751,6 +773,8 @@ for size in (0.1, 0.01, 0.001):
     exact, fisher_only = all_rates(words, probs), rates.fisher_voronoi_rate(best, words, hessian)
     ratios = exact / sandwich_rates(words), exact / fisher_only
     rows.append((size, *(f(x) for x in ratios for f in (np.min, np.max))))
+
+# %%
 columns = ["distance", "(9.2) min", "(9.2) max", "(9.1) with H min", "(9.1) with H max"]
 misspecified = pd.DataFrame(rows, columns=columns)
 misspecified.round(4)
@@ -1058,7 +1082,8 @@ figures.save_figure(fig, "A_ladder", numbers, alt, rtol=1e-5, atol=1e-9)
 # exponentially small. Here is the proof without expansions under the sum. In sd of the released mean let the cells have the
 # edges $e_k$; a record $x$ moves the law from $N(0, 1)$ to $N(\eta_n x, 1 - \eta_n^2)$. Put
 #
-# $$G_x(e) = \Phi\Big( \frac{e - \eta_n x}{\sqrt{1 - \eta_n^2}} \Big) - \Phi(e), \qquad \Delta(x) = \max_k |G_x(e_k)| + \text{far term}. \tag{10.2}$$
+# $$\begin{aligned} G_x(e) &= \Phi\Big( \frac{e - \eta_n x}{\sqrt{1 - \eta_n^2}} \Big) - \Phi(e), \cr
+# \Delta(x) &= \max_k |G_x(e_k)| + \text{far term}. \end{aligned} \tag{10.2}$$
 #
 # *Derivation.* $\Delta(x)$ is half the sum of $|G_x(e_{k+1}) - G_x(e_k)|$ over the cells. $G_x$ is the difference of the
 # distribution functions of two Gaussians of unequal variance, whose densities cross exactly twice: at some $e_0$ near 0 and
@@ -1085,6 +1110,7 @@ def mean_of_maximum(n, step, mean):
     return abs(moved - special.ndtr(edges)).max(1) @ stats.norm.pdf(x) * (x[1] - x[0])
 
 
+# %%
 for n, step, mean in ((10, 0.5, 0.0), (100, 0.5, 0.12), (1000, 0.1, 0.03)):
     exact = security.gaussian_mean_insecurity(n, step, mean)
     print(f"n = {n}, step {step}: {mean_of_maximum(n, step, mean) / exact:.5f}")
@@ -1180,6 +1206,7 @@ def sign_pair(shift, r):
     return np.array([both, first - both, second - both, 1 - first - second + both])
 
 
+# %%
 def pairs_auc(direction, r=0.99, pairs=2000, draws=40_000):
     """Simulated AUC of the likelihood ratio of all cells, for a record with d' = 2 in full precision."""
     rng, shift = np.random.default_rng(seed), np.array(direction, float)
@@ -1196,6 +1223,8 @@ for direction, sign in (((1, -1), -1), ((1, 1), 1)):
     share = (1 + sign * 0.99) / (math.pi / 2 + sign * math.asin(0.99))
     law, blind = stats.norm.cdf(2 * np.sqrt(np.array([share, 2 / math.pi]) / 2))
     rows.append((direction, share, 2 / math.pi, pairs_auc(direction), law, blind))
+
+# %%
 columns = ["direction", "share kept", "statement 12", "AUC simulated", "AUC of the share", "AUC of statement 12"]
 pd.DataFrame(rows, columns=columns).round(3)
 
@@ -1225,8 +1254,9 @@ for b, u in ((1, 0.6), (3, 0.6), (5, 0.6), (5, 0.06)):
 # record $z$ has the distance $d_z$, it is $N(\frac12 d_z^2, d_z^2)$ for a member and $N(-\frac12 d_{z}^2, d_{z}^2)$ for
 # another, so that with $z$ and $z'$ independent draws
 #
-# $$\mathrm{AUC}^{\text{pooled}} = \mathbb E\, \Phi\Big( \tfrac12 \sqrt{d_z^2 + d_{z'}^2} \Big), \qquad \psi\big( \mathrm{AUC}^{\text{pooled}} \big) \le \mathrm{AUC}_q^{\text{pooled}} \le
-# \mathrm{AUC}^{\text{pooled}} \tag{12.6}$$
+# $$\begin{aligned} \mathrm{AUC}^{\text{pooled}} &= \mathbb E\, \Phi\Big( \tfrac12 \sqrt{d_z^2 + d_{z'}^2} \Big), \cr
+# \psi\big( \mathrm{AUC}^{\text{pooled}} \big) &\le \mathrm{AUC}_q^{\text{pooled}} \le \mathrm{AUC}^{\text{pooled}}, \end{aligned}
+# \tag{12.6}$$
 #
 # with $\psi(v) = \Phi(\rho\, \Phi^{-1}(v))$ as in (12.5). *Derivation.* Score of a member less score of another is
 # $N(\frac12 s^2, s^2)$ with $s^2 = d_z^2 + d_{z'}^2$, positive with the probability $\Phi(s/2)$. A *pair* of records has
@@ -1281,8 +1311,9 @@ missed.round(4)
 # **The exact value for equal weights.** Let each of $d$ weights flip with the probability $p_0$ without the record and
 # $p_1 > p_0$ with it. Then
 #
-# $$\begin{aligned} \Delta(z) &= P\big(\mathrm{Bin}(d, p_1) > m\big) - P\big(\mathrm{Bin}(d, p_0) > m\big) \cr &= d \int_{p_0}^{p_1} P\big(\mathrm{Bin}(d - 1, q) = m\big)\, dq, \quad m = \bigg\lfloor d\,
-# \frac{\log\frac{1 - p_0}{1 - p_1}}{\log\frac{p_1 (1 - p_0)}{p_0 (1 - p_1)}} \bigg\rfloor. \end{aligned} \tag{13.4}$$
+# $$\begin{aligned} \Delta(z) &= P\big(\mathrm{Bin}(d, p_1) > m\big) - P\big(\mathrm{Bin}(d, p_0) > m\big) \cr &= d
+# \int_{p_0}^{p_1} P\big(\mathrm{Bin}(d - 1, q) = m\big)\, dq, \cr m &= \bigg\lfloor d\, \log\frac{1 - p_0}{1 - p_1} \Big/
+# \log\frac{p_1 (1 - p_0)}{p_0 (1 - p_1)} \bigg\rfloor. \end{aligned} \tag{13.4}$$
 #
 # *Derivation.* The likelihood ratio of $k$ flips is $(p_1/p_0)^k ((1 - p_1)/(1 - p_0))^{d - k}$: it increases in $k$ and
 # exceeds 1 where $k > m$. So the best attack says "member" at more than $m$ flips. The derivative of $P(\mathrm{Bin}(d,
@@ -1298,6 +1329,7 @@ def two_cells(b, eps):
     return [[p0, 1 - p0]], [[p1, 1 - p1]]
 
 
+# %%
 def crossing(p0, p1, d):
     """The right side of (13.4)."""
     odds = math.log(p1 / p0) + math.log1p(-p0) - math.log1p(-p1)
@@ -1314,6 +1346,8 @@ for d, eps, b in itertools.product(counts, shifts, np.linspace(0, 6, 25)):
     closed = min(d * (p1 - p0), information.product_insecurity_gaussian(*laws, copies=d))
     exact = information.product_insecurity(*laws, copies=d)
     rows.append((eps, abs(crossing(p0, p1, d) / exact - 1), closed / exact))
+
+# %%
 cases = pd.DataFrame(rows, columns=["eps", "(13.4) error", "(13.3) / exact"])
 print(f"largest relative difference of (13.4) to enumeration: {cases['(13.4) error'].max():.0e}")
 
@@ -1326,7 +1360,8 @@ print(f"largest relative difference of (13.4) to enumeration: {cases['(13.4) err
 # de Moivre's mean absolute deviation, halved. The two arguments of the minimum in (13.3), over $\epsilon$, tend to
 # $\lambda$ and $\sqrt{\lambda / (2\pi)}$. So (13.3) over exact tends to
 #
-# $$\min\Big(1, \frac1{\sqrt{2\pi\lambda}}\Big) \Big/ P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big) \in \Big[ \sqrt{e/\pi},\; e^{1/(2\pi)} \Big] = [0.9302,\; 1.1725]. \tag{13.6}$$
+# $$\begin{aligned} &\min\Big(1, \frac1{\sqrt{2\pi\lambda}}\Big) \Big/ P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big) \cr
+# &\quad \in \Big[ \sqrt{e/\pi},\; e^{1/(2\pi)} \Big] = [0.9302,\; 1.1725]. \end{aligned} \tag{13.6}$$
 #
 # *Derivation.* For $\lambda < 1$ the probability is $e^{-\lambda}$. The ratio is $e^\lambda$ up to the kink at $\lambda =
 # 1/(2\pi)$, where it is $e^{1/(2\pi)}$: **17.25 % too large**, the worst. Beyond, $e^\lambda / \sqrt{2\pi\lambda}$ falls to
@@ -1389,7 +1424,8 @@ print(f"over exact: one minimum {one / exact:.2f}, best split {split / exact:.2f
 # next edges are at least $w/2$ away from the mean, so this is $O(w\, \varphi(w/2))$. The mean of $J_2(b)$ over $b$ uniform
 # on $[0, w/2]$ is $\frac1w \int J_2$ less the tails beyond $w/2$, which are $O(\varphi(w/2))$, too. Hence
 #
-# $$w \overline J = 1.806\, \big(1 + O(w^2 e^{-w^2/8})\big), \qquad 1.806 = \int \frac{\varphi^2}{\Phi\, (1 - \Phi)} = 2 \int \frac{\varphi^2}\Phi, \tag{14.2}$$
+# $$\begin{aligned} w \overline J &= 1.806\, \big(1 + O(w^2 e^{-w^2/8})\big), \cr 1.806 &= \int \frac{\varphi^2}{\Phi\, (1 - \Phi)}
+# = 2 \int \frac{\varphi^2}\Phi, \end{aligned} \tag{14.2}$$
 #
 # the last since $1/(\Phi(1 - \Phi)) = 1/\Phi + 1/(1 - \Phi)$ and $\varphi$ is even. $\square$ The true error falls even
 # faster, about like $e^{-w^2/4}$: what the tails lose is what the second edge adds.
@@ -1401,6 +1437,7 @@ def edge_part(x):
     return math.exp(2 * stats.norm.logpdf(x) - stats.norm.logcdf(x))
 
 
+# %%
 constant = 2 * integrate.quad(edge_part, -30, 30)[0]
 for w in (3, 5, 6, 8):
     k = np.arange(-math.ceil(12 / w) - 1, math.ceil(12 / w) + 1)
@@ -1425,6 +1462,8 @@ for w in (3, 5, 6, 8):
 means = stats.norm.ppf((np.arange(20_001) + 0.5) / 20_001)
 rules = {"sign": [0.0], "ternary, edges ± 0.6": [-0.6, 0.6], "ternary, edges ± 1.64": [-1.64, 1.64]}
 rules["uniform, step 0.5"] = (np.arange(-20, 20) + 0.5) / 2
+
+# %%
 rows = []
 for name, edges in rules.items():
     exact = information.surviving_information(np.r_[-np.inf, edges, np.inf], means, 0.05).mean()
