@@ -43,7 +43,7 @@
 # |---|---|
 # | $\Delta_n$ | insecurity (1.1), a mean over the record: $\Delta_n = \mathbb E\, \Delta(Z)$ |
 # | $\Delta(z)$ | the same for one record: total variation of the laws of the release with $z$ and without |
-# | $P$, $P_k$, $P(\cdot)$ | law of a sample; probability that codeword $k$ is released; any probability |
+# | $P$, $P_k$, $P(\cdot)$ | law of a sample; probability that codeword $k$ is released, in 6 its approximation; any probability |
 # | $D_k$, $\delta_k$, $\sigma_k$ | gap of codeword $k$, its mean and standard deviation; $y$ a value of a gap |
 # | $t_k$, $M_k$, $s_k$, $a_k$ | Cramér tilt, moment generating function of $-D_k$, tilted standard deviation of $D_k$, $t_k s_k \sqrt n$ |
 # | $d$ | a dimension or a number of weights |
@@ -51,7 +51,8 @@
 # | $d'$ | length of $u$: the distance of two unit Gaussians; $d'_q$ after rounding |
 # | $\eta_n = n^{-1/2}$ | correlation of one sample with the standardised mean |
 # | $\rho$, $J$ | what rounding keeps: correlation (12.3), Fisher information (12.1) |
-# | $b$, $e$, $w$ | distance to the nearest edge in sd (of a sample in 6, 8, 10, of a weight from 12 on), an edge, the width of a cell in sd |
+# | $b$, $e_k$, $w$ | distance to the nearest edge in sd (of a sample in 6, 8, 10, of a weight from 12 on), an edge in sd of the release, the width of a cell in sd |
+# | $\epsilon$; $\varepsilon$, $\gamma$ | a small number; in 13 the shift of a weight in sd, and $p_1/p_0 - 1$ of its flips |
 # | $\varphi$, $\Phi$ | density and distribution function of $N(0, 1)$ |
 
 # %%
@@ -157,7 +158,8 @@ print(f"it says something from n = {math.ceil(entropy / 2)} on")
 # z\| / \sqrt{2 \pi n}$. Average over $z$, with $2 \Phi(x/2) - 1 \le x / \sqrt{2\pi}$ for dominated convergence. $\square$
 #
 # *Known as.* $\|V^{-1/2} \psi(z)\| / \sqrt n$ is the Mahalanobis leakage score of Azize and Basu (arXiv 2402.10065), and
-# the $\mu$ of the Gaussian membership-inference privacy of Leemann et al. 2023.
+# the $\mu$ of the Gaussian membership-inference privacy of Leemann et al. (arXiv
+# 2306.07273).
 #
 # For Gaussian data the value is exact. With $\eta_n = n^{-1/2}$ the correlation of a sample and the standardised mean, $c =
 # (d/\eta_n) \log(1 - \eta_n^2)$, and $A$, $B$ independent $\chi^2_d$,
@@ -1160,7 +1162,7 @@ for n, step, mean in ((10, 0.5, 0.0), (100, 0.5, 0.12), (1000, 0.1, 0.03)):
 # \sqrt{2\pi}$. $\square$
 #
 # *Known as.* $J$ is Fisher information after quantization (Lam and Reibman 1993; Venkitasubramaniam, Tong and Swami 2007;
-# Barnes, Han and Özgür, arXiv 1902.02890), $\rho$ is Bussgang's 1952, the limit is Le Cam's local asymptotic normality, and
+# Barnes, Han and Özgür, arXiv 1902.02890), $\rho$ is that of Bussgang 1952, the limit is Le Cam's local asymptotic normality, and
 # that it holds for the whole trade-off curve is the central limit theorem of Dong, Roth and Su (arXiv 1905.02383). Ours is
 # the step from $\rho$ and $J$ to the AUC of attacks, and their use as indicators. *Contraction coefficients do not give
 # it*: a deterministic quantizer has maximal correlation 1 with its input, of which it is a function, so its strong
@@ -1352,12 +1354,12 @@ cases = pd.DataFrame(rows, columns=["eps", "(13.4) error", "(13.3) / exact"])
 print(f"largest relative difference of (13.4) to enumeration: {cases['(13.4) error'].max():.0e}")
 
 # %% [markdown]
-# **How good (13.3) is, derived.** Let $d \to \infty$ with $\lambda = d p_0$ fixed, and then $\epsilon = p_1/p_0 - 1 \to 0$.
+# **How good (13.3) is, derived.** Let $d \to \infty$ with $\lambda = d p_0$ fixed, and then $\gamma = p_1/p_0 - 1 \to 0$.
 # In (13.4) $m \to \lfloor \lambda \rfloor$ and
 #
-# $$\Delta(z) / \epsilon \to \lambda\, P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big), \tag{13.5}$$
+# $$\Delta(z) / \gamma \to \lambda\, P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big), \tag{13.5}$$
 #
-# de Moivre's mean absolute deviation, halved. The two arguments of the minimum in (13.3), over $\epsilon$, tend to
+# de Moivre's mean absolute deviation, halved. The two arguments of the minimum in (13.3), over $\gamma$, tend to
 # $\lambda$ and $\sqrt{\lambda / (2\pi)}$. So (13.3) over exact tends to
 #
 # $$\begin{aligned} &\min\Big(1, \frac1{\sqrt{2\pi\lambda}}\Big) \Big/ P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big) \cr
