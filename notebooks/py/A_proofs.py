@@ -1122,8 +1122,8 @@ for n, step, mean in ((10, 0.5, 0.0), (100, 0.5, 0.12), (1000, 0.1, 0.03)):
 #
 # *What is compared.* With a public offset $U$, uniform on a cell, the release $X$ is uniform on $[T - h/2, T + h/2]$ given
 # the mean $T$, and $U$ is $X$ modulo $h$: to publish both is to publish $T$ plus independent *uniform* noise (Schuchman
-# 1964; Zamir and Feder 1996). Statement 11 compares uniform with Gaussian noise, for **one** number; among noises for $(0,
-# \delta)$ differential privacy the uniform one is known to be optimal (Geng et al. 2019). In many coordinates the
+# 1964; Zamir and Feder 1996). Statement 11 compares uniform with Gaussian noise, for **one** number; for $(0, \delta)$
+# differential privacy the optimal noise is uniform but for an atom at 0 (Geng et al. 2019). In many coordinates the
 # comparison turns round: theorem B.
 #
 # *The ratio (11.1) falls in $w$.* With $a = w/2$ it is $m(a) \sqrt{1 + a^2/3}$, where $m(a) = \frac1a \int_0^a e^{-b^2/2}
