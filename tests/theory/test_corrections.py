@@ -129,6 +129,16 @@ def test_statement_06_each_problem_obeys_in_the_end():
     assert worst[640] < 0.05
 
 
+def test_statement_06_expected_counts_do_not_make_it_safe():
+    """Every kind expected more than ten times, and still half: (-0.53, 0.721, 0.7) is nearly on a lattice of span 1.24."""
+    gap, probs = np.array([-0.53019469, 0.72108971, 0.7000935]), np.array([0.19081907, 0.48910552, 0.32007541])
+    t = tilt(gap, probs / probs.sum())
+    tilted = probs * np.exp(-t * gap)
+    assert 70 * (tilted / tilted.sum()).min() > 10
+    exact = security.finite_support_insecurity([0 * gap, gap], probs / probs.sum(), 70, log=True)
+    assert math.exp(exact - log_formula(gap, probs / probs.sum(), 70)) == pytest.approx(0.48, abs=0.01)
+
+
 @settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 30))
 def test_statement_06_two_runners_up_win_together_at_a_larger_rate(seed, n):
