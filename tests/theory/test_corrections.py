@@ -130,7 +130,7 @@ def test_statement_06_each_problem_obeys_in_the_end():
 
 
 def test_statement_06_expected_counts_do_not_make_it_safe():
-    """Every kind expected more than ten times, and still half: (-0.53, 0.721, 0.7) is nearly on a lattice of span 1.24."""
+    """Every kind expected over ten times, and still half: (-0.53, 0.721, 0.7) is nearly on a lattice of span 1.24."""
     gap, probs = np.array([-0.53019469, 0.72108971, 0.7000935]), np.array([0.19081907, 0.48910552, 0.32007541])
     t = tilt(gap, probs / probs.sum())
     tilted = probs * np.exp(-t * gap)
