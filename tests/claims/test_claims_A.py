@@ -38,3 +38,11 @@ def test_that_i_ranks_best_is_a_difference_beyond_its_interval():
     picks = [rows.iloc[rng.integers(len(rows), size=len(rows))] for _ in range(200)]
     for better, worse, truth in (("nI", "nr", "erm"), ("n_edge", "nI", "rounded")):
         assert np.quantile([tau(pick, better, truth) - tau(pick, worse, truth) for pick in picks], 0.025) > 0
+
+
+def test_a_nearly_lattice_gap_is_off_by_the_factor_of_the_answer():
+    near = table("A_sharp_ratio").query("problem == 'nearly lattice'")
+    at = near.iloc[(near.nI - 102).abs().argmin()]
+    assert round(at.nI) == 102
+    assert f"a factor {1 / at.ratio:.0f} at $n I = {at.nI:.0f}$" in answer("A_proofs")
+    assert near[near.nI > 3].ratio.between(0.07, 0.1).all()
