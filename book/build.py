@@ -36,7 +36,9 @@ FOLDED = {  # tag -> myst-nb's, and what is folded, in words
 }
 NOT_PAGES = ("*.py", "*.yaml", "slides.html", "explore", "__pycache__")
 TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
-STATEMENT = re.compile(r"\*\*Statement (\d+)(?: \(ours\))?\.\*\*.*?(?=\n\n\*Derivation|\Z)", re.DOTALL)
+STATEMENT = re.compile(
+    r"\*\*(?:Statement \d+|Theorem [A-E])(?: \(ours\)|, [^*]*)?\.\*\*.*?(?=\n\n\*(?:Derivation|Proof|Idea)|\Z)", re.DOTALL
+)
 SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
 
 

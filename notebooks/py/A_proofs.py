@@ -66,7 +66,7 @@ from matplotlib import pyplot as plt
 from scipy import integrate, optimize, signal, spatial, special, stats
 
 from qmis_utils import figures
-from qmis_utils.theory import information, numerics, rates, security
+from qmis_utils.theory import bits, geometry, information, numerics, rates, security
 
 figures.use_style()
 warnings.filterwarnings("ignore", "losses: at n = ")  # section 6 counts them
@@ -80,7 +80,7 @@ sizes: list[int] = [8, 20, 40]  # training-set sizes of it (not empty, at least 
 n_bootstrap: int = 1000  # resamples behind each interval of the ladder (at least 1)
 
 # %% [markdown]
-# ## 3 · A bound that counts bits
+# ## 3 · Bounds that count bits
 #
 # **Statement 3.** *For any symmetric algorithm, random or not, and any $n$,*
 #
@@ -89,37 +89,240 @@ n_bootstrap: int = 1000  # resamples behind each interval of the ladder (at leas
 # *with the entropy $H$ in nats and $K$ the number of values that the release can take.*
 #
 # *Derivation.* The samples are independent, so $\sum_i I(\hat\theta; Z_i) \le I(\hat\theta; Z_1, \dots, Z_n) \le
-# H(\hat\theta)$; by symmetry $I(\hat\theta; Z_1) \le H / n$. Mutual information is the Kullback-Leibler divergence between
-# the two laws of (1.1), and Pinsker's inequality gives $\mathrm{TV} \le \sqrt{\mathrm{KL}/2}$. $\square$ Independence is
-# needed: members drawn as halves of a fixed pool are not independent, though nearly. Symmetry is not: without it the same
-# holds for the mean over $i$ of the insecurities of $Z_i$, because the root is concave.
+# H(\hat\theta)$; by symmetry $I(\hat\theta; Z_1) \le H / n$, and Pinsker's inequality does the rest. $\square$ All of this is
+# known (Bassily et al. 2018, Xu and Raginsky 2017, Bu, Zou and Veeravalli 2020, Steinke and Zakynthinou 2020). It also follows
+# from a sharper statement, (3.2) of `01_theory_derivation`, which we prove now.
 #
-# *Known as* the individual-sample bound of information-theoretic learning (Bu, Zou and Veeravalli 2020, after Xu and
-# Raginsky 2017); only its reading as a bound on membership is ours.
+# **Theorem A.** *Let $Z_1, \dots, Z_n$ be independent with law $P$, let $\hat\theta$ take countably many values, $P_k =
+# P(\hat\theta = k) > 0$, and let the law of $\hat\theta$ given the samples not depend on their order. Let
+# $\mathrm{kl}(q \| p)$ be the divergence of two coins and $W(R) = \max\{q - p : \mathrm{kl}(q \| p) \le R\}$. Then, for
+# every $n$ and every $k_0$,*
 #
-# The exact values are those of a coin with $P(1) = 0.3$ and three codewords.
+# 1. $\Delta_n \le \sum_{k \ne k_0} P_k \min\big(2, \sqrt{(2/n) \log (1/P_k)}\big)$;
+# 2. $\Delta_n \le (2n)^{-1/2} \sum_k P_k \sqrt{\log (1/P_k)}$;
+# 3. $\Delta_n \le \sum_k P_k\, W\big(\frac1n \log \frac1{P_k}\big) \le W(H/n) \le W(\log K / n) < 1$ *(the last for finite
+#    $K$), and also* $\Delta_n \le 2 \sum_{k \ne k_0} P_k\, W\big(\frac1n \log \frac1{P_k}\big)$, *which implies 1;*
+# 4. *for every $R > 0$ there are algorithms with $\log K \le n R$ and $\Delta_n \to W(R)$;*
+# 5. *the largest $\Delta_n$ of a release of one bit, over all algorithms and laws, is $\max_p \mathbb E|\mathrm{Bin}(n, p) -
+#    np| / n$;*
+# 6. *for the codeword of least total loss also $\Delta_n \ge \sum_k P_k\, \delta_k / (\max D_k - \min D_k)$, and twice that
+#    if $K = 2$.*
+#
+# *Proof of 1 and 2: one value.* Let $A = \{\hat\theta = k\}$. The difference $P(A \mid Z_1) - P_k$ has mean zero, so with
+# the supremum over measurable functions $s$ with $|s| \le 1$ (the sign of the difference attains it), and because
+# $\mathbb E[1_A s(Z_i)]$ is the same for every $i$,
+#
+# $$\mathbb E \big|P(A \mid Z_1) - P_k\big| = \sup_s \mathbb E\big[1_A\, (s(Z_1) - \mathbb E s)\big] = \frac1n \sup_s \mathbb
+# E \big[1_A\, S\big], \quad S = \sum_{i=1}^n (s(Z_i) - \mathbb E s). \tag{3.3}$$
+#
+# Under the conditional law given $A$, whose density is $1_A / P_k$ and whose divergence from the unconditional law is
+# therefore exactly $\log(1/P_k)$, the variational formula of Donsker and Varadhan bounds the mean of $S$: for every
+# $\lambda > 0$,
+#
+# $$\lambda\, \mathbb E[S \mid A] \le \log \frac1{P_k} + \log \mathbb E\, e^{\lambda S} \le \log \frac1{P_k} + \frac{n
+# \lambda^2}2. \tag{3.4}$$
+#
+# The second step is Hoeffding's lemma: $S$ is a sum of $n$ independent centred terms, each in an interval of length 2. With
+# $\lambda = \sqrt{(2/n) \log(1/P_k)}$ we find $\mathbb E[1_A S] \le P_k \sqrt{2 n \log(1/P_k)}$. The mean of (3.3) is
+# also at most $2 P_k$. So each value changes by at most $P_k \min(2, \sqrt{(2/n) \log(1/P_k)})$ in mean. Now $\Delta_n$ is
+# half the sum over all $k$, which gives 2; and the changes sum to zero for each $z$, so that the change of $k_0$ is at
+# most the sum of the others, which gives 1.
+#
+# *Proof of 3.* Sets $B$ in the place of functions $s = 2 \cdot 1_B - 1$ turn (3.3) into $2 P_k \sup_B (q - p)$ with $p =
+# P(B)$ and $q = \frac1n \sum_i P(Z_i \in B \mid A)$. By convexity, by data processing, and because the divergence from a
+# product law is at least the sum of those of the margins,
+#
+# $$\mathrm{kl}(q \| p) \le \frac1n \sum_i \mathrm{kl}\big(P(Z_i \in B \mid A) \big\| p\big) \le \frac1n \sum_i
+# \mathrm{KL}\big(\mathcal L(Z_i \mid A) \big\| P\big) \le \frac1n \log \frac1{P_k}. \tag{3.5}$$
+#
+# So the mean change of $k$ is at most $2 P_k W(\frac1n \log \frac1{P_k})$; sum as before. As $\mathrm{kl}$ is jointly convex,
+# the set of all $(q, p, R)$ with $\mathrm{kl}(q \| p) \le R$ is convex, so $W$ is concave, and Jensen's inequality gives
+# $W(H/n)$. The pairs with $\mathrm{kl}(q \| p) \le R$ form a compact set that does not hold $(1, 0)$, so $W(R) < 1$.
+# Pinsker's inequality is $W(R) \le \sqrt{R/2}$: hence (3.1) and 1. $\square$
+#
+# *The function $W$* is the inverse of Vajda's tight bound, whose parametric form is due to Fedotov, Harremoës and Topsøe
+# 2003: $W = \frac t2 (1 - (\coth t - \frac1t)^2)$ at $R = \log \frac t{\sinh t} + t \coth t - \frac{t^2}{\sinh^2 t}$, for
+# $t > 0$. For large $R$ it is $1 - e^{-R}$ up to a relative error of the order of $e^{-e^R}$.
+
+# %%
+R = np.array([0.01, 0.1, 0.5, 1, 2, 3, 10, 1000])
+columns = {"Pinsker": np.sqrt(R / 2).clip(max=1), "W": bits.sharp_pinsker(R)}
+columns["log(1 - W)"] = bits.sharp_pinsker(R, log_complement=True)
+pd.DataFrame(columns, index=pd.Index(R, name="R"))
+
+# %% [markdown]
+# *Proof of 4: random codes.* Let each sample carry $K = \lfloor e^{nR} \rfloor$ independent coins $a_1(Z), \dots, a_K(Z)$
+# of bias $p$ (digits of a uniform number, say), release the $k$ whose coins show most heads, equals by lot. Then
+#
+# $$\Delta_n = \frac1n \mathbb E \max(B_1, \dots, B_K) - p, \qquad B_k \sim \mathrm{Bin}(n, p) \text{ independent}. \tag{3.6}$$
+#
+# For given coins $a$ of $Z_1$ compare $k$ with $a_k = 1$ and $j$ with $a_j = 0$: exchange what the other samples show for
+# $k$ and $j$; this keeps their law, and wherever $j$ won, $k$ now wins or is drawn at least as often. So $P(k \mid a) \ge
+# P(j \mid a)$; by exchangeability all $k$ with $a_k = 1$ have the same probability, as have all others, and together
+# they sum to one: $P(k \mid a) \ge 1/K$ exactly where $a_k = 1$ (or all are equal). Hence $\Delta_n = \sum_k \mathbb E[1(a_k =
+# 1)(P(k \mid a) - 1/K)] = P(a_{\hat\theta}(Z_1) = 1) - p$, and by symmetry this is (3.6). Take the $(q, p)$ that attain
+# $W(R)$; there $\mathrm{kl}(q \| p) = R$. The chance that a given $B_k$ exceeds $n x$, $x > p$, is $e^{-n\, \mathrm{kl}(x \| p) +
+# o(n)}$, so the largest of $e^{nR}$ of them, divided by $n$, tends to the $x$ with $\mathrm{kl}(x \| p) = R$, which is $q$.
+# Everything is bounded, so the mean tends to $q$, too, and $\Delta_n \to q - p = W(R)$. $\square$
+#
+# At few bits a sample the constant of (3.1) is reached, slowly: for fixed $K$ and $p = \frac12$ the ratio of (3.6) and
+# $\sqrt{\log K / (2n)}$ tends to $\mathbb E \max(N_1, \dots, N_K) / \sqrt{2 \log K}$.
+
+# %%
+rows = []
+for size in (10, 10**3, 10**6, 10**12):
+    reached = bits.random_code_insecurity(10**6, math.log(size), 0.5)
+    rows.append((f"{size:.0e}", reached / security.entropy_bound(math.log(size), 10**6)))
+pd.DataFrame(rows, columns=["K", "share of (3.1) at n = 1e6"]).round(3)
+
+# %%
+rows, biases = [], np.geomspace(0.01, 0.5, 40)
+for R, size in itertools.product((0.05, 0.5, 2.0), (10, 100, 1000, 10_000)):
+    reached = max(bits.random_code_insecurity(size, size * R, p) for p in biases)
+    rows.append((R, size, reached / bits.sharp_pinsker(R)))
+table = pd.DataFrame(rows, columns=["R", "n", "share"])
+table.pivot(index="R", columns="n", values="share").round(4)
+
+# %% [markdown]
+# *Proof of 5: one bit.* The changes of two values are opposite, so $\Delta_n = \mathbb E|P(A \mid Z_1) - P(A)| = \frac2n
+# \sup_B \mathbb E[1_A (N_B - n p)]$ with $N_B \sim \mathrm{Bin}(n, p)$ the number of samples in $B$. That is at most
+# $\frac2n \mathbb E (N_B - np)_+ = \frac1n \mathbb E |N_B - np|$, with equality for $A = \{N_B > np\}$. $\square$ By de Moivre's
+# formula $\mathbb E |\mathrm{Bin}(n, p) - np| = 2np(1-p)\, P(\mathrm{Bin}(n-1, p) = m)$ for $np \in [m, m+1]$. As a function
+# of $p$ this is largest at $p = (m+1)/(n+1)$, which lies in the interval. The largest values for $m + 1$ and for $m$ have the
+# ratio $\omega(m+1) / \omega(n-m-1)$ with $\omega(x) = (1 + 1/x)^{x+1}$, which decreases: they rise up to the middle. So
+#
+# $$\max \Delta_n = 2 p (1-p)\, P(\mathrm{Bin}(n-1, p) = m), \quad m = \Big\lfloor \frac{n-1}2 \Big\rfloor, \quad p =
+# \frac{m+1}{n+1}, \tag{3.7}$$
+#
+# about $1/\sqrt{2 \pi n}$, where (3.1) says $\sqrt{\log 2 / (2n)}$, 1.48 times as much. Listing all $2^{n+1}$ releases of the
+# number of heads, at 2,000 biases, finds the same.
+
+# %%
+bias = np.linspace(0, 1, 2001)[1:-1, None]
+for size in range(1, 7):
+    heads = stats.binom.pmf(np.arange(size), size - 1, bias)
+    releases = np.array(list(itertools.product((0, 1), repeat=size + 1)))
+    change = abs(heads @ np.diff(releases).T).max(1)
+    listed = (2 * bias * (1 - bias))[:, 0] * change
+    print(f"n = {size}: {listed.max():.6f}, (3.7) {bits.one_bit_capacity(size):.6f}")
+
+# %% [markdown]
+# *Proof of 6:* this is (5.2), proved in section 5.
+#
+# **How near.** A coin with $P(1) = 0.3$ and three codewords first: the best of the bounds 1 to 3 (`sharp_bound`) follows the
+# exponential law, (3.1) with the entropy of the exact law its square root, and (3.1) with $\log 3$ does not see it at all.
 
 # %%
 codebook = np.array([0.2, 0.5, 0.9])
 rows = []
 for n in (1, 10, 100, 1000):
+    count = np.arange(n + 1)
+    word = abs(codebook[:, None] - count / n).argmin(0)
+    law = np.bincount(word, stats.binom.pmf(count, n, 0.3), 3)
     exact = security.bernoulli_insecurity(n, 0.3, codebook)
-    rows.append((n, exact, security.entropy_bound(math.log(3), n)))
-pd.DataFrame(rows, columns=["n", "exact", "bound"]).round(5)
+    pinsker = [security.entropy_bound(nats, n) for nats in (stats.entropy(law), math.log(3))]
+    rows.append((n, exact, bits.sharp_bound(law, n), *pinsker))
+pd.DataFrame(rows, columns=["n", "exact", "theorem A", "(3.1), entropy", "(3.1), log 3"])
 
 # %% [markdown]
-# The bound falls like $n^{-1/2}$. It cannot fall faster, because it holds for the algorithms of statement 7 too, which do
-# not; so it says nothing of the exponential law. For networks it is vacuous until $n > H/2$, which is Pinsker's doing and
-# not the argument's: theorem A has a form of it that is below 1 for every $H/n$. Count every number that is released: a
-# network with 128 inputs, 32 hidden units and one output, at one bit a weight, still releases 33 biases and 2 scales in 32
-# bits each.
+# Now 300 random problems, two to eight codewords, two to four kinds of samples, $n$ below 60: exact insecurity
+# against the best of the bounds 1 to 3 (`sharp_bound`) and against (3.1) with the entropy of the exact law. To these we add
+# Gaussian means on a grid, the mean at distance $b$ from an edge. There 1 over (6.3) is about $\sqrt{\pi/2}\,
+# \sqrt{2 \log(1/P_k) / (n b^2)}$, which tends to $\sqrt{\pi / 2} = 1.2533$ as $b \to 0$ and $n b^2 \to \infty$.
+
 
 # %%
-bits = (128 * 32 + 32) * 1 + (33 + 2) * 32
-entropy = bits * math.log(2)
-print(f"{bits} bits = {entropy:.0f} nats")
-print(f"bound at n = 128: {security.entropy_bound(entropy, 128)}")
-print(f"it says something from n = {math.ceil(entropy / 2)} on")
+def bits_row(name, law, n, log_exact):
+    """Exact insecurity, the bound of theorem A, (3.1), and 2 P(not home)."""
+    law = law[law > 0]
+    pinsker = security.entropy_bound(stats.entropy(law), n)
+    twice = 2 * np.sort(law)[:-1].sum()
+    return name, math.exp(log_exact), bits.sharp_bound(law, n), pinsker, twice
+
+
+# %%
+rows = []
+for number in range(300):
+    rng = np.random.default_rng([seed, 20, number])
+    kinds = int(rng.integers(2, 5))
+    losses, law = rng.random((rng.integers(2, 9), kinds)), rng.dirichlet(np.full(kinds, 2.0))
+    size = int(rng.integers(1, 60 if kinds < 4 else 40))
+    counts = numerics.count_vectors(size, kinds)
+    chance = np.exp(numerics.log_multinomial(counts, law))
+    word = security.best_codeword(losses, counts)
+    exact = security.release_insecurity(word, counts, law, log=True)
+    if exact > -math.inf:
+        released = np.bincount(word, chance, len(losses))
+        rows.append(bits_row(f"random {number + 1}", released, size, exact))
+for distance, size in ((0.1, 10**4), (0.03, 10**5), (0.03, 10**6), (0.01, 10**6)):
+    edges = (np.arange(-6, 8) - 0.5) * 0.5 - (0.25 - distance)
+    law = np.exp(numerics.log_interval(*(edges[i : i + 13] * math.sqrt(size) for i in (0, 1))))
+    exact = security.gaussian_mean_insecurity(size, 0.5, 0.25 - distance, log=True)
+    rows.append(bits_row(f"Gaussian grid, b = {distance}, n = {size}", law, size, exact))
+bound_table = pd.DataFrame(rows, columns=["problem", "exact", "bound", "pinsker", "twice"])
+
+# %%
+ratio = bound_table.iloc[:, 2:].div(bound_table.exact, axis=0)
+random = bound_table.problem.str.startswith("random")
+print(f"{random.sum()} of 300 random problems leak at all, from {bound_table.exact[random].min():.0e} on")
+ratio[random].quantile([0, 0.5, 0.9, 1]).map("{:.3g}".format)
+
+# %%
+ratio[~random].set_index(bound_table.problem[~random]).map("{:.4g}".format)
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.6))
+shown = bound_table[bound_table.exact > 1e-60]
+for name, label, color in (
+    ("pinsker", "Pinsker (3.1)", figures.COLORS[0]),
+    ("twice", r"$2 P(\hat\theta\neq 1)$", figures.COLORS[3]),
+    ("bound", "theorem A", figures.COLORS[1]),
+):
+    ax.plot(shown.exact, shown[name] / shown.exact, "o", ms=2, color=color, label=label)
+ax.axhline(1, color="k", lw=0.6)
+ax.set(xscale="log", yscale="log")
+ax.set_xticks(10.0 ** np.arange(-40, 1, 10))
+ax.minorticks_off()
+ax.set(xlabel=r"exact $\Delta_n$", ylabel=r"bound / exact $\Delta_n$")
+ax.legend(loc="upper right")
+worst = (shown.bound / shown.exact).max()
+ax.set_title(f"Theorem A is at most {worst:.1f} times too large here", loc="left")
+alt = """Bound over exact insecurity against the exact insecurity on log axes. Theorem A
+stays near one at all sizes; Pinsker's bound is off by more than ten to the twentieth for
+the smallest; twice the chance of a wrong codeword lies between."""
+columns = ["problem", "exact", "bound", "pinsker"]
+figures.save_figure(fig, "A_bits_bound", shown[columns], alt, rtol=1e-6, atol=1e-300)
+
+# %% [markdown]
+# **Count everything.** A network with 128 inputs, 32 hidden units and one output, at one bit a weight, still releases 33
+# biases and 2 scales in 32 bits each. `bits_bound` counts them; the last column is exact, for one bit.
+
+# %%
+rows = []
+for size in (128, 1000, 10_000, 10**6):
+    found = bits.bits_bound(size, weights=128 * 32 + 32, bits=1, floats=33 + 2)
+    pinsker = security.entropy_bound(found.bits * math.log(2), size)
+    rows.append((size, found.bits, pinsker, found.insecurity, bits.one_bit_capacity(size)))
+pd.DataFrame(rows, columns=["n", "bits", "Pinsker", "W", "one bit"]).round(4)
+
+# %% [markdown]
+# **Where it stops.**
+#
+# - *Bits alone cannot protect a network.* By 4 nothing better than $W(H/n)$ can be said from the number of bits, and at
+#   several nats a sample that is all but 1. What protects such a release is that its bits are not *about* its samples.
+# - *Independence* is used in (3.4) and (3.5). Members drawn as a random half of a fixed pool are not independent: the
+#   theorem is about the population game.
+# - *Symmetry* is not needed for the mean of $\Delta_n$ over the positions $i$ of the record: let $s$ depend on $i$ in (3.3). A
+#   training order that favours some positions can expose those by up to $n$ times the mean.
+# - 1 and 2 need the law of the release, which is seldom known; a bound on the number of values gives only the last of 3.
+# - *Exponential laws.* 1 is as small as the chance of a wrong codeword, so it has the rate of statement 5; (3.1) and $W(H/n)$
+#   have at best its square root.
+#
+# **What is new.** Inequality 2 for one value is the level-1 inequality of the analysis of Boolean functions (Talagrand;
+# Chang's lemma) in its entropic form (Impagliazzo, Moore and Russell, arXiv 1205.0263; Hambardzumyan and Li, arXiv
+# 2005.10830); that little information about a sample means little membership is the literature behind (3.1). We have not
+# seen elsewhere: the form without the home codeword, which follows an exponential law; the sharpness for membership by (3.6);
+# the one-bit capacity (3.7).
 
 # %% [markdown]
 # ## 4 · Full precision: the general statement and its conditions
@@ -229,9 +432,9 @@ print(f"sqrt(n) Delta_n: played {gain:.3f} ± {1.96 * math.sqrt(n / games):.3f},
 print(f"1/pi + c = {1 / math.pi + c:.3f}, (4.1) alone {1 / math.pi:.3f}")
 
 # %% [markdown]
-# ## 5 · Sharper bounds, unbounded gaps, and what decides
+# ## 5 · Simpler bounds, unbounded gaps, and what decides
 #
-# **(5.1) is loose on both sides.** Its left side may be a sum:
+# **The left side of (5.1), and twice that for two codewords:**
 #
 # $$\Delta_n \ge \sum_{k \ge 2} \frac{\delta_k P_k}{\max D_k - \min D_k}, \quad \text{and twice that for two codewords.}
 # \tag{5.2}$$
@@ -243,19 +446,21 @@ print(f"1/pi + c = {1 / math.pi + c:.3f}, (4.1) alone {1 / math.pi:.3f}")
 # most 0, and all members are alike. With two codewords use $f(1, z) = +D_2(z) / (\max D_2 - \min D_2)$ as well: for a
 # member $\mathbb E D_2(Z_1) 1[\hat\theta = 1] \ge \delta_2$, for a fresh record it is $\delta_2 (1 - P_2)$. $\square$
 #
-# The right side, $2 P(\hat\theta \ne 1)$, misses that one record moves the sum of the gaps by little: a factor of the order
-# of $\sigma / \delta$. On the grid of (6.3) it is $1/(2\Phi(b/2) - 1) \approx \sqrt{2\pi}/b$ times too large; theorem A
-# mends it. Random problems with two to seven codewords and three kinds of samples:
+# Simpler bounds are looser on both sides. The largest term of (5.2) has the same rate. So has $2 P(\hat\theta \ne 1)$, which
+# bounds the positive parts of $p_1 - p_0$ by probabilities; but it misses that one record moves the sum of the gaps by
+# little: a factor of the order of $\sigma / \delta$, on the grid of (6.3) $1/(2\Phi(b/2) - 1) \approx \sqrt{2\pi}/b$, that
+# theorem A has. Random problems with two to seven codewords and three kinds of samples:
 
 
 # %%
 def bounds(losses, probs, n):
-    """The left side of (5.1), that of (5.2), and the right side of (5.1)."""
+    """The largest term of (5.2), (5.2), theorem A (1), and 2 P(not home)."""
     counts, gaps = numerics.count_vectors(n, 3), losses[1:] - losses[0]
     chance = stats.multinomial.pmf(counts, n, probs)
-    wrong = np.bincount((counts @ losses.T).argmin(1), chance, len(losses))[1:]
-    parts = gaps @ probs / np.ptp(gaps, axis=1) * wrong
-    return parts.max(), parts.sum() * (1 + (len(losses) == 2)), 2 * wrong.sum()
+    released = np.bincount((counts @ losses.T).argmin(1), chance, len(losses))
+    largest = (gaps @ probs / np.ptp(gaps, axis=1) * released[1:]).max()
+    below = bits.erm_lower_bound(losses, probs, released)
+    return largest, below, bits.level_one_bound(released, n), 2 * released[1:].sum()
 
 
 # %%
@@ -264,14 +469,13 @@ for _ in range(200):
     losses, probs = rng.random((rng.integers(2, 8), 3)), rng.dirichlet([2, 2, 2])
     n, losses = int(rng.integers(5, 60)), losses[(losses @ probs).argsort()]
     if exact := security.finite_support_insecurity(losses, probs, n):
-        single, total, above = bounds(losses, probs, n)
-        rows.append((exact / single, exact / total, above / exact))
+        largest, below, above, twice = bounds(losses, probs, n)
+        rows.append((exact / largest, exact / below, above / exact, twice / exact))
 
 # %%
-columns = ["exact / (5.1) left", "exact / (5.2)", "(5.1) right / exact"]
+columns = ["exact / largest term", "exact / (5.2)", "theorem A / exact", "2 P(wrong) / exact"]
 squeeze = pd.DataFrame(rows, columns=columns)
 squeeze.quantile([0, 0.5, 0.9]).round(2)
-
 # %%
 for b in (0.05, 0.01):
     print(f"grid, b = {b}: 2 P(wrong) / Delta_n -> {1 / (2 * stats.norm.cdf(b / 2) - 1):.0f}")
@@ -835,6 +1039,189 @@ alt = """Voronoi cells of ten codewords in the plane of intercept and slope, in 
 Fisher metric. An ellipse around the optimum, the largest Fisher ball inside its cell,
 touches the edge between the home codeword and its runner-up."""
 figures.save_figure(fig, "A_voronoi", data, alt, rtol=1e-6, atol=0.05)
+
+# %% [markdown]
+# ### Theorem E: one geometry for training over a codebook and for rounding
+#
+# Statement 9 was about rates, and about training *over* the codebook. Here is what they say of $\Delta_n$, and the same for
+# rounding what was trained without a codebook. As in (9.2) let $\Sigma$ be the covariance of the score $g(z) = \nabla
+# \ell(\theta^*, z)$, $H$ the Hessian of the expected loss, and $V = H^{-1} \Sigma H^{-1}$, the covariance of $\psi = -H^{-1}
+# g$: the unconstrained minimiser $\tilde\theta$ has covariance near $V / n$. Distances are meant in the metric of a matrix $M$: $\mathrm{dist}_M(x, C)^2 = \min_{y \in C} (x-y)^\top M (x-y)$.
+#
+# **Theorem E.** *Let the loss be convex in $\theta$ with bounded gradients, and near $\theta^*$ let its Hessians be bounded
+# and Lipschitz, uniformly in $z$; let $H$ and $\Sigma$ be non-singular. Let $s_n \to 0$ with $\log n = o(n s_n^2)$ and let the
+# codewords be $\theta^* + s_n v_k$ with finitely many fixed $v_k$. Let the home cell $C_n$ be, with $\theta^*$ in its
+# interior,*
+#
+# - *training over the codebook: the Voronoi cell in the* Hessian *metric, $\{\theta : \|\theta - \theta_1\|_H \le \|\theta -
+#   \theta_k\|_H \text{ for all } k\}$;*
+# - *rounding $\tilde\theta$, each coordinate to its nearest level: a box.*
+#
+# *Then, whether or not the model is well specified,*
+#
+# $$-\log \Delta_n \sim \frac n2\, \mathrm{dist}_{V^{-1}}(\theta^*, \text{complement of } C_n)^2. \tag{9.3}$$
+#
+# *Step 1: distances.* The point of a half-space $\{a^\top (x - \theta^*) \ge c\}$, $c > 0$, nearest in $V^{-1}$ is at squared
+# distance $c^2 / (a^\top V a)$ (Lagrange). The complement of a polyhedron is a union of half-spaces, so its distance is the
+# smallest of these. A redundant face does no harm: the nearest point of its half-space lies outside the cell, hence in
+# some other half-space, which is not farther away.
+#
+# *Step 2: training.* By (9.2), whose derivation is uniform over finitely many $v_k$, half the squared distance to the bisector of
+# $\theta_1$ and $\theta_k$ is $r_k$ up to a factor $1 + O(s_n)$ (`codebook_rate`).
+# The conditions of statement 8 hold: standardised gaps are bounded, $\delta_k / \sigma_k$ is of order $s_n$, the range of a gap
+# is of order $1 / s_n = o(\sqrt n)$ times its mean, and $K$ is fixed. So (8.1) is (9.3).
+#
+# *Step 3: rounding is near a mean.* Let $\bar g$ and $\bar{\mathsf H}$ be the means of score and Hessian over the training set, at
+# $\theta^*$. Where $\|\bar{\mathsf H} - H\| \le \epsilon$ and $\|\bar g\| \le \kappa M s_n$, with $\kappa$ a small constant, the
+# gradient of the empirical risk points outwards on the sphere of radius $M s_n$, so by convexity $\|\tilde\theta - \theta^*\|
+# \le M s_n$, and $0 = \bar g + (\bar{\mathsf H} + O(M s_n)) (\tilde\theta - \theta^*)$ gives $\tilde\theta - \theta^* =
+# \frac1n \sum_i \psi(Z_i) + O((\epsilon + M s_n) M s_n)$. By Hoeffding's inequality the exceptional set has a probability of at
+# most $2d\, e^{-c M^2 n s_n^2} + 2 d^2 e^{-c \epsilon^2 n}$: as small as we like, on the scale $e^{-O(n s_n^2)}$, for large $M$.
+#
+# *Step 4: above.* The right side of (5.1) with 2 in the minimum holds for any release, $\Delta_n \le 2 P(\tilde\theta \notin
+# C_n)$, and the chance is at most the sum over faces of $P(a^\top (\tilde\theta - \theta^*) \ge c_n)$. For the mean of the bounded
+# variables $a^\top \psi(Z_i)$, with $c_n$ of order $s_n \to 0$ and $n c_n^2 \to \infty$, moderate deviations give $e^{-(1 +
+# o(1))\, n c_n^2 / (2 a^\top V a)}$; step 3 changes $c_n$ by a factor $1 + O(\epsilon)$, and $\epsilon$ is arbitrary.
+#
+# *Step 5: below.* Let $G$ be an event that the release decides and on which $a^\top (\tilde\theta - \theta^*) \ge c_n$: one
+# coordinate beyond its nearest edge. Take $f(k, z) = a^\top \psi(z) / \mathrm{range}(a^\top \psi)$ where the release $k$ is in $G$,
+# and 0 elsewhere. For others its mean is 0. For members it is, all being alike, the mean of $1_G \frac1n \sum_i a^\top
+# \psi(Z_i) / \mathrm{range}$, which by step 3 is at least $c_n (1 - O(\epsilon)) P(G) / \mathrm{range}$ but for the exceptional
+# set. So $\Delta_n \ge e^{-O(\log n)} P(G)$, and $\log n = o(n s_n^2)$. $\square$
+#
+# **On a codeword.** *Let the model be well specified ($V = H^{-1}$), the codebook a grid of step $h$ (cut to a box around
+# $\theta^*$), $\theta^*$ one of its points. Let $H^{-1} = L L^\top$ with $L$ lower triangular and $\lambda_1$ the length of the
+# shortest vector $v \ne 0$ of $\mathbb Z^d$ in the metric $H$. Then the rates of rounding, of greedy rounding as in GPTQ and of
+# training are ordered,*
+#
+# $$\frac{h^2}8 \min_j \frac1{(H^{-1})_{jj}} \;\le\; \frac{h^2}8 \min_j \frac1{L_{jj}^2} \;\le\; \frac{h^2}8 \lambda_1^2.
+# \tag{9.4}$$
+#
+# *Rounding*: edges at $h/2$, and (9.3). *Training*: the face towards $\theta^* + h v$ is at the distance $\frac h2 \|v\|_H$. *Greedy*:
+# round the first coordinate, move the others to their minimum given its error, and so on. Write $\tilde\theta - \theta^* = L
+# \xi$. While all before stayed at home, coordinate $j$ has been moved to $L_{jj} \xi_j$, so home is the box
+# $|\xi_j| \le h / (2 L_{jj})$ in coordinates in which the metric $H$ is Euclidean; the nearest point of each face is
+# interior to the face, and steps 3 to 5 apply. (GPTQ is Babai's nearest-plane algorithm: Chen et al., arXiv 2507.18553;
+# Birnick, arXiv 2508.01077.) *Order*: $(H^{-1})_{jj} = \sum_{i \le j} L_{ji}^2 \ge L_{jj}^2$. For whole $v \ne 0$, with first
+# non-zero coordinate $j$ and $v = L \xi$, we have $\xi_i = 0$ for $i < j$ and $v_j = L_{jj} \xi_j$, so $\|v\|_H^2 =
+# \|\xi\|^2 \ge v_j^2 / L_{jj}^2 \ge 1 / L_{jj}^2$. $\square$
+#
+# So *on a codeword* a trainer who minimises over the grid, or rounds with the Hessian, gains accuracy and gives no rate of
+# security away for it. Greedy rounding gains a rate only if the coordinate of the largest $(H^{-1})_{jj}$ is not the first.
+#
+# **Check: twelve random Hessians.** Sizes such that $n r = 3$ for rounding on a codeword. The chance to leave home, for normal
+# estimates, from 400,000 draws (95 % intervals within 0.0005): by rounding each coordinate, by the greedy rule, and by the nearest grid point in the metric
+# $H$. A rate counts one face; a cell has at least $2d$, so that the chance is between one and some ten times $\Phi(-\sqrt{2 n r})$.
+
+
+# %%
+def exits(metric, size, draws=400_000):
+    """Chances that N(0, (n H)^-1) leaves the home cell of the grid of step 1: rounding, greedy, nearest point."""
+    d = len(metric)
+    lower = np.linalg.cholesky(np.linalg.inv(metric))
+    normal = np.random.default_rng(seed).normal(size=(draws, d)) / math.sqrt(size)
+    points = normal @ lower.T
+    steps = np.array(list(itertools.product((-1, 0, 1), repeat=d)))
+    steps = np.vstack([steps[steps.any(1)], geometry.shortest_vector(metric)[0]])
+    length = np.einsum("ki,ij,kj->k", steps, metric, steps)
+    farther = (points @ metric @ steps.T > length / 2).any(1)
+    greedy = (abs(normal * np.diag(lower)) > 0.5).any(1)
+    return [(abs(points) > 0.5).any(1).mean(), greedy.mean(), farther.mean()]
+
+
+# %%
+rows = []
+for d, number in itertools.product((2, 3, 4), range(4)):
+    root = np.random.default_rng([seed, d, number]).normal(size=(d, d + 1))
+    found = geometry.on_codeword_rates(root @ root.T, 1.0)
+    size = 3 / found["round"]
+    nr = [size * found[name] for name in ("round", "greedy", "train")]
+    rows.append((d, *nr, *exits(root @ root.T, size)))
+columns = ["d", *(f"{x} {name}" for x in ("n r,", "exit,") for name in ("round", "greedy", "train"))]
+table = pd.DataFrame(rows, columns=columns).round(4)
+table
+
+# %% [markdown]
+# **Where it stops.** *Away from a codeword there is no order*, right panel below: the box and the Voronoi cell do not contain each
+# other, and $\theta^*$ may lie near an edge of either. *Misspecified models have none either*, even on a codeword: a correlation
+# of 0.9 in $H$ and $V = I$ give training 0.55 of the rate of rounding, because $H$ then cuts the cell where $V$ is wide. *A rate is
+# not a probability*: a Voronoi cell in $d$ dimensions has up to $2 (2^d - 1)$ faces, a box $2d$. *Steps that do not shrink* need
+# Cramér's rates instead of $r$. *GPTQ in practice* works layer by layer with the Hessian of the layer's outputs, not of the loss,
+# and reads it off calibration data: if these are the training data, step 3 covers its fluctuation, but (9.4) needs $V = H^{-1}$.
+
+# %%
+skewed = np.array([[1.0, 0.9], [0.9, 1.0]])
+around = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=2)))
+train = geometry.codebook_rate(np.zeros(2), around, skewed, skewed @ skewed).min()
+covariance = geometry.sandwich(skewed, skewed @ skewed)
+train / geometry.rounding_rate(np.zeros(2), 1.0, covariance).min()
+
+# %%
+rows = []
+for number in range(600):
+    rng = np.random.default_rng([seed, 9, number])
+    d = 2 + number % 3
+    root = rng.normal(size=(d, d + 1))
+    metric, share = root @ root.T, rng.random() if number > 90 else 0.0
+    place = rng.uniform(-1, 1, d)
+    place *= share / (2 * abs(place).max())  # share of the way from the codeword to the wall of its box
+    words = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=d)))
+    short = geometry.shortest_vector(metric)[0]
+    words = np.vstack([words, short, -short])
+    words = np.unique(words, axis=0)
+    train = geometry.codebook_rate(place, words, metric, metric).min()
+    rounded = geometry.rounding_rate(place, 1.0, np.linalg.inv(metric)).min()
+    rows.append((d, share, train / rounded))
+places = pd.DataFrame(rows, columns=["d", "share", "train_over_round"])
+below = places[places.share > 0].train_over_round < 1
+print(f"on a codeword: least ratio {places[places.share == 0].train_over_round.min():.4f};", end=" ")
+print(f"elsewhere rounding is the more secure in {below.mean():.0%} of {len(below)}")
+
+# %% [markdown]
+# The picture: two weights whose estimates correlate by 0.6, the home cells by their reach in each direction, and the balls.
+
+# %%
+metric = np.linalg.inv([[1.0, 0.6], [0.6, 1.0]])
+lower = np.linalg.cholesky(np.linalg.inv(metric))
+angle = np.linspace(0, 2 * np.pi, 2001)
+rays = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+steps = around[around.any(1)]
+length = np.einsum("ki,ij,kj->k", steps, metric, steps)
+with np.errstate(divide="ignore"):
+    reach = {
+        "round": 0.5 / abs(rays).max(1),
+        "greedy": (0.5 / abs(rays @ np.linalg.inv(lower).T * np.diag(lower))).min(1),
+        "train": 1 / (2 * (rays @ metric @ steps.T) / length).max(1),
+    }
+
+# %% tags=["hide-input"]
+fig, (ax, right) = plt.subplots(1, 2, figsize=(figures.PAGE, 2.9))
+found = geometry.on_codeword_rates(metric, 1.0)
+for (name, radius), color in zip(reach.items(), (0, 2, 1), strict=True):
+    ax.plot(*(radius[:, None] * rays).T, color=figures.COLORS[color], label=name)
+    ball = math.sqrt(2 * found[name]) * rays @ lower.T
+    ax.plot(*ball.T, ":" if name != "greedy" else "--", lw=0.9, color=figures.COLORS[color])
+ax.plot(0, 0, "k*", ms=6)
+ax.set(aspect="equal", xlim=(-1.15, 0.85), ylim=(-0.85, 0.85), xlabel="weight 1", ylabel="weight 2")
+ax.set(xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5))
+ax.legend(loc="upper left")
+ax.set_title("Home cells, and the largest ball of $V^{-1}$ in each", loc="left")
+for d, color in zip((2, 3, 4), figures.COLORS, strict=False):
+    part = places[places.d == d]
+    right.plot(part.share, part.train_over_round, "o", ms=2, color=color, label=f"d = {d}")
+right.axhline(1, color="k", lw=0.6)
+right.set(yscale="log", xlabel="optimum's way from codeword to wall of its box", ylabel="rate, training / rounding")
+right.legend(loc="lower left")
+right.set_title("On a codeword (0) training is never less secure", loc="left")
+alt = """Left: home cells around an optimum on a codeword for two correlated weights: a
+square for rounding, a slanted box for greedy rounding, a hexagon for training, each with the
+largest ellipse inside. Right: ratio of the rates of training and rounding against where the
+optimum lies; at least one on the codeword, on both sides of one elsewhere."""
+figures.save_figure(fig, "A_one_geometry", places, alt, rtol=1e-5)
+
+# %% [markdown]
+# **What is new.** That the probability of leaving a region is a distance is known (see above). We have not seen elsewhere the
+# reading for membership, of a codebook trained over and of rounding at once, and the order (9.4) of three ways to one grid.
 
 # %% [markdown]
 # ### The ladder: which rate orders problems?
@@ -1576,13 +1963,19 @@ pd.DataFrame(rows, columns=columns).round(3)
 #
 # | equation | section | test |
 # |---|---|---|
-# | (3.1) | 3 | `tests/theory/test_security.py::test_bounds_hold_for_every_exact_engine` |
+# | (3.1) | 3 | `tests/theory/test_bits.py::test_theorem_a_bounds_hold_on_300_random_problems` |
+# | (3.2), proof | 3 | `tests/theory/test_bits.py::test_theorem_a_holds_for_algorithms_that_toss_coins` |
+# | (3.3), (3.4) | 3 | `tests/theory/test_bits.py::test_theorem_a_is_near_the_exact_value_where_pinsker_is_far` |
+# | (3.5) | 3 | `tests/theory/test_bits.py::test_w_is_the_largest_gap_of_two_coins_at_that_divergence` |
+# | (3.6) | 3 | `tests/theory/test_bits.py::test_random_codes_by_listing_all_data` |
+# | (3.6), its limit | 3 | `tests/theory/test_bits.py::test_theorem_a_is_sharp_random_codes_reach_w` |
+# | (3.7) | 3 | `tests/theory/test_bits.py::test_theorem_a_one_bit_capacity_by_listing_all_releases` |
 # | (4.1), its first condition | 4 | `tests/theory/test_theory.py::test_statement_04_needs_a_local_limit` |
 # | (4.1), its second condition | 4 | `tests/theory/test_corrections.py::test_statement_04_a_rare_leak_keeps_the_local_limit_and_adds_its_constant` |
 # | (4.1), its mean for Gaussian data | 4 | `tests/theory/test_corrections.py::test_statement_04_mean_length_of_a_gaussian_vector` |
 # | (4.2) | 4 | `tests/theory/test_security.py::test_full_precision_matches_quadrature_over_the_sample` |
 # | (4.3), (4.1) for means | 4 | `tests/theory/test_corrections.py::test_statement_04_means_of_samples_with_a_density` |
-# | (5.2) | 5 | `tests/theory/test_corrections.py::test_statement_05_sum_over_all_runners_up` |
+# | (5.2) | 5 | `tests/theory/test_bits.py::test_theorem_a_lower_bound_for_erm` |
 # | (5.2), its factor for two codewords | 5 | `tests/theory/test_corrections.py::test_statement_05_factor_two_for_two_codewords_is_nearly_attained` |
 # | statement 5, only the law of the losses | 5 | `tests/theory/test_theory.py::test_statement_05_exponential_rate` |
 # | (6.1) | 6 | `tests/theory/test_rates.py::test_sharp_insecurity_tends_to_exact_with_competing_runners_up` |
@@ -1600,6 +1993,13 @@ pd.DataFrame(rows, columns=columns).round(3)
 # | (7.2), its orthants | 7 | `tests/theory/test_corrections.py::test_statement_07_orthants_in_closed_form` |
 # | (8.1) | 8 | `tests/theory/test_theory.py::test_statement_08_size_adaptive_rate` |
 # | (8.1), its condition | 8 | `tests/theory/test_corrections.py::test_statement_08_three_codewords_need_rates_above_log_n` |
+# | (9.3) | 9 | `tests/theory/test_geometry.py::test_theorem_e_rates_are_those_of_the_exit_probability` |
+# | (9.3), exact | 9 | `tests/theory/test_geometry.py::test_theorem_e_exact_insecurities_of_a_mean_in_the_plane` |
+# | (9.2) | 9 | `tests/theory/test_geometry.py::test_theorem_e_misspecified_rates_of_logistic_regression` |
+# | (9.4) | 9 | `tests/theory/test_geometry.py::test_theorem_e_order_on_a_codeword` |
+# | (9.4), greedy | 9 | `tests/theory/test_geometry.py::test_greedy_rate_is_the_distance_at_which_gptq_leaves_home` |
+# | (9.4), where it stops | 9 | `tests/theory/test_geometry.py::test_theorem_e_has_no_order_away_from_a_codeword` |
+# | (9.4), misspecified | 9 | `tests/theory/test_geometry.py::test_theorem_e_has_no_order_for_a_misspecified_model` |
 # | (9.1) | 9 | `tests/theory/test_theory.py::test_statement_09_rate_is_half_the_squared_distance_to_the_edge` |
 # | (9.2), bisectors | 9 | `tests/theory/test_corrections.py::test_statement_09_misspecified_models_have_two_metrics` |
 # | (9.2), the cell | 9 | `tests/theory/test_corrections.py::test_statement_09_smallest_rate_is_the_distance_to_the_edge_of_the_hessian_cell` |

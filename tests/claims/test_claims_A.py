@@ -46,3 +46,19 @@ def test_a_nearly_lattice_gap_is_off_by_the_factor_of_the_answer():
     assert round(at.nI) == 102
     assert f"a factor {1 / at.ratio:.0f} at $n I = {at.nI:.0f}$" in answer("A_proofs")
     assert near[near.nI > 3].ratio.between(0.07, 0.1).all()
+def test_theorem_a_stays_near_the_truth_where_pinsker_does_not():
+    bound = table("A_bits_bound")
+    assert list(bound.columns) == ["problem", "exact", "bound", "pinsker"]
+    assert (bound.exact <= bound.bound * (1 + 1e-12)).all()
+    assert (bound.bound <= bound.pinsker * (1 + 1e-12)).all()
+    random = bound[bound.problem.str.startswith("random")]
+    assert 1.3 < (random.bound / random.exact).median() < 1.5
+    assert (bound.bound / bound.exact).max() < 3
+    assert (bound.pinsker / bound.exact).max() > 1e20
+
+
+def test_theorem_e_orders_training_and_rounding_on_a_codeword_only():
+    places = table("A_one_geometry")
+    on, off = places[places.share == 0], places[places.share > 0.3]
+    assert (on.train_over_round >= 1 - 1e-12).all()
+    assert 0.1 < (off.train_over_round < 1).mean() < 0.9
