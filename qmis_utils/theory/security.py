@@ -527,8 +527,7 @@ def entropy_bound(H: float, n: float) -> float:
     >>> entropy_bound(2.0, 100)
     0.1
     """
-    H = math.inf if H == math.inf else check_number("H", H)
-    if H < 0:
+    if check_number("H", H, infinite=True) < 0:
         raise ValueError(f"H must be an entropy >= 0 in nats, got {H!r}")
     return min(1.0, math.sqrt(H / 2 / check_n(n)))
 
@@ -560,7 +559,6 @@ def dp_bound(epsilon: float) -> float:
     >>> dp_bound(0.0)
     0.0
     """
-    epsilon = math.inf if epsilon == math.inf else check_number("epsilon", epsilon)
-    if epsilon < 0:
+    if check_number("epsilon", epsilon, infinite=True) < 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
     return math.tanh(epsilon / 2)

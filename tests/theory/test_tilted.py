@@ -38,7 +38,7 @@ def test_effective_samples_of_a_tie_are_the_draws_that_leave_the_home_codeword()
     assert result.effective_samples == round(result.effective_samples)
 
 
-@pytest.mark.parametrize(("K", "samples", "error"), [(40, 200, 0.03), (200, 500, 0.04)])
+@pytest.mark.parametrize(("K", "samples", "error"), [(40, 200, 0.06), (200, 500, 0.04)])
 def test_many_runners_up_and_few_draws_bias_neither_the_value_nor_the_interval(K, samples, error):
     """An attack judged on the draws that taught it is too strong, on others too weak; the value lies between."""
     losses, probs, rng = np.random.default_rng(3).random((K, 5)), np.full(5, 0.2), np.random.default_rng(0)
