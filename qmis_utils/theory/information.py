@@ -355,10 +355,10 @@ def product_insecurity_mc(
     Notes
     -----
     QMIS statement 13. Where flips are frequent, the mean of tanh(|log-likelihood ratio| / 2) under the even mixture of
-    the two laws, whose terms lie in [0, 1]. Where they are rare (sum TV_j below about 0.57), draws in which one
+    the two laws, whose terms lie in [0, 1]. Where they are rare (U = sum TV_j below about 0.57), draws in which one
     coordinate, chosen in proportion to its TV_j, falls into a cell in proportion to how much that cell's probability
-    changes: the terms lie in [0, U e^U], U = sum TV_j, however rare the flips. ``high`` also holds what may hide, at
-    97.5 % confidence, in fewer draws than one.
+    changes: the terms lie in [0, U e^U], however rare the flips. Both ends also allow for what may hide, at 97.5 %
+    confidence, in fewer draws than one.
 
     Examples
     --------
@@ -379,8 +379,9 @@ def product_insecurity_mc(
         largest, share = 1.0, _even_mixture(laws, log_ratios, repeats, rng, samples)
     value = float(share.mean())
     error = 1.96 * float(share.std()) / math.sqrt(samples) + 1e-12 * value  # the rounding of an exact value
+    low = (value - error) * (1 - unseen(1, samples))  # states that no draw met may also count for nothing
     high = min(value + error + unseen(largest, samples), union * (1 + 1e-12), 1.0)
-    return MonteCarlo(value, max(value - error, 0.0), high, effective_samples=samples)
+    return MonteCarlo(value, max(low, 0.0), high, effective_samples=samples)
 
 
 def _even_mixture(laws, log_ratios, repeats, rng, samples):

@@ -243,7 +243,9 @@ def sharp_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = 
     QMIS statements 6 and 7: for a fixed problem, as n tends to infinity. No n min_k I_k makes it safe for every
     problem: a gap that nearly is on a coarser lattice, such as (1, -1, 1.001), acts like that lattice until n passes
     the square of the ratio of the spans (there the exact value is a twelfth of this one at n min_k I_k = 102).
-    RANGES
+    Mostly good to a quarter from n min_k I_k = 3 on where every kind of sample is expected ten times under the tilted
+    law (of 150 random problems of three kinds 3 % lay outside, exact over sharp from 0.63 to 1.46); with a rarer kind
+    the gap acts like a lattice and the ratio oscillates (a third outside, from 0.11 to 2.7).
     The formula needs E exp(-t D) finite near t = t_k; losses of finite support always have that. If P(D_k < 0) > 0, two
     runners-up beat the home codeword together at the smallest rate only if their gaps are proportional, and then the
     one that never wins is left out.
@@ -366,7 +368,8 @@ def fisher_voronoi_rate(theta_star: ArrayLike, codebook: ArrayLike, fisher: Arra
     Raises
     ------
     ValueError
-        For shapes that do not match, values that are not finite, or ``fisher`` not positive definite.
+        For shapes that do not match, values that are not finite, ``fisher`` not symmetric up to 1e-8 of its largest
+        entry or not positive definite, or rates beyond the range of a float.
 
     Notes
     -----
@@ -377,18 +380,39 @@ def fisher_voronoi_rate(theta_star: ArrayLike, codebook: ArrayLike, fisher: Arra
     >>> fisher_voronoi_rate([0.0], [[0.1], [0.5]], [[1.0]])  # the edge is 0.3 away
     array([0.045])
     """
-    theta, words, metric = (np.asarray(a, float) for a in (theta_star, codebook, fisher))
+    theta, words, metric = (
+        check_array(name, a) for name, a in (("theta_star", theta_star), ("codebook", codebook), ("fisher", fisher))
+    )
     if words.ndim != 2 or len(words) < 2 or not np.isfinite(words).all():
         raise ValueError("codebook must be finite, of shape (K, d) with K >= 2")
     d = words.shape[1]
     if theta.shape != (d,) or not np.isfinite(theta).all():
         raise ValueError(f"theta_star must be finite, of shape ({d},) to match codebook")
-    if metric.shape != (d, d) or not np.allclose(metric, metric.T) or not (np.linalg.eigvalsh(metric) > 0).all():
+    if metric.shape != (d, d) or not np.isfinite(metric).all():
+        raise ValueError(f"fisher must be finite, of shape ({d}, {d})")
+    symmetric = (
+        (metric / 2 + metric.T / 2) if (abs(metric - metric.T) <= 1e-8 * abs(metric).max()).all() else -np.eye(d)
+    )
+    if not (np.linalg.eigvalsh(unit_scale(symmetric)) > 0).all():
         raise ValueError(f"fisher must be symmetric positive definite, of shape ({d}, {d})")
-    white = (words - theta) @ np.linalg.cholesky(metric)
-    squared = (white**2).sum(1)
-    home = int(squared.argmin())
-    others = np.delete(np.arange(len(words)), home)
-    apart = ((white[others] - white[home]) ** 2).sum(1)
-    excess = squared[others] - squared[home]
-    return np.where(apart > 0, excess**2 / (8 * np.where(apart > 0, apart, 1)), 0.0)
+    # Powers of two are taken out, so that no square overflows, and no difference of squares is formed.
+    root, halves = np.linalg.cholesky(unit_scale(symmetric)), words / 2 - theta / 2
+    exponent = 2 * np.frexp(abs(halves).max())[1] + 2 + np.frexp(abs(symmetric).max())[1]
+    places = unit_scale(halves)
+    home, distance = _bisectors(words, places, root, int(((places @ root) ** 2).sum(1).argmin()))
+    if (distance < 0).any():  # another codeword is nearer by less than the rounding of squares
+        home, distance = _bisectors(words, places, root, int(distance.argmin()))
+    distance = np.delete(distance, home)
+    with np.errstate(over="ignore", under="ignore"):
+        rate = np.ldexp(distance**2 / 2, exponent)
+    if not (np.isfinite(rate) & ((rate > 0) | (distance == 0))).all():
+        raise ValueError("codebook, theta_star and fisher give rates beyond the range of a float: scale them")
+    return rate
+
+
+def _bisectors(words, places, root, home):
+    """Return home and the signed distance from the origin to the bisector of home and each codeword, 0 for copies."""
+    apart = words / 2 - words[home] / 2
+    apart = apart / np.where((apart != 0).any(1), abs(apart).max(1), 1)[:, None] @ root
+    along = (apart * ((places + places[home]) @ root)).sum(1)
+    return home, along / 2 / np.maximum(np.sqrt((apart**2).sum(1)), 1e-300)
