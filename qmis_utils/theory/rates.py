@@ -317,8 +317,10 @@ def _tied_change(rows, k, probs):
         raise ValueError(f"losses: more than {MOST_TIED} codewords tie for the population minimum: no closed form")
     change = np.zeros_like(probs)
     for j in np.delete(np.arange(len(rows)), k):
-        gap = unit_scale(rows[j] - rows[k])
+        gap = rows[j] - rows[k]
         spread = math.sqrt(gap**2 @ probs)
+        if spread == 0:
+            raise ValueError("losses: tied codewords whose gaps differ by more than 1e150 in scale")
         others = np.delete(rows, [j, k], axis=0) - rows[k]
         along = others @ (probs * gap) / spread**2
         rest = (others - along[:, None] * gap) * np.sqrt(probs)  # of the others' gaps, given that j and k tie
