@@ -128,9 +128,10 @@ def codebook_insecurity_mc(
         raise ValueError("losses: no other codeword can ever win, so that Delta_n is zero")
     kept = bounds > bounds.max() - NEGLIGIBLE
     log_kept = special.logsumexp(bounds[kept])
-    plain = min(0.5, math.exp(log_kept))  # the share of draws from the law of the data
+    log_plain = min(-math.log(2), log_kept)  # the share of draws from the law of the data
+    log_rest = math.log1p(-math.exp(log_plain))
     log_tilts = np.vstack([np.zeros_like(probs), log_tilts[kept]])
-    log_shares = np.append(math.log(plain), math.log1p(-plain) + bounds[kept] - log_kept)
+    log_shares = np.append(log_plain, log_rest + bounds[kept] - log_kept)
     counts, log_density = _draw(log_tilts, log_shares, probs, n, rng, samples)
     log_weights = -log_density
     chosen = best_codeword(losses, counts)
@@ -140,7 +141,7 @@ def codebook_insecurity_mc(
         raise ValueError("samples: no draw left the best codeword; Delta_n may be zero, or samples is too small")
     weights = np.exp(log_weights - shift)
     value, low, high = _cross_fitted(weights, chosen, counts / n - probs, home, len(losses))
-    log_largest = min(log_kept - math.log1p(-plain), -math.log(plain))
+    log_largest = min(log_kept - log_rest, -log_plain)
     left_out = np.exp(bounds[~kept] - shift).sum()
     high += 2 * (left_out + unseen(math.exp(log_largest - shift), samples))
     value, low, high = (shift + safe_log(v) if log else math.exp(shift + safe_log(v)) for v in (value, low, high))
