@@ -255,7 +255,8 @@ def product_insecurity_gaussian(outside: ArrayLike, inside: ArrayLike, copies: A
     1.000
     """
     laws, log_ratios, repeats = _product_groups(outside, inside, copies)
-    chi2 = (laws * np.expm1(log_ratios) ** 2).sum(1) @ repeats
+    with np.errstate(over="ignore"):  # an infinite distance: the laws hardly overlap
+        chi2 = (laws * np.expm1(log_ratios) ** 2).sum(1) @ repeats
     return math.erf(math.sqrt(chi2 / 8))
 
 
@@ -368,7 +369,8 @@ def product_insecurity_mc(
     """
     laws, log_ratios, repeats = _product_groups(outside, inside, copies)
     samples = check_samples(samples)
-    apart = laws * abs(np.expm1(log_ratios))  # |outside - inside| of each cell
+    # |outside - inside| of each cell; a ratio may be 1e320, its product with the cell's probability is at most 1
+    apart = np.where(log_ratios < 1, laws * abs(np.expm1(np.minimum(log_ratios, 1))), _tilt(laws, log_ratios) - laws)
     union = float(apart.sum(1) @ repeats / 2)
     if union == 0:
         return MonteCarlo(0.0, 0.0, 0.0, effective_samples=samples)
@@ -384,11 +386,15 @@ def product_insecurity_mc(
     return MonteCarlo(value, max(low, 0.0), high, effective_samples=samples)
 
 
+def _tilt(law, log_ratio):
+    return np.exp(np.log(law) + log_ratio)
+
+
 def _even_mixture(laws, log_ratios, repeats, rng, samples):
     """|P - Q| / (P + Q) of states drawn half from each of the product laws P and Q."""
     log_ratio = np.zeros(samples)
     for law, ratio, repeat in zip(laws, log_ratios, repeats, strict=True):
-        tilted = law * np.exp(ratio)
+        tilted = _tilt(law, ratio)
         sizes = samples // 2, samples - samples // 2
         draws = [
             rng.multinomial(repeat, q, size=size) for q, size in zip((law, tilted / tilted.sum()), sizes, strict=True)
@@ -405,7 +411,7 @@ def _forced_flips(laws, log_ratios, repeats, apart, union, rng, samples):
     forced = rng.choice(len(laws), size=samples, p=apart.sum(1) * repeats / (2 * union))
     log_p, log_q, density = np.zeros(samples), np.zeros(samples), np.zeros(samples)
     for j, (law, ratio, repeat, change) in enumerate(zip(laws, log_ratios, repeats, apart, strict=True)):
-        base = law * np.exp(np.maximum(ratio, 0))
+        base = _tilt(law, np.maximum(ratio, 0))
         log_norm, hit = math.log1p(change.sum() / 2), forced == j
         counts = rng.multinomial(repeat - hit, base / base.sum())
         if hit.any():
