@@ -263,7 +263,7 @@ def sharp_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = 
     home = int((rows @ law).argmin())
     gaps, sizes, changes, others = rows - rows[home], [-math.inf], [np.zeros_like(law)], [home]
     tied = np.flatnonzero([cramer_tilt(unit_scale(gap), law) == 0 for gap in gaps])
-    for k in np.delete(np.arange(len(rows)), home):
+    for k in np.delete(np.arange(len(rows)), home).tolist():
         if _never_wins(gaps, k, home):
             continue
         if k in tied:
