@@ -90,7 +90,7 @@ def check_n(n: object, name: str = "n") -> float:
     return value
 
 
-def check_number(name: str, value: float, positive: bool = False) -> float:
+def check_number(name: str, value: float, positive: bool = False, infinite: bool = False) -> float:
     """Check a finite number and return it as a float.
 
     Parameters
@@ -100,6 +100,8 @@ def check_number(name: str, value: float, positive: bool = False) -> float:
     value : float
     positive : bool
         Whether it must be above zero.
+    infinite : bool
+        Whether it may be infinite.
 
     Returns
     -------
@@ -108,11 +110,91 @@ def check_number(name: str, value: float, positive: bool = False) -> float:
     Raises
     ------
     ValueError
-        For a value that is not finite, or not above zero where it must be.
+        For a value that is no real number, not finite, or not above zero where it must be.
     """
-    if not np.isfinite(value) or (positive and value <= 0):
-        raise ValueError(f"{name} must be a finite number{' > 0' if positive else ''}, got {value!r}")
+    real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    if not real or not (np.isfinite(value) or (infinite and abs(value) == math.inf)) or (positive and value <= 0):
+        finite, above = "" if infinite else "finite ", " > 0" if positive else ""
+        raise ValueError(f"{name} must be a {finite}number{above}, got {value!r:.60}")
     return float(value)
+
+
+def check_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Check an array of real numbers and return it as floats.
+
+    Parameters
+    ----------
+    name : str
+        What the error calls it.
+    values : array
+        Numbers of any shape, infinite ones included.
+
+    Returns
+    -------
+    array, float
+
+    Raises
+    ------
+    ValueError
+        For strings, complex numbers, None, rows of different lengths.
+
+    Examples
+    --------
+    >>> check_array("losses", [[0, 1], [1, 0]]).dtype.name
+    'float64'
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got {values!r:.60}")
+    return array.astype(float)
+
+
+def check_losses(losses: ArrayLike) -> np.ndarray:
+    """Check the losses of a codebook, scaled down where a difference of two of them would overflow.
+
+    Parameters
+    ----------
+    losses : array (K, m)
+        Loss of K codewords on m samples, finite.
+
+    Returns
+    -------
+    array (K, m), float
+        The same, or where a loss exceeds 1e301 all times a power of two, which changes no choice between codewords.
+
+    Raises
+    ------
+    ValueError
+        For losses that are no numbers, empty, not finite or not a matrix.
+    """
+    losses = check_array("losses", losses)
+    if losses.ndim != 2 or losses.size == 0 or not np.isfinite(losses).all():
+        raise ValueError("losses must be a non-empty, finite array of shape (K, m): K codewords on m samples")
+    return losses * 2.0**-24 if abs(losses).max() > 1e301 else losses
+
+
+def unit_scale(values: np.ndarray) -> np.ndarray:
+    """Scale an array by the power of two that brings its largest size into [1/2, 1): exact, and no square overflows.
+
+    Parameters
+    ----------
+    values : array
+        Finite numbers.
+
+    Returns
+    -------
+    array
+        Of the same shape; zeros stay zero.
+
+    Examples
+    --------
+    >>> unit_scale(np.array([3.0, -1.0])).tolist()
+    [0.75, -0.25]
+    """
+    return np.ldexp(values, -np.frexp(abs(values).max(initial=0))[1])
 
 
 def check_probs(name: str, probs: ArrayLike) -> np.ndarray:
@@ -134,7 +216,7 @@ def check_probs(name: str, probs: ArrayLike) -> np.ndarray:
     ValueError
         For a negative or missing probability, or laws that do not sum to one up to 1e-9.
     """
-    probs = np.asarray(probs, float)
+    probs = check_array(name, probs)
     if probs.ndim == 0 or probs.size == 0 or not (probs >= 0).all() or (abs(probs.sum(-1) - 1) > 1e-9).any():
         raise ValueError(f"{name} must be non-negative and sum to one along the last axis")
     return probs / probs.sum(-1, keepdims=True)
@@ -153,7 +235,7 @@ def check_problem(losses: ArrayLike, probs: ArrayLike) -> tuple[np.ndarray, np.n
     Returns
     -------
     losses : array (K, m')
-        On the m' samples of positive probability.
+        On the m' samples of positive probability, scaled as by ``check_losses``.
     probs : array (m',)
 
     Raises
@@ -162,9 +244,7 @@ def check_problem(losses: ArrayLike, probs: ArrayLike) -> tuple[np.ndarray, np.n
         For losses that are empty, not finite or not a matrix, probabilities that are no law, or a number of samples in
         which the two disagree.
     """
-    losses, probs = np.asarray(losses, float), check_probs("probs", probs)
-    if losses.ndim != 2 or losses.size == 0 or not np.isfinite(losses).all():
-        raise ValueError("losses must be a non-empty, finite array of shape (K, m): K codewords on m samples")
+    losses, probs = check_losses(losses), check_probs("probs", probs)
     if probs.shape != losses.shape[1:]:
         raise ValueError(f"probs must have shape ({losses.shape[1]},) to match losses, got {probs.shape}")
     return losses[:, probs > 0], probs[probs > 0]
@@ -228,10 +308,10 @@ def density_drop(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(abs(lo) < abs(hi), 1.0, -1.0), log_size
 
 
-def _stirling_error(k):
-    """log k! - [(k + 1/2) log k - k + log(2 pi) / 2] for whole k, zero at k = 0 by convention."""
+def stirling_error(k):
+    """log k! - [(k + 1/2) log k - k + log(2 pi) / 2] for k >= 1/2, zero at k = 0 by convention."""
     k = np.asarray(k, float)
-    small, x = np.clip(k, 1, 15), np.maximum(k, 16)
+    small, x = np.clip(k, 0.5, 16), np.maximum(k, 16)
     exact = special.gammaln(small + 1) - (small + 0.5) * np.log(small) + small - LOG_2PI / 2
     inverse = 1 / x**2
     series = (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - inverse / 1188) * inverse) * inverse) * inverse) / x
@@ -265,10 +345,14 @@ def log_multinomial(counts: ArrayLike, probs: ArrayLike) -> np.ndarray:
     counts = np.asarray(counts, float)
     n = counts.sum(-1)
     expected = n[..., None] * probs
-    excess = (counts - expected) / np.where(expected > 0, expected, 1)
+    near = counts <= 1e9 * expected  # beyond, a small expected number would overflow when divided by
+    excess = np.where(near, counts - expected, 0.0) / np.where(near & (expected > 0), expected, 1)
     deviance = expected * (special.xlog1py(1 + excess, excess) - excess)
-    spread = _stirling_error(counts) + np.where(counts > 0, 0.5 * (LOG_2PI + np.log(np.maximum(counts, 1))), 0.0)
-    total = _stirling_error(n) + np.where(n > 0, 0.5 * (LOG_2PI + np.log(np.maximum(n, 1))), 0.0)
+    with np.errstate(divide="ignore"):
+        surprise = np.log(np.where(near, 1, counts)) - np.log(np.where(near, 1, expected)) - 1
+    deviance = np.where(near, deviance, counts * surprise + expected)
+    spread = stirling_error(counts) + np.where(counts > 0, 0.5 * (LOG_2PI + np.log(np.maximum(counts, 1))), 0.0)
+    total = stirling_error(n) + np.where(n > 0, 0.5 * (LOG_2PI + np.log(np.maximum(n, 1))), 0.0)
     return total - (spread + deviance).sum(-1)
 
 
@@ -297,7 +381,9 @@ def count_vectors(n: float, m: int) -> np.ndarray:
     >>> count_vectors(2, 2).tolist()
     [[0, 2], [1, 1], [2, 0]]
     """
-    states = math.comb(int(n) + m - 1, m - 1)
+    if n != 0:
+        n = check_n(n)
+    states = math.comb(int(n) + int(check_n(m, "m")) - 1, m - 1)
     if states > MAX_STATES:
         raise ValueError(
             f"n = {int(n)} samples of {m} kinds have {states} count vectors, more than the {MAX_STATES} that are "
@@ -345,17 +431,21 @@ def cramer_tilt(gap: np.ndarray, probs: np.ndarray) -> float:
     float
         In 1 / units of loss: 0 where E D <= 0 up to rounding, inf where D is never negative.
 
+    Raises
+    ------
+    ValueError
+        For a gap below 1e-307, whose tilt is beyond a float's range.
+
     Examples
     --------
     >>> print(f"{cramer_tilt(np.array([-1.0, 1.0]), np.array([0.2, 0.8])):.6f}")  # log 2
     0.693147
     """
-    scale = abs(gap).max(initial=0)
-    if scale == 0 or gap @ probs <= 1e-14 * scale:
+    d = unit_scale(gap)
+    if not d.any() or d @ probs <= 1e-14 * (abs(d) @ probs):  # a tie up to the rounding of the mean
         return 0.0
-    if not (gap[probs > 0] < 0).any():
+    if not (d[probs > 0] < 0).any():
         return math.inf
-    d = gap / scale
 
     def tilted_mean(t):
         return (probs * d) @ np.exp(-t * d + t * d.min())
@@ -363,4 +453,7 @@ def cramer_tilt(gap: np.ndarray, probs: np.ndarray) -> float:
     top = 1.0
     while tilted_mean(top) > 0:
         top *= 2
-    return brentq(tilted_mean, 0, top, xtol=1e-15, rtol=1e-14) / scale
+    tilt = brentq(tilted_mean, 0, top, xtol=1e-15, rtol=1e-14) / (abs(gap).max() / abs(d).max())
+    if tilt == math.inf:
+        raise ValueError("gap is so small that its tilt overflows: give unit_scale(gap)")
+    return tilt

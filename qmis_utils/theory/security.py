@@ -17,6 +17,8 @@ from qmis_utils.theory.numerics import (
     LEGENDRE,
     LOG_2PI,
     capped,
+    check_array,
+    check_losses,
     check_n,
     check_number,
     check_problem,
@@ -25,8 +27,12 @@ from qmis_utils.theory.numerics import (
     log_interval,
     log_multinomial,
     safe_log,
+    stirling_error,
+    unit_scale,
 )
 
+LARGEST_DIM = 1e8  # beyond, the chi-square densities lose digits and their normal limit is right to 2e-8
+MOST_FLIPS = 1e14  # beyond, a count times a codeword in floating point no longer tells one count from the next
 WIDEST = 1e12  # beyond cells of this width (in sd of the mean) the doubles around an integrand's peak are too coarse
 NARROWEST = 5e-5  # cells narrower than this (in sd of the mean) change log Delta_n by less than 4e-10
 LEGENDRE_64 = np.polynomial.legendre.leggauss(64)
@@ -90,15 +96,15 @@ def _log_rounded_mean(n, step, mean, sigma):
     n, sigma = check_n(n), check_number("sigma", sigma, positive=True)
     step, mean = check_number("step", step, positive=True), check_number("mean", mean)
     # The remainder is exact in floating point: a mean far from zero costs no digits.
-    offset, scale = math.remainder(mean, step), math.sqrt(n) / sigma
-    width = step * scale
+    offset, scale = math.remainder(mean, step) / sigma, math.sqrt(n)
+    width = step / sigma * scale
     if not width <= WIDEST:
         raise ValueError(f"step must be at most {WIDEST:g} sigma / sqrt(n), got {step!r}")
     if n > 1 and width < NARROWEST:
-        return math.log(_gaussian_channel(1 / math.sqrt(n), 1))
+        return _log_gaussian_channel(-math.log(n) / 2, 1)
     if n == 1:
         return _log_single_sample(width, offset * scale)
-    lo, hi, home = _grid_cells(step, offset, scale)
+    lo, hi, home = _grid_cells(step / sigma, offset, scale)
     return _log_grid_insecurity(lo, hi, home, width, 1 / math.sqrt(n))
 
 
@@ -163,26 +169,34 @@ def _log_covariance(a, b, rho):
 # --- Gaussian mean in full precision, and with noise -------------------------------------------------------------
 
 
-def _gaussian_channel(rho, dim):
-    """TV between the joint and the product law of two N(0, I_dim) vectors whose coordinates correlate by rho.
+def _log_gaussian_channel(log_rho, dim):
+    """log TV between the joint and the product law of two N(0, I_dim) vectors whose coordinates correlate by rho.
 
     The likelihood ratio exceeds 1 where A - B > c, A and B independent chi-square(dim) under the joint law, and
     where (1 + rho)^-1 A - (1 - rho)^-1 B > c with the same A, B under the product law; c = dim log(1 - rho^2) / rho.
     """
+    if log_rho == 0:
+        return 0.0
+    rho = math.exp(log_rho)
     if rho * math.sqrt(dim) < 1e-6:
-        return rho * math.exp(special.gammaln((dim + 1) / 2) - special.gammaln(dim / 2)) / math.sqrt(math.pi)
+        mean_length = special.poch(dim / 2, 0.5) if dim <= LARGEST_DIM else math.sqrt(dim / 2)
+        return log_rho + math.log(mean_length) - math.log(math.pi) / 2
+    if dim > LARGEST_DIM:  # the log-likelihood ratio is normal, of variance dim rho^2 where rho is small
+        return math.log(math.erf(rho * math.sqrt(dim / 8)))
     c = dim * math.log1p(-(rho**2)) / rho
-    log_norm = (1 - dim / 2) * math.log(2) - special.gammaln(dim / 2)
+    a = dim / 2
+    log_norm = -math.log(2 * math.pi * a) / 2 - stirling_error(a)
 
     def integrand(b):
         lo, hi = b**2 + c, (1 + rho) * (c + b**2 / (1 - rho))
         change = special.chdtrc(dim, np.maximum(lo, 0)) - special.chdtrc(dim, np.maximum(hi, 0))
-        return change * np.exp(log_norm + special.xlogy(dim - 1, b) - b**2 / 2)
+        excess = b**2 / dim - 1  # the chi density in saddle-point form: no difference of huge logarithms
+        return change * np.exp(log_norm - a * (excess - np.log1p(excess))) * (dim / np.where(b > 0, b, 1))
 
     kinks = [math.sqrt(-c * (1 - rho)), math.sqrt(-c)]
     typical = math.sqrt(max(dim - 1, 0))
     points = np.unique([*kinks, *np.clip([typical - 9, typical, typical + 9], kinks[1], None)])
-    return float(tanhsinh(integrand, points[:-1], points[1:], rtol=1e-13).integral.sum())
+    return safe_log(float(tanhsinh(integrand, points[:-1], points[1:], rtol=1e-13).integral.sum()))
 
 
 def full_precision_insecurity(n: float, dim: int, log: bool = False) -> float:
@@ -202,7 +216,7 @@ def full_precision_insecurity(n: float, dim: int, log: bool = False) -> float:
     Returns
     -------
     float
-        Delta_n.
+        Delta_n, to a relative error of 2e-8 (of 1e-12 up to dim = 1000).
 
     Raises
     ------
@@ -219,7 +233,7 @@ def full_precision_insecurity(n: float, dim: int, log: bool = False) -> float:
     1.0001
     """
     n, d = check_n(n), check_n(dim, "dim")
-    return capped(0.0 if n == 1 else safe_log(_gaussian_channel(1 / math.sqrt(n), d)), log)
+    return capped(_log_gaussian_channel(-math.log(n) / 2, d), log)
 
 
 def gaussian_noise_insecurity(n: float, noise: float, sigma: float = 1.0, log: bool = False) -> float:
@@ -255,11 +269,12 @@ def gaussian_noise_insecurity(n: float, noise: float, sigma: float = 1.0, log: b
     >>> gaussian_noise_insecurity(50, 0.0) == full_precision_insecurity(50, 1)
     True
     """
-    n, sigma = check_n(n), check_number("sigma", sigma, positive=True)
-    if not (np.isfinite(noise) and noise >= 0):
+    n, sigma, noise = check_n(n), check_number("sigma", sigma, positive=True), check_number("noise", noise)
+    if noise < 0:
         raise ValueError(f"noise must be a finite number >= 0, got {noise!r}")
-    rho = (sigma / n) / math.hypot(sigma / math.sqrt(n), noise)
-    return capped(0.0 if rho == 1 else safe_log(_gaussian_channel(rho, 1)), log)
+    # rho = 1 / sqrt(n (1 + n noise^2 / sigma^2)), in logs because noise / sigma may be 1e600
+    log_extra = math.log(n) + 2 * (safe_log(noise) - math.log(sigma))
+    return capped(_log_gaussian_channel(-(math.log(n) + np.logaddexp(0, log_extra)) / 2, 1), log)
 
 
 # --- finite data: counts in log space ----------------------------------------------------------------------------
@@ -271,7 +286,8 @@ def bernoulli_insecurity(n: float, p: float, codebook: ArrayLike, log: bool = Fa
     Parameters
     ----------
     n : int
-        Training-set size, whole, >= 1. A mean within rounding error of a midpoint counts as a tie.
+        Training-set size, whole, >= 1, at most ``MOST_FLIPS``. A mean within rounding error of a midpoint counts as a
+        tie.
     p : float
         Probability of a one, in [0, 1].
     codebook : array (K,)
@@ -300,7 +316,9 @@ def bernoulli_insecurity(n: float, p: float, codebook: ArrayLike, log: bool = Fa
     0.25
     """
     n, p = check_n(n), check_number("p", p)
-    codebook = np.asarray(codebook, float)
+    codebook = check_array("codebook", codebook)
+    if n > MOST_FLIPS:
+        raise ValueError(f"n must be at most {MOST_FLIPS:g}: beyond it rounding hides where the codeword changes")
     if not 0 <= p <= 1:
         raise ValueError(f"p must lie in [0, 1], got {p}")
     if codebook.ndim != 1 or codebook.size == 0 or not ((codebook >= 0) & (codebook <= 1)).all():
@@ -341,9 +359,10 @@ def best_codeword(losses: np.ndarray, counts: np.ndarray) -> np.ndarray:
     >>> best_codeword(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[2, 1], [1, 2], [1, 1]])).tolist()
     [0, 1, 0]
     """
+    losses = check_losses(losses)
     gaps = losses - losses[(losses - losses.min(0)).max(1).argmin()]
     able = np.flatnonzero(gaps.min(1) <= 1e-12 * abs(losses).max(1))  # the others never win, but would set the scale
-    gaps = gaps[able]
+    gaps = unit_scale(gaps[able])
     chosen = np.empty(len(counts), int)
     for start in range(0, len(counts), 100_000):
         block = slice(start, start + 100_000)
@@ -399,7 +418,7 @@ def finite_support_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log
     """
     losses, probs = check_problem(losses, probs)
     counts = count_vectors(check_n(n), len(probs))
-    return release_insecurity(best_codeword(losses, counts), counts, probs, log)
+    return _release_insecurity(best_codeword(losses, counts), counts, probs, log)
 
 
 def release_insecurity(released: ArrayLike, counts: np.ndarray, probs: ArrayLike, log: bool = False) -> float:
@@ -410,7 +429,7 @@ def release_insecurity(released: ArrayLike, counts: np.ndarray, probs: ArrayLike
     released : array (N,), int
         Index of what each vector of counts leads to, whole numbers >= 0.
     counts : array (N, m)
-        Every vector of counts, as ``count_vectors`` lists them.
+        Every vector of m counts of one sum n >= 1, once each, in the order of ``count_vectors`` or any other.
     probs : array (m,)
         Probabilities of the samples, all positive.
     log : bool
@@ -424,7 +443,8 @@ def release_insecurity(released: ArrayLike, counts: np.ndarray, probs: ArrayLike
     Raises
     ------
     ValueError
-        For ``released`` of another length than ``counts``, negative, or not whole; a sample of probability zero.
+        For counts that are not whole, negative, of different sums, incomplete or repeated; ``released`` of another
+        length than ``counts``, negative, or not whole; a sample of probability zero.
 
     Notes
     -----
@@ -436,11 +456,33 @@ def release_insecurity(released: ArrayLike, counts: np.ndarray, probs: ArrayLike
     >>> round(release_insecurity([0, 1], count_vectors(1, 2), [0.5, 0.5]), 3)
     0.5
     """
-    released, probs = np.asarray(released), check_probs("probs", probs)
+    counts, probs, released = _check_counts(counts), check_probs("probs", probs), np.asarray(released)
+    if probs.shape != counts.shape[1:]:
+        raise ValueError(f"probs must have shape ({counts.shape[1]},) to match counts, got {probs.shape}")
     if released.shape != (len(counts),) or released.dtype.kind not in "iu" or released.min() < 0:
         raise ValueError(f"released must be {len(counts)} whole numbers >= 0, one for each row of counts")
     if not probs.all():
         raise ValueError("probs must be positive: leave out the samples that never occur")
+    return _release_insecurity(released, counts, probs, log)
+
+
+def _check_counts(counts):
+    """Check that the rows are every vector of m counts of one sum, once each."""
+    counts = check_array("counts", counts)
+    if counts.ndim != 2 or counts.size == 0 or not ((counts >= 0) & (counts == np.floor(counts))).all():
+        raise ValueError("counts must be whole numbers >= 0, of shape (N, m)")
+    n = counts[0].sum()
+    if n < 1 or (counts.sum(1) != n).any():
+        raise ValueError("counts must have rows of one sum n >= 1, the size of the training set")
+    every = count_vectors(n, counts.shape[1])
+    if counts.shape != every.shape or not (
+        np.array_equal(counts, every) or np.array_equal(counts[np.lexsort(counts.T[::-1])], every)
+    ):
+        raise ValueError(f"counts must list each of the {len(every)} vectors of sum {n:g} once, as count_vectors does")
+    return counts
+
+
+def _release_insecurity(released, counts, probs, log):
     log_weights = log_multinomial(counts, probs)
     size = released.max() + 1
     home = int(np.bincount(released, np.exp(log_weights), size).argmax())
@@ -485,9 +527,9 @@ def entropy_bound(H: float, n: float) -> float:
     >>> entropy_bound(2.0, 100)
     0.1
     """
-    if not H >= 0:
+    if check_number("H", H, infinite=True) < 0:
         raise ValueError(f"H must be an entropy >= 0 in nats, got {H!r}")
-    return min(1.0, math.sqrt(H / (2 * check_n(n))))
+    return min(1.0, math.sqrt(H / 2 / check_n(n)))
 
 
 def dp_bound(epsilon: float) -> float:
@@ -517,6 +559,6 @@ def dp_bound(epsilon: float) -> float:
     >>> dp_bound(0.0)
     0.0
     """
-    if not epsilon >= 0:
+    if check_number("epsilon", epsilon, infinite=True) < 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon!r}")
     return math.tanh(epsilon / 2)

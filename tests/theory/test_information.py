@@ -6,7 +6,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -98,7 +98,8 @@ def test_product_monte_carlo_covers_the_exact_value_nineteen_times_in_twenty():
     outside, inside = rng.dirichlet(np.full(3, 3.0), 6), rng.dirichlet(np.full(3, 3.0), 6)
     exact = information.product_insecurity(outside, inside)
     results = [information.product_insecurity_mc(outside, inside, rng, 400) for _ in range(400)]
-    assert 0.92 < np.mean([result.low <= exact <= result.high for result in results]) < 0.98
+    assert np.mean([result.low <= exact <= result.high for result in results]) > 0.92
+    assert np.mean([result.high - result.low for result in results]) < 0.1
     assert np.mean([result.value for result in results]) == pytest.approx(exact, rel=5e-3)
 
 
@@ -119,6 +120,103 @@ def test_surviving_information_of_edges_far_away():
     assert information.survival_correlation(np.arange(5.0), far, 0.0, 1.0) == pytest.approx(math.sqrt(2 / math.pi))
 
 
+@pytest.mark.parametrize(("flips", "factor", "copies"), [(1e-8, 2, 5), (1e-6, 2, 100), (1e-14, 30, 5), (0.02, 1.5, 40)])
+def test_product_monte_carlo_meets_flips_however_rare(flips, factor, copies):
+    """Draws from the laws themselves meet none of them, and return the wrong value with an interval of width zero."""
+    laws = [[flips, 1 - flips]], [[factor * flips, 1 - factor * flips]]
+    exact, rng = information.flip_insecurity(flips, factor * flips, copies), np.random.default_rng(0)
+    results = [information.product_insecurity_mc(*laws, rng, 1000, copies=copies) for _ in range(50)]
+    assert sum(result.low <= exact <= result.high for result in results) >= 45
+    assert all(result.value == pytest.approx(exact, rel=0.1) for result in results)
+    assert all(result.high < 1.2 * result.value for result in results)
+
+
+def test_product_monte_carlo_allows_for_what_no_draw_met():
+    """A coordinate that the sample alone makes flip, one time in 10,000, beside a thousand that hardly move."""
+    outside, inside = [[0.3, 0.7], [1e-12, 1 - 1e-12]], [[0.3009, 0.6991], [1e-4, 1 - 1e-4]]
+    exact = information.product_insecurity(outside, inside, copies=[1000, 1])
+    results = [
+        information.product_insecurity_mc(outside, inside, np.random.default_rng(seed), 1000, copies=[1000, 1])
+        for seed in range(40)
+    ]
+    assert sum(result.low <= exact <= result.high for result in results) >= 36
+    nothing = information.product_insecurity_mc([[0.3, 0.7]], [[0.3, 0.7]], np.random.default_rng(0))
+    assert list(nothing) == [0, 0, 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(b=st.floats(0, 7), eps=st.floats(1e-6, 6), d=st.sampled_from([1, 2, 7, 100, 3000]))
+def test_flip_insecurity_is_that_of_equal_two_cell_coordinates(b, eps, d):
+    p0, p1 = stats.norm.cdf([-b, -b + eps])
+    assume(p1 < 1 - 1e-9)
+    exact = information.product_insecurity([[p0, 1 - p0]], [[p1, 1 - p1]], copies=d, log=True)
+    value = information.flip_insecurity(p0, p1, d, log=True)
+    assert value == pytest.approx(exact, abs=1e-10)
+    assert information.flip_insecurity(p1, p0, d, log=True) == value
+    if p0 > 1e-3 and p1 - p0 > 1e-3:  # otherwise 1 - p loses the digits of p
+        assert information.flip_insecurity(1 - p0, 1 - p1, d, log=True) == pytest.approx(value, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("d", "p0", "p1"), [(10**6, 0.3, 0.3 + 1e-8), (10**15, 0.3, 0.3 + 1e-12), (10**9, 1e-17, 3e-9)]
+)
+def test_flip_insecurity_of_many_coordinates_is_a_difference_of_binomial_tails(d, p0, p1):
+    with mp.workdps(50):
+        a, b = mp.mpf(p0), mp.mpf(p1)
+        m = int(mp.floor(d * mp.log((1 - a) / (1 - b)) / mp.log(b * (1 - a) / (a * (1 - b)))))
+        constant = mp.loggamma(d + 1) - mp.loggamma(m + 1) - mp.loggamma(d - m)
+        peak = min(max(mp.mpf(m) / d, a), b)
+        cuts = sorted({a, b, *(min(max(peak + k * mp.sqrt(peak / d), a), b) for k in range(-12, 13, 2))})
+        tail = mp.quad(lambda q: mp.exp(constant + m * mp.log(q) + (d - 1 - m) * mp.log1p(-q)), cuts)
+    assert information.flip_insecurity(p0, p1, d) == pytest.approx(float(tail), rel=1e-9)
+
+
+def test_flip_insecurity_has_a_poisson_limit_from_which_the_closed_form_errs_by_17_percent():
+    """Delta / eta -> lambda P(Poisson(lambda) = floor(lambda)); the closed form is at most e^(1 / 2 pi) times that."""
+    d, eta, ratios = 10**9, 1e-3, {}
+    for size in (1 / (2 * math.pi), *np.geomspace(0.01, 50, 60)):
+        p = size / d
+        value = information.flip_insecurity(p, p * (1 + eta), d)
+        assert value / eta == pytest.approx(size * stats.poisson.pmf(math.floor(size), size), rel=2e-3 * (1 + size))
+        laws = [[p, 1 - p]], [[p * (1 + eta), 1 - p * (1 + eta)]]
+        closed = min(d * p * eta, information.product_insecurity_gaussian(*laws, copies=d))
+        ratios[size] = closed / value
+    assert max(ratios.values()) == pytest.approx(math.exp(1 / (2 * math.pi)), rel=1e-3)
+    assert max(ratios, key=ratios.get) == 1 / (2 * math.pi)
+    assert min(ratios.values()) == pytest.approx(0.93, abs=0.01)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), scale=st.sampled_from([1e-200, 1e-3, 1e150, 1e290]), shift=st.floats(-4, 4))
+def test_survival_correlation_does_not_depend_on_the_scale_of_levels_or_coordinates(seed, scale, shift):
+    rng = np.random.default_rng(seed)
+    levels, edges = rng.normal(size=4), np.r_[-np.inf, np.sort(rng.normal(size=3)), np.inf]
+    rho = information.survival_correlation(levels, edges, shift, 1.0)
+    assert information.survival_correlation(levels * scale, edges, shift, 1.0) == pytest.approx(rho, rel=1e-9)
+    assert information.survival_correlation(-levels * scale, edges, shift, 1.0) == pytest.approx(-rho, rel=1e-9)
+    scaled = information.survival_correlation(levels, edges * scale, shift * scale, scale)
+    assert scaled == pytest.approx(rho, rel=1e-6)
+    j = information.surviving_information(edges, shift, 1.0)
+    assert information.surviving_information(edges * scale, shift * scale, scale) == pytest.approx(j, rel=1e-6)
+
+
+def test_extreme_cells_give_the_value():
+    with mp.workdps(1000):  # a level of 1e200, met with probability 1e-784, beside one of 1e-200
+        rare, top = mp.ncdf(-60), mp.mpf(1e200)
+        low, density = mp.mpf(1e-200), mp.npdf(0)
+        covariance = low * (density - mp.npdf(60)) + top * mp.npdf(60)
+        mean, square = low * (0.5 - rare) + top * rare, low**2 * (0.5 - rare) + top**2 * rare
+        expected = float(covariance / mp.sqrt(square - mean**2))
+    value = information.survival_correlation([0.0, 1e-200, 1e200], [-np.inf, 0.0, 60.0, np.inf], 0.0, 1.0)
+    assert value == pytest.approx(expected, rel=1e-9, abs=0)
+    assert information.surviving_information([-np.inf, 0.0, 5e-324, np.inf], 0.0, 1.0) == pytest.approx(2 / math.pi)
+    assert information.product_insecurity([[1e-310, 1]], [[0.5, 0.5]]) == pytest.approx(0.5)
+    result = information.product_insecurity_mc([[1e-310, 1]], [[0.5, 0.5]], np.random.default_rng(0))
+    assert result.low <= 0.5 <= result.high
+    assert information.product_insecurity_gaussian([[1e-310, 1]], [[0.5, 0.5]]) == 1
+    assert information.flip_insecurity(5e-324, 1e-300, 10**12, log=True) == pytest.approx(math.log(1e-288))
+
+
 BAD_CALLS = [
     ("edges must", lambda: information.surviving_information([0.0, 1.0], 0.0, 1.0)),
     ("edges must", lambda: information.surviving_information([-np.inf, 1.0, 0.0, np.inf], 0.0, 1.0)),
@@ -127,6 +225,21 @@ BAD_CALLS = [
     ("levels must", lambda: information.survival_correlation([1.0], [-np.inf, 0.0, np.inf], 0.0, 1.0)),
     ("outside must", lambda: information.product_insecurity([[0.5, 0.6]], [[0.5, 0.5]])),
     ("copies must", lambda: information.product_insecurity([[0.5, 0.5]], [[0.5, 0.5]], copies=0)),
+    ("copies must", lambda: information.product_insecurity([[0.5, 0.5]], [[0.5, 0.5]], copies=1.5)),
+    ("copies must", lambda: information.product_insecurity([[0.5, 0.5]], [[0.5, 0.5]], copies="2")),
+    ("copies must", lambda: information.product_insecurity([[0.5, 0.5]], [[0.5, 0.5]], copies=[1, 2])),
+    ("copies must", lambda: information.product_insecurity_gaussian([[0.5, 0.5]], [[0.5, 0.5]], copies=1e16)),
+    ("samples must", lambda: information.product_insecurity_mc([[0.5, 0.5]], [[0.4, 0.6]], None, samples=150.7)),
+    ("outside must", lambda: information.product_insecurity([["0.5", "0.5"]], [[0.5, 0.5]])),
+    ("inside must", lambda: information.product_insecurity([[0.5, 0.5]], [[0.5, 0.5j]])),
+    ("edges must", lambda: information.surviving_information(None, 0.0, 1.0)),
+    ("sd must", lambda: information.surviving_information([-np.inf, 0.0, np.inf], 0.0, "1")),
+    ("levels must", lambda: information.survival_correlation([1j, 2], [-np.inf, 0.0, np.inf], 0.0, 1.0)),
+    ("outside must lie", lambda: information.flip_insecurity(0.0, 0.5, 3)),
+    ("inside must lie", lambda: information.flip_insecurity(0.5, 1.0, 3)),
+    ("inside must", lambda: information.flip_insecurity(0.5, [0.6], 3)),
+    ("d must", lambda: information.flip_insecurity(0.5, 0.6, 2.5)),
+    ("d must be at most", lambda: information.flip_insecurity(0.5, 0.6, 10**16)),
     ("outside and inside must", lambda: information.product_insecurity([[0.5, 0.5]], [[0.2, 0.3, 0.5]])),
     (
         "product_insecurity_mc",

@@ -1,7 +1,10 @@
 """Rates against closed forms, exact insecurities and brute minimisation."""
 
 import math
+import warnings
+from fractions import Fraction
 
+import mpmath as mp
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -248,13 +251,142 @@ def test_sharp_insecurity_has_the_gaussian_grid_constant():
     assert sharp == pytest.approx(closed, abs=0.02)
 
 
+NEARLY = [[0, 0, 0], [1, -1, 1.001]], [0.49, 0.02, 0.49]
+
+
+@pytest.mark.parametrize(("n", "ratio"), [(160, 0.0877), (161, 0.616)])
+@pytest.mark.parametrize("irrational", [False, True])
+def test_sharp_insecurity_warns_where_a_gap_nearly_is_on_a_coarser_lattice(n, ratio, irrational):
+    """Each kind is expected 40 times under the tilted law, and n I = 204: the exact value is a twelfth of this one."""
+    losses, probs = np.array(NEARLY[0]), NEARLY[1]
+    if irrational:
+        losses[1, 2] = 1 + 0.001 * math.sqrt(2)
+    assert n * rates.cramer_rate(losses[1], probs) > 200
+    with pytest.warns(RuntimeWarning, match="acts like a coarser lattice"):
+        sharp = rates.sharp_insecurity(losses, probs, n)
+    exact = security.finite_support_insecurity(losses, probs, n)
+    assert exact / sharp == pytest.approx(ratio, rel=0.04)
+
+
+def test_sharp_insecurity_does_not_warn_where_it_is_right():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n in (80, 81, 160, 161):
+            for losses in ([[0, 0, 0], [1, -1, 1.5]], [[0, 0, 0], [1, -1, 1]]):
+                exact = security.finite_support_insecurity(losses, NEARLY[1], n)
+                assert rates.sharp_insecurity(losses, NEARLY[1], n) == pytest.approx(exact, rel=0.02)
+        # What a runner-up does that hardly ever wins is of no account.
+        losses = [[0, 0, 0], [1, -1, 1.5], [3, -1, 3.001]]
+        assert rates.sharp_insecurity(losses, NEARLY[1], 160) > 0
+
+
+@pytest.mark.parametrize(("tied", "kinds", "n"), [(3, 3, 900), (4, 3, 900), (4, 4, 100), (5, 3, 900), (5, 4, 100)])
+def test_sharp_insecurity_of_three_to_five_tied_codewords(tied, kinds, n):
+    """Each error is of order 1 / sqrt(n); a wrong orthant probability shifts the ratios by several per cent."""
+    ratios = []
+    for seed in range(3):
+        rng = np.random.default_rng([tied, kinds, seed])
+        probs, losses = rng.dirichlet(np.full(kinds, 4.0)), rng.normal(size=(tied, kinds))
+        losses -= (losses @ probs)[:, None]
+        ratios.append(security.finite_support_insecurity(losses, probs, n) / rates.sharp_insecurity(losses, probs, n))
+    assert np.array(ratios) == pytest.approx(1, abs=0.014)
+
+
+@pytest.mark.parametrize("dimension", [0, 1, 2, 3])
+def test_orthant_probabilities(dimension):
+    root = np.random.default_rng(dimension).normal(size=(dimension, dimension + 1))
+    covariance = root @ root.T
+    size = np.sqrt(np.diag(covariance))
+    draws = np.random.default_rng(0).normal(size=(400_000, dimension + 1)) @ root.T
+    expected = (draws > 0).all(1).mean()
+    assert rates._orthant(covariance / np.outer(size, size)) == pytest.approx(expected, abs=3e-3)
+    assert rates._orthant(np.ones((dimension, dimension))) == pytest.approx(0.5 if dimension else 1)
+
+
+def test_sharp_insecurity_of_tied_codewords_on_a_line():
+    """A codeword between two others wins nothing where all three tie, wherever it stands in the list."""
+    probs, gap, other = np.array([0.3, 0.3, 0.4]), np.array([1.0, -0.3, 0.1]), np.array([0.2, 0.5, -1.0])
+    gap, other = gap - gap @ probs, other - other @ probs
+    two = rates.sharp_insecurity([gap, -gap], probs, 400)
+    for losses in ([0 * gap, gap, -gap], [gap, 0 * gap, -gap], [gap, -gap, gap / 3, -gap / 2]):
+        assert rates.sharp_insecurity(losses, probs, 400) == pytest.approx(two, rel=1e-9)
+        assert security.finite_support_insecurity(losses, probs, 400) == pytest.approx(two, rel=5e-3)
+    losses = [0 * gap, gap, other, -gap]
+    three = rates.sharp_insecurity([gap, other, -gap], probs, 900)
+    assert rates.sharp_insecurity(losses, probs, 900) == pytest.approx(three, rel=1e-9)
+    assert security.finite_support_insecurity(losses, probs, 900) == pytest.approx(three, rel=0.01)
+
+
+def test_gaussian_rate_of_a_codeword_better_than_the_home_one_is_zero():
+    assert rates.gaussian_rate([-1.0, 0.5], [0.8, 0.2]) == rates.cramer_rate([-1.0, 0.5], [0.8, 0.2]) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), exponent=st.integers(-1000, 1000))
+def test_rates_do_not_depend_on_the_scale_of_the_gap(seed, exponent):
+    rng = np.random.default_rng(seed)
+    gap, probs, scale = rng.normal(0.5, 1, 4), rng.dirichlet(np.ones(4)), 2.0**exponent
+    assert rates.cramer_rate(gap * scale, probs) == rates.cramer_rate(gap, probs)
+    assert rates.gaussian_rate(gap * scale, probs) == rates.gaussian_rate(gap, probs)
+    losses = np.stack([np.zeros(4), gap])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # about lattices: not about this
+        one, two = (rates.sharp_insecurity(rows, probs, 30, log=True) for rows in (losses, losses * scale))
+    assert one == pytest.approx(two, rel=1e-12)
+
+
+def test_extreme_gaps_give_the_value():
+    coin = rates.cramer_rate([-1, 1], [0.2, 0.8])
+    for size in (1e-320, 1e-160, 1e160, 1.7e308):
+        assert rates.cramer_rate([-size, size], [0.2, 0.8]) == pytest.approx(coin, rel=1e-12)
+        assert rates.gaussian_rate([-size, size], [0.2, 0.8]) == pytest.approx(0.6**2 / 2 / 0.64)
+    with mp.workdps(60):  # a gap of -1e16 met with probability 1e-20: no tie, although 1 is rounding beside 1e16
+        p, far = mp.mpf(1e-20), mp.mpf(10) ** 16
+        tilt = mp.log((1 - p) / (p * far)) / (far + 1)
+        expected = -mp.log((1 - p) * mp.exp(-tilt) + p * mp.exp(tilt * far))
+    assert rates.cramer_rate([1, -1e16], [1 - 1e-20, 1e-20]) == pytest.approx(float(expected), rel=1e-9, abs=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), words=st.integers(-250, 250), metric=st.integers(-250, 250))
+def test_fisher_voronoi_rate_scales_with_the_units(seed, words, metric):
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(3, 3)) + 2 * np.eye(3)
+    codebook, theta, fisher = rng.normal(size=(4, 3)), rng.normal(size=3), root @ root.T
+    rate = rates.fisher_voronoi_rate(theta, codebook, fisher)
+    scaled = rates.fisher_voronoi_rate(theta * 2.0**words, codebook * 2.0**words, fisher * 2.0**metric)
+    assert scaled == pytest.approx(rate * 2.0 ** (2 * words + metric), rel=1e-12, abs=0)
+
+
+def test_fisher_voronoi_rate_forms_no_difference_of_squares():
+    """Codewords at 1e12 on either side of theta*, not quite equally far: their squares agree to fifteen digits."""
+    words = [[1e12], [-1e12 - 1e-3]]
+    offset = (Fraction(1e12 + 1e-3) - Fraction(1e12)) / 2
+    for codebook in (words, words[::-1]):
+        rate = rates.fisher_voronoi_rate([0.0], codebook, [[1.0]])
+        assert rate == pytest.approx(float(offset**2 / 2), rel=1e-12, abs=0)
+
+
 BAD_CALLS = [
     ("gap must", lambda: rates.cramer_rate([0.0, math.nan], [0.5, 0.5])),
     ("gap must", lambda: rates.gaussian_rate([0.0, 1.0, 2.0], [0.5, 0.5])),
     ("probs must", lambda: rates.cramer_rate([0.0, 1.0], [0.5, 0.4])),
     ("n must", lambda: rates.sharp_insecurity([[0.0, 1.0]], [0.5, 0.5], 0)),
     ("losses must", lambda: rates.sharp_insecurity([[0.0, math.inf]], [0.5, 0.5], 3)),
-    ("losses: more than two", lambda: rates.sharp_insecurity(np.eye(3), np.full(3, 1 / 3), 3)),
+    ("losses: more than 5", lambda: rates.sharp_insecurity(np.eye(6), np.full(6, 1 / 6), 3)),
+    ("losses must", lambda: rates.sharp_insecurity([["0", "1"]], [0.5, 0.5], 3)),
+    ("gap must", lambda: rates.cramer_rate(["-1", "1"], [0.5, 0.5])),
+    ("gap must", lambda: rates.gaussian_rate([-1, 1j], [0.5, 0.5])),
+    ("gap must", lambda: rates.gaussian_rate(None, [0.5, 0.5])),
+    ("gap must", lambda: rates.lattice_span([0.0, math.inf])),
+    ("probs must", lambda: rates.cramer_rate([-1.0, 1.0], ["a", "b"])),
+    ("n must", lambda: rates.sharp_insecurity([[0.0, 1.0]], [0.5, 0.5], "3")),
+    ("fisher must", lambda: rates.fisher_voronoi_rate([0, 0], np.eye(2), [[1e-10, 5e-11], [2e-11, 1e-10]])),
+    ("fisher must", lambda: rates.fisher_voronoi_rate([0.0], [[0.1], [0.2]], [[math.nan]])),
+    ("rates beyond", lambda: rates.fisher_voronoi_rate([0.0], [[1e200], [-2e200]], [[1.0]])),
+    ("rates beyond", lambda: rates.fisher_voronoi_rate([0.0], [[1e-200], [-2e-200]], [[1.0]])),
+    ("codebook must", lambda: rates.fisher_voronoi_rate([0.0], [["0.1"], ["0.2"]], [[1.0]])),
+    ("theta_star must", lambda: rates.fisher_voronoi_rate([1j], [[0.1], [0.2]], [[1.0]])),
     ("codebook must", lambda: rates.fisher_voronoi_rate([0.0], [[0.1]], [[1.0]])),
     ("theta_star must", lambda: rates.fisher_voronoi_rate([0.0, 1.0], [[0.1], [0.2]], [[1.0]])),
     ("fisher must", lambda: rates.fisher_voronoi_rate([0.0], [[0.1], [0.2]], [[-1.0]])),

@@ -365,6 +365,106 @@ def test_what_is_no_number_of_samples_is_refused(n):
         check_n(n)
 
 
+@pytest.mark.parametrize("dim", [10**4, 10**6, 10**8])
+def test_full_precision_of_many_dimensions_is_a_normal_limit_up_to_1_over_dim(dim):
+    """2 Phi(sqrt(d / n) / 2) - 1 is too large by c / d of itself, c a function of d / n alone."""
+    for share, c in ((0.1, -1.683), (1, -0.1724), (10, 0.2046), (1000, 0.2495)):
+        n = round(dim * share)
+        excess = math.erf(math.sqrt(dim / n / 8)) / security.full_precision_insecurity(n, dim) - 1
+        assert excess == pytest.approx(c / dim, abs=0.03 * abs(c) / dim + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("n", "dim", "expected"),
+    [
+        (10**9, 10**9, 0.3829249225480262),  # 2 Phi(1 / 2) - 1
+        (10**15, 10**15, 0.3829249225480262),
+        (10**18, 10**18, 0.3829249225480262),
+        (10**15, 10**18, 1.0),
+        (10**300, 10**290, math.sqrt(1e-10 / (2 * math.pi))),
+        (2, 10**15, 1.0),
+    ],
+)
+def test_full_precision_of_very_many_dimensions(n, dim, expected):
+    assert security.full_precision_insecurity(n, dim) == pytest.approx(expected, rel=2e-8)
+    assert security.full_precision_insecurity(n, dim, log=True) == pytest.approx(math.log(expected), abs=2e-8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), exponent=st.integers(-1000, 1000), n=st.integers(1, 30))
+def test_finite_support_does_not_depend_on_the_scale_of_the_losses(seed, exponent, n):
+    losses, probs = np.random.default_rng(seed).random((4, 3)), [0.5, 0.3, 0.2]
+    value = security.finite_support_insecurity(losses, probs, n)
+    assert security.finite_support_insecurity(np.ldexp(losses, exponent), probs, n) == value
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 10**6),
+    width=st.floats(0.1, 8),
+    place=st.floats(-0.5, 0.5),
+    noise=st.floats(0, 5),
+    exponent=st.integers(-900, 900),
+)
+def test_gaussian_engines_do_not_depend_on_the_units(n, width, place, noise, exponent):
+    step, unit = width / math.sqrt(n), 2.0**exponent
+    value = security.gaussian_mean_insecurity(n, step, place * step, log=True)
+    assert security.gaussian_mean_insecurity(n, step * unit, place * step * unit, unit, log=True) == value
+    value = security.gaussian_noise_insecurity(n, noise, log=True)
+    assert security.gaussian_noise_insecurity(n, noise * unit, unit, log=True) == pytest.approx(
+        value, rel=1e-10, abs=1e-12
+    )
+
+
+def test_extreme_scales_give_the_value():
+    assert security.finite_support_insecurity([[1e308, -1e308], [-1e308, 1e308]], [0.5, 0.5], 1) == pytest.approx(0.5)
+    assert security.finite_support_insecurity([[0, 5e-324], [5e-324, 0]], [0.5, 0.5], 1) == pytest.approx(0.5)
+    with mp.workdps(30):
+        expected = float(mp.log(2 * mp.mpf(5e-324)) + mp.log(126) + 5 * mp.log(mp.mpf(5e-324)))
+    assert security.bernoulli_insecurity(10, 5e-324, [0.0, 1.0], log=True) == pytest.approx(expected, rel=1e-12)
+    huge = security.gaussian_noise_insecurity(10, 1e300, 1e-300, log=True)
+    assert huge == pytest.approx(-math.log(10 * math.pi) - 600 * math.log(10), rel=1e-12)
+    assert security.gaussian_mean_insecurity(100, 5e-324, 0.0, 5e-324, log=True) == pytest.approx(
+        security.gaussian_mean_insecurity(100, 1.0, 0.0, 1.0, log=True)
+    )
+
+
+def test_counts_may_come_in_any_order():
+    counts, probs = count_vectors(6, 3), [0.2, 0.5, 0.3]
+    released = (counts[:, 0] * 3 + counts[:, 1]) % 4
+    order = np.random.default_rng(0).permutation(len(counts))
+    value = security.release_insecurity(released, counts, probs)
+    assert security.release_insecurity(released[order], counts[order], probs) == pytest.approx(value, rel=1e-12)
+    assert security.release_insecurity(released, counts.tolist(), probs) == value
+
+
+def release(counts, probs=(0.5, 0.5)):
+    counts = np.asarray(counts)
+    return security.release_insecurity(np.arange(len(counts)) % 2, counts, probs)
+
+
+NOT_NUMBERS = ["3", None, 1j, True, [1.0, 2.0], np.array([1.0, 2.0])]
+SCALARS = [
+    ("step", lambda x: security.gaussian_mean_insecurity(10, x, 0.0)),
+    ("sigma", lambda x: security.gaussian_mean_insecurity(10, 0.5, 0.0, x)),
+    ("n", lambda x: security.full_precision_insecurity(x, 1)),
+    ("noise", lambda x: security.gaussian_noise_insecurity(10, x)),
+    ("sigma", lambda x: security.gaussian_noise_insecurity(10, 1.0, x)),
+    ("p", lambda x: security.bernoulli_insecurity(10, x, [0.0, 1.0])),
+    ("H", lambda x: security.entropy_bound(x, 10)),
+    ("epsilon", security.dp_bound),
+]
+
+
+@pytest.mark.parametrize(("name", "call"), SCALARS)
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+def test_what_is_no_number_is_refused_by_name(name, call, value):
+    if np.ndim(value) and name in ("step", "sigma"):
+        return  # gaussian_mean_insecurity broadcasts, and gaussian_noise_insecurity shares the name
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        call(value)
+
+
 BAD_CALLS = [
     ("step must be at most", lambda: security.gaussian_mean_insecurity(2, 1e155, 0.0)),
     ("step must be at most", lambda: security.gaussian_mean_insecurity(10**6, 1e12, 0.0)),
@@ -390,6 +490,26 @@ BAD_CALLS = [
     ("codebook_insecurity_mc", lambda: security.finite_support_insecurity(np.eye(6), np.full(6, 1 / 6), 1000)),
     ("released must", lambda: security.release_insecurity([0, -1], count_vectors(1, 2), [0.5, 0.5])),
     ("released must", lambda: security.release_insecurity([0], count_vectors(1, 2), [0.5, 0.5])),
+    ("counts must have rows of one sum", lambda: release([[0, 2], [1, 1], [2, 1]])),
+    ("counts must list each", lambda: release([[0, 2], [1, 1]])),
+    ("counts must list each", lambda: release([[0, 2], [1, 1], [1, 1]])),
+    ("counts must list each", lambda: release([[0, 2], [1, 1], [2, 0], [2, 0]])),
+    ("counts must be whole", lambda: release([[-1, 3], [0, 2], [1, 1], [2, 0]])),
+    ("counts must be whole", lambda: release([[0.5, 1.5], [1, 1], [2, 0]])),
+    ("counts must be whole", lambda: release([0, 1, 2])),
+    ("counts must have rows of one sum", lambda: release([[0, 0]])),
+    ("counts must be an array", lambda: release([["0", "2"], ["1", "1"], ["2", "0"]])),
+    ("probs must have shape", lambda: release([[0, 2], [1, 1], [2, 0]], [0.2, 0.3, 0.5])),
+    ("n must be at most", lambda: security.bernoulli_insecurity(10**29, 0.5, [0.0, 1.0])),
+    ("codebook must", lambda: security.bernoulli_insecurity(10, 0.5, ["0", "1"])),
+    ("codebook must", lambda: security.bernoulli_insecurity(10, 0.5, [0, 1j])),
+    ("losses must", lambda: security.finite_support_insecurity([["0", "1"]], [0.5, 0.5], 3)),
+    ("losses must", lambda: security.finite_support_insecurity([[0, None]], [0.5, 0.5], 3)),
+    ("losses must", lambda: security.finite_support_insecurity([[0, 1], [1]], [0.5, 0.5], 3)),
+    ("probs must", lambda: security.finite_support_insecurity([[0, 1]], ["0.5", "0.5"], 3)),
+    ("n must", lambda: count_vectors(2.5, 2)),
+    ("m must", lambda: count_vectors(2, 0)),
+    ("H must", lambda: security.entropy_bound(math.nan, 10)),
     ("H must", lambda: security.entropy_bound(-1.0, 10)),
     ("epsilon must", lambda: security.dp_bound(-0.1)),
 ]
