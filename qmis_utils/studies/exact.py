@@ -74,12 +74,11 @@ def draw_world(problem):
     """Return the kinds of samples of a problem: inputs (m, d), labels (m,) and probabilities (m,)."""
     rng = np.random.default_rng([problem.seed, 5])
     x = rng.normal(size=(problem.kinds, problem.dim)).astype(np.float32)
-    if problem.task == "regression":
-        y = rng.normal(size=problem.kinds)
-    else:
-        y = np.arange(problem.kinds) % problem.classes
+    regression = problem.task == "regression"
+    y = rng.normal(size=problem.kinds) if regression else np.arange(problem.kinds) % problem.classes
     if problem.noise:
         x[-1] = x[0]
+        y[-1] = -y[0] if regression else (y[0] + 1) % problem.classes
     return x, y, rng.dirichlet(np.full(problem.kinds, problem.spread))
 
 
@@ -109,8 +108,9 @@ def ladder(models, name, x, granularity="tensor", wanted=LADDER):
     -------
     dict of name to tuple of arrays (M, ...)
         Labels, probabilities (or predictions) rounded to two digits, and outputs of the quantized network, as it would
-        run with float scales and biases; its codes alone, with scales rounded to powers of two, with float scales, with float biases, too; and the weights and biases as
-        trained. Full precision has no codes: its weights stand for them, and it has no scales.
+        run with float scales and biases; its codes alone, with scales rounded to powers of two, with float scales,
+        with float biases, too; and the weights and biases as trained. Full precision has no codes: its weights stand
+        for them, and it has no scales.
     """
     parts = [quantizers.quantize(w, name, granularity) for w in models.weights]
     outputs = Ensemble(tuple(p.values for p in parts), models.biases, models.task).logits(x)
