@@ -4,11 +4,14 @@ A problem is a row of ``notebooks/settings/exact.yaml``, fixed before results ar
 with full batches and one initialisation that the attacker knows (QMIS statement 15).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy import special
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
 
 from qmis_utils import attacks, ensemble, indicators, quantizers
 from qmis_utils.assess import NUMBERS, assess_seen, quantized
@@ -228,3 +231,187 @@ def evaluate(problem, names=tuple(QUANTIZER_SET), wanted=JUDGED, n_models=16):
     found, good = truth(problem, names, wanted)
     cheap = numbers(problem, names, n_models=n_models)
     return {"truth": found, "utility": good, "numbers": {name: cheap.value(name) for name in cheap.numbers}}
+
+
+# ------------------------------------------------------------------------------------------- what attacks attain of it
+
+
+def _gaussian_ratio(signals, counts):
+    """Fit LiRA in the population game: return a function signals (N, m) -> log-ratio of the two laws of each record.
+
+    A shadow counts towards the law with the record as often as its training set holds it, and once towards the other.
+    """
+
+    def law(weights):
+        weights = weights / np.maximum(weights.sum(axis=0), 1e-12)
+        mean = (weights * signals).sum(axis=0)
+        return mean, (weights * np.square(signals - mean)).sum(axis=0) + 1e-9
+
+    (inside, wide), (outside, spread) = law(counts), law(np.ones(counts.shape))
+    pooled = (wide + spread) / 2  # one variance: two, from few shadows, do worse
+
+    def score(seen):
+        return (np.square(seen - outside) - np.square(seen - inside)) / (2 * pooled)
+
+    return score
+
+
+def _expected_counts(features, counts, learner):
+    """Return a function features (N, P) -> predicted counts (N, m), fitted on shadows."""
+    scaler = StandardScaler().fit(features)
+    fitted = learner.fit(scaler.transform(features), counts)
+    return lambda seen: np.reshape(fitted.predict(scaler.transform(seen)), (len(seen), -1))
+
+
+def _ridge():
+    return RidgeCV(np.geomspace(1e-2, 1e4, 13))
+
+
+def _trees():
+    return ExtraTreesRegressor(100, min_samples_leaf=3, n_jobs=1, random_state=0)
+
+
+def attained(problem, names, shadows=1000, seed=0, null=False):
+    """Return the advantage that attacks, fitted on random trainings, reach on the exact law of a problem's releases.
+
+    Parameters
+    ----------
+    problem : Problem
+    names : names of ``quantizers.QUANTIZERS``
+    shadows : int
+        Random trainings that the attacks are fitted on.
+    seed : int
+        Of the draw of the shadows.
+    null : bool
+        Shuffle the shadows' training sets: what is then found is an error of the attack.
+
+    Returns
+    -------
+    list of dict
+        A row a quantizer and attack: ``advantage``, which at best is ``exact`` of what it sees (``released``).
+        "lira" sees the output at the record, "outputs, ..." those at all kinds, "codes, ..." the codes; ridge and
+        extremely randomised trees regress the counts. The judgement sums over every training set: nothing is sampled.
+    """
+    x, y, probs = world = draw_world(problem)
+    counts = np.concatenate(list(networks.enumerate_training_sets(problem.n, problem.kinds)))
+    law, models = np.exp(log_multinomial(counts, probs)), train(problem, world, counts)
+    rng = np.random.default_rng([problem.seed, seed, 7])
+    drawn = rng.choice(len(counts), size=shadows, p=law / law.sum())
+    known = counts[rng.permutation(drawn) if null else drawn]
+    change = law[:, None] * (counts / problem.n - probs) / 2
+    rows = []
+    for name in names:
+        steps = ladder(models, name, x, wanted=("outputs", "codes"))
+        outputs = steps["outputs"][0]
+        signals = attacks.signal(outputs, y, problem.task)
+        codes, flat = (np.concatenate([np.reshape(a, (len(a), -1)) for a in steps[w]], axis=1).astype(np.float64)
+                       for w in ("codes", "outputs"))  # fmt: skip
+        exact = {w: networks.trained_network_insecurity(steps[w], counts, probs) for w in ("codes", "outputs")}
+        base = problem.n * probs
+        guesses = {
+            ("lira", "outputs"): _gaussian_ratio(signals[drawn], known)(signals),
+        }
+        for seen, features in (("outputs", flat), ("codes", codes)):
+            for kind, learner in (("ridge", _ridge()), ("trees", _trees())):
+                predict = _expected_counts(features[drawn], known, learner)
+                guesses[f"{seen}, {kind}", seen] = predict(features) - base
+        rows += [{"problem": problem.name, "quantizer": name, "attack": attack, "released": seen, "seed": seed,
+                  "advantage": float((change * np.sign(guess)).sum()), "exact": exact[seen]}
+                 for (attack, seen), guess in guesses.items()]  # fmt: skip
+    return rows
+
+
+# ------------------------------------------------------------------------------------------ scales, and secret starts
+
+
+def secret_start(problem, name, starts, released="codes"):
+    """Return the exact insecurity of a release whose initialisation is one of some, each as likely, and not known.
+
+    Parameters
+    ----------
+    problem : Problem
+    name : name of ``quantizers.QUANTIZERS``
+    starts : int
+        Initialisations: the seeds from ``problem.seed`` on.
+    released : name of ``LADDER``
+
+    Returns
+    -------
+    list of (int, float, float)
+        For 1, 2, 4, ... initialisations: their number, Delta_n where the attacker does not know which one it is, and
+        the mean over them where he does.
+    """
+    world = draw_world(problem)
+    counts = np.concatenate(list(networks.enumerate_training_sets(problem.n, problem.kinds)))
+    parts, known, rows = [], [], []
+    for start in range(starts):
+        models = train(replace(problem, seed=problem.seed + start), world, counts)
+        parts.append(ladder(models, name, world[0], wanted=(released,))[released])
+        known.append(networks.trained_network_insecurity(parts[-1], counts, world[2]))
+        if start + 1 == 2 ** len(rows):
+            joined = tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            ids = networks.release_ids(joined)
+            secret = mixed_insecurity(ids.reshape(start + 1, -1), counts, world[2])
+            rows.append((start + 1, secret, float(np.mean(known))))
+    return rows
+
+
+def mixed_insecurity(ids, counts, probs):
+    """Return the insecurity of releases (S, N), a row for each of S equally likely ways to train that stay unknown."""
+    law = np.exp(log_multinomial(counts, probs)) / len(ids)
+    change = np.tile(law[:, None] * (counts / counts[0].sum() - probs), (len(ids), 1))
+    per_value = np.stack([np.bincount(ids.ravel(), column) for column in change.T])
+    return float(abs(per_value).sum() / 2)
+
+
+def continuous_records(records=12, n=32, dim=8, width=8, fits=400, names=("fp32", "sign"), seed=0):
+    """Attack parts of a release in the population game with continuous data: learned attacks on each part, by AUC.
+
+    Parameters
+    ----------
+    records : int
+        Records that are attacked, each by classifiers of its own.
+    n, dim, width : int
+        Samples of a training set, inputs and hidden units.
+    fits : int
+        Networks with the record, and as many without; half of them fit the classifier and the others judge it.
+    names : names of ``quantizers.QUANTIZERS``
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        A row a record, quantizer and part: "codes", "scales", "codes and scales", "and biases".
+    """
+    rows = []
+    for record in range(records):
+        rng = np.random.default_rng([seed, record, 8])
+        x = rng.normal(size=(1 + 2 * fits * n, dim)).astype(np.float32)
+        y = (x[:, 0] * x[:, 1] + 0.5 * rng.normal(size=len(x)) > 0).astype(int)
+        members = np.zeros((2 * fits, len(x)), bool)
+        members[np.arange(2 * fits)[:, None], 1 + np.arange(2 * fits * n).reshape(2 * fits, n)] = True
+        inside = np.arange(2 * fits) % 2 == 0
+        members[inside, 0], members[inside, 1 + np.flatnonzero(inside) * n] = True, False
+        models = ensemble.train(x, y, members, hidden=(width,), steps=150, seed=seed)
+        for name in names:
+            held = ladder(models, name, x[:1], wanted=("codes", "codes+scale+bias"))
+            count = len(held["codes"])
+            whole = [np.reshape(a, (len(a), -1)).astype(float) for a in held["codes+scale+bias"]]
+            codes, rest = whole[:count], whole[count:]
+            scales, biases = rest[:-count], rest[-count:]
+            parts = {"codes": codes, "scales": scales, "codes and scales": codes + scales,
+                     "and biases": codes + scales + biases}  # fmt: skip
+            for part, arrays in parts.items():
+                features = np.concatenate([a for a in arrays if a.shape[1]] or [np.zeros((len(inside), 1))], axis=1)
+                rows.append({"record": record, "quantizer": name, "part": part, "auc": _judged(features, inside)})
+    return rows
+
+
+def _judged(features, inside):
+    """Return the AUC of a ridge classifier of membership, fitted on one half and judged on the other, both ways."""
+    half = np.arange(len(features)) // 2 % 2 == 0
+    found = []
+    for fit, judge in ((half, ~half), (~half, half)):
+        predict = _expected_counts(features[fit], inside[fit, None].astype(float), _ridge())
+        found.append(float(attacks.auc(predict(features[judge]).T, inside[judge][None])[0]))
+    return float(np.mean(found))
