@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import special
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
@@ -231,6 +232,53 @@ def evaluate(problem, names=tuple(QUANTIZER_SET), wanted=JUDGED, n_models=16):
     found, good = truth(problem, names, wanted)
     cheap = numbers(problem, names, n_models=n_models)
     return {"truth": found, "utility": good, "numbers": {name: cheap.value(name) for name in cheap.numbers}}
+
+
+def roc(held, counts, probs):
+    """Return the exact trade-off of the best attack on a release: false and true positive rates, (R,) each.
+
+    Parameters
+    ----------
+    held : array (N, ...), or a tuple of such
+        What the network trained on each training set releases.
+    counts, probs : array (N, m) and (m,)
+    """
+    ids, law = networks.release_ids(held), np.exp(log_multinomial(counts, probs))
+    inside = np.ravel([np.bincount(ids, law * c / counts[0].sum()) for c in counts.T])
+    outside = np.ravel([np.bincount(ids, law * p) for p in probs])
+    order = np.argsort(-inside / outside)  # by the likelihood ratio of a pair of release and kind
+    return outside[order].cumsum(), inside[order].cumsum()
+
+
+def agreement(problems, results):
+    """Return Kendall's tau of every number with the truth, problem by problem, and its mean and least over problems.
+
+    Parameters
+    ----------
+    problems, results : list of Problem, and of what ``evaluate`` returned for them
+
+    Returns
+    -------
+    DataFrame
+        number, kind (indicator, rival, oracle), released, problem (a name, "mean" or "min"), split, tau, low, high: the
+        interval of a mean is Student's t over problems. The oracle is the entropy of the release's exact law.
+    """
+    rows = []
+    for problem, result in zip(problems, results, strict=True):
+        for released in JUDGED:
+            found = [result["truth"][f"{name}, {released}"] for name in QUANTIZER_SET]
+            numbers = {name: (NUMBERS[name].kind, values) for name, values in result["numbers"].items()}
+            numbers["entropy of the release"] = "oracle", [f.entropy for f in found]
+            insecurity = [round(f.mean, 9) for f in found]  # what differs by rounding only is a tie
+            rows += [(name, kind, released, problem.name, problem.split, indicators.kendall_b(values, insecurity))
+                     for name, (kind, values) in numbers.items()]  # fmt: skip
+    columns = ["number", "kind", "released", "problem", "split", "tau"]
+    every, means = pd.DataFrame(rows, columns=columns).dropna(), []
+    for (name, kind, released, split), part in every.groupby(["number", "kind", "released", "split"], sort=False):
+        mean = attacks.mean_interval(part.tau, most=1) if len(part) > 1 else [np.nan] * 3
+        means.append((name, kind, released, "mean", split, *mean))
+        means.append((name, kind, released, "min", split, part.tau.min(), np.nan, np.nan))
+    return pd.concat([every, pd.DataFrame(means, columns=[*columns, "low", "high"])], ignore_index=True)
 
 
 # ------------------------------------------------------------------------------------------- what attacks attain of it

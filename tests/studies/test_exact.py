@@ -148,3 +148,29 @@ def test_with_continuous_data_the_weights_tell_more_than_scales_alone():
             for q in ("fp32", "sign") for p in ("codes", "scales")}  # fmt: skip
     assert mean["fp32", "scales"] == 0.5  # there are none
     assert mean["fp32", "codes"] > max(mean["sign", "scales"], 0.55)
+
+
+def test_the_largest_gap_of_the_exact_roc_is_the_insecurity(models, counts):
+    world = exact.draw_world(SMALL)
+    held = exact.ladder(models, "sign", world[0])["codes"]
+    fpr, tpr = exact.roc(held, counts, world[2])
+    assert fpr[-1] == pytest.approx(1)
+    assert tpr[-1] == pytest.approx(1)
+    assert (np.diff(tpr) >= -1e-15).all()
+    slopes = np.diff(tpr) / np.diff(fpr)
+    assert (np.diff(slopes) <= 1e-6 * slopes[:-1]).all()  # concave, as that of the best attack is
+    assert max(tpr - fpr) == pytest.approx(networks.trained_network_insecurity(held, counts, world[2]), rel=1e-9)
+
+
+def test_agreement_has_a_row_a_number_release_and_problem_and_their_mean_and_least():
+    problems = [exact.Problem(name, split, kinds=3, n=5, dim=2, hidden=(3,), steps=20, seed=seed)
+                for seed, (name, split) in enumerate([("a", "choose"), ("b", "judge"), ("c", "judge")])]  # fmt: skip
+    found = exact.agreement(problems, [exact.evaluate(problem) for problem in problems])
+    part = found[(found.number == "sqrt_J") & (found.released == "codes") & (found.split == "judge")].set_index(
+        "problem"
+    )
+    assert set(part.index) == {"b", "c", "mean", "min"}
+    assert part.tau["mean"] == pytest.approx(part.tau[["b", "c"]].mean())
+    assert part.tau["min"] == part.tau[["b", "c"]].min()
+    assert part.low["mean"] <= part.tau["mean"] <= part.high["mean"]
+    assert set(found.kind) == {"indicator", "rival", "oracle"}
