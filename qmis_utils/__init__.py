@@ -12,13 +12,7 @@ from importlib import import_module
 
 PUBLIC = {  # room -> module -> names
     "theory": {
-        "security": "",
-        "rates": "",
-        "information": "",
-        "tilted": "",
-        "numerics": "",
-        "bits": "",
-        "geometry": "",
+        **dict.fromkeys(("security", "rates", "information", "tilted", "bits", "geometry", "networks", "numerics"), ""),
     },
     "quantizers": {
         "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS Quantizer Quantized quantize sparsity"

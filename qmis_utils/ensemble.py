@@ -23,6 +23,7 @@ from qmis_utils.records import TASKS as TASKS  # offered as ``ensemble.TASKS``
 OPTIMIZERS = ("adam", "sgd")
 # inputs of the models trained together, and how many at most: about a core's cache, or what keeps a GPU busy
 CHUNK_BYTES, CHUNK_MODELS = {"cpu": 2**21, "cuda": 2**29}, {"cpu": 32, "cuda": 2**12}
+CHUNK_WEIGHTED = 2**10  # so many of the very small networks that are trained on a handful of weighted samples
 
 
 @dataclass(frozen=True)
@@ -291,15 +292,23 @@ def _initial(n_models, sizes, init, seed, task):
 
 
 def _check(x: ArrayLike, y: ArrayLike, members: ArrayLike, task: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return checked inputs, labels and memberships."""
-    x, y, members = records.inputs(x), records.labels(y, task), records.membership(members, (None, None))
+    """Return checked inputs, labels, and memberships or counts."""
+    x, y, members = records.inputs(x), records.labels(y, task), _members_or_counts(members)
     if len(y) != len(x) or members.shape[1] != len(x):
         raise ValueError(f"x must be (N, d), y (N,) and members (M, N); got {x.shape}, {y.shape} and {members.shape}")
     if len(set(members.sum(axis=1).tolist())) != 1 or not members.any():
-        raise ValueError("members must hold the same positive number of True in every row")
+        raise ValueError("members must hold the same positive number of True in every row, or counts of one sum")
     if task == "multiclass" and y.min() > 0:
         raise ValueError(f"classes start at 0: no record of y has it, and the least is {y.min()}")
     return x, y, members
+
+
+def _members_or_counts(members: ArrayLike) -> np.ndarray:
+    """Return memberships as bool, or how often each sample counts as integers where one counts more than once."""
+    given = np.asarray(members)
+    if given.dtype.kind in "iu" and given.ndim == 2 and given.size and given.min() >= 0 and given.max() > 1:
+        return given
+    return records.membership(members, (None, None))
 
 
 def _check_options(hidden, init, optimizer, batch_size, chunk, steps, seed, lr, weight_decay):
@@ -346,7 +355,9 @@ def train(
     x, y : array (N, d) and (N,)
         The pool. Labels are 0/1, or -1/+1 ("binary"), whole numbers 0..C-1 ("multiclass") or real ("regression").
     members : bool array (M, N)
-        Which samples each model trains on; the same number in every row (``random_halves`` draws them).
+        Which samples each model trains on; the same number in every row (``random_halves`` draws them). Or whole
+        numbers that add up to the same in every row: how often a sample counts. Its loss then has that weight, as if
+        it were in the training set so many times, which full batches alone can do.
     task : {"binary", "multiclass", "regression"}
         Cross-entropy for classes, squared error for regression.
     hidden : tuple of int
@@ -378,18 +389,24 @@ def train(
     ------
     ValueError
         For arrays whose shapes disagree, that are sparse or not finite, unequal member counts, labels unfit for the
-        task, options out of range, a device that is not there.
+        task, options out of range, minibatches of samples that count several times, a device that is not there.
     """
     _check_options(hidden, init, optimizer, batch_size, chunk, steps, seed, lr, weight_decay)
     x, y, members = _check(x, y, members, task)
     device = _device(device)
     sizes = (x.shape[1], *hidden, int(y.max()) + 1 if task == "multiclass" else 1)
     start = _initial(len(members), sizes, init, seed, task)
-    index = torch.from_numpy(np.nonzero(members)[1].reshape(len(members), -1))
+    weighted = members.dtype != bool
+    if weighted and batch_size is not None:
+        raise ValueError("batch_size must be None where members count several times: there are no batches of weights")
+    whole = np.tile(np.arange(len(x)), (len(members), 1))
+    index = torch.from_numpy(whole if weighted else np.nonzero(members)[1].reshape(len(members), -1))
+    shares = torch.tensor(members / members[0].sum(), dtype=torch.float32, device=device) if weighted else None
     pool = tuple(torch.tensor(a, dtype=torch.float32, device=device) for a in (x, y))
 
     fitting = CHUNK_BYTES[device.type] // (4 * index.shape[1] * x.shape[1])
-    chunk = chunk or min(max(fitting, 8), CHUNK_MODELS[device.type])
+    most = CHUNK_WEIGHTED if weighted else CHUNK_MODELS[device.type]
+    chunk = chunk or min(max(fitting, 8), most)
     if device.type == "cpu":
         chunk = min(chunk, -(-len(members) // 2))  # two chunks at least: work for two cores
 
@@ -400,7 +417,8 @@ def train(
         flat = torch.cat([tensor.reshape(-1) for tensor in _tensors(part)]).to(device)
         grad = torch.zeros_like(flat)
         moves = make_optimizer(optimizer, [flat], [grad], lr, weight_decay)
-        return _fit(_views(flat, part), _views(grad, part), moves, *pool, order)
+        share = shares[at : at + chunk, None] if weighted else None
+        return _fit(_views(flat, part), _views(grad, part), moves, *pool, order, share)
 
     starts = range(0, len(members), chunk)
     # a GPU works at one chunk after the other, and should hold one
@@ -471,22 +489,25 @@ def _layers(model, grad, m):
     return layers
 
 
-def _fit(model, grad, moves, x, y, order):
-    """Run the training loop on one chunk of models, in place; ``moves`` finds its gradients in ``grad``."""
+def _fit(model, grad, moves, x, y, order, share=None):
+    """Run the training loop on one chunk of models, in place; ``moves`` finds its gradients in ``grad``.
+
+    ``share`` (M, 1, m) is the weight of each sample's loss; None: equal ones.
+    """
     layers = {}
     with torch.no_grad():
         for batch, steps in order:
             size = batch.shape[1]
             if size not in layers:
                 layers[size] = _layers(model, grad, size)
-            _descend(layers[size], moves, x[batch], y[batch][:, None], model.task, steps)
+            weight = torch.full_like(x[0, 0], 1 / size) if share is None else share
+            _descend(layers[size], moves, x[batch], y[batch][:, None], weight, model.task, steps)
     return model
 
 
-def _steps(layers: list[_Layer], moves: Optimizer, inputs, labels, task: str, steps: int):
+def _steps(layers: list[_Layer], moves: Optimizer, inputs, labels, share, task: str, steps: int):
     """Take ``steps`` steps on one batch of every model; annotated for TorchScript, which compiles it where it can."""
     columns = inputs.transpose(1, 2).contiguous()  # products are faster on each in its own order
-    share = torch.full_like(labels[0, 0, 0], 1 / labels.shape[2])
     last = len(layers) - 1
     for _ in range(steps):
         z = columns

@@ -19,6 +19,7 @@ from qmis_utils import attacks, indicators, molecules, quantizers
 from qmis_utils.store import paths
 from qmis_utils.store.extras import extra
 from qmis_utils.store.paths import checkout
+from qmis_utils.studies import exact
 from qmis_utils.theory import rates, security
 
 with extra("companion"):
@@ -218,6 +219,18 @@ def _predicts_then_measures(answer):
     if predicted == measured:
         return "the prediction is given twice: simulate the second"
     return abs(measured - 0.656) < 0.03 or "the measurement is off: are both kinds of releases scored alike?"
+
+
+# -- 03
+
+
+@_property
+def _saves_the_claim(seed):
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        return "a seed is a whole number of at least 0"
+    found, _ = exact.truth(exact.Problem("mine", kinds=3, n=8, seed=int(seed)), ("sign", "ternary_33"), ("codes",))
+    ahead = found["sign, codes"].mean - found["ternary_33, codes"].mean
+    return ahead >= 0.005 or f"there the codes of sign leak {ahead:+.4f} more than those of 33 % zeros"
 
 
 # -- 04

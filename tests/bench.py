@@ -23,7 +23,8 @@ import torch
 from qmis_utils import PUBLIC, attacks, audit, ensemble, indicators, molecules, quantizers
 from qmis_utils.molecules import embeddings
 from qmis_utils.store.files import write_atomic
-from qmis_utils.theory import security, tilted
+from qmis_utils.studies import exact
+from qmis_utils.theory import networks, security, tilted
 
 RESULT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 ROUNDS = 9
@@ -259,6 +260,14 @@ def gaussian_mean_per_second():
     """Count exact insecurities of a rounded Gaussian mean a second, over training-set sizes from 10 to a million."""
     n = np.geomspace(10, 1e6, 200).astype(int)
     return rate(lambda: security.gaussian_mean_insecurity(n, 0.5, 0.12), len(n))
+
+
+@bench()
+def networks_per_second():
+    """Count networks 4-6-1 a second, trained for 150 steps on the counts of sixteen samples of five kinds."""
+    problem = exact.Problem("bench", n=16, kinds=5, dim=4, hidden=(6,), steps=150)
+    world, counts = exact.draw_world(problem), np.concatenate(list(networks.enumerate_training_sets(16, 5)))
+    return rate(lambda: exact.train(problem, world, counts), len(counts))
 
 
 @bench()

@@ -391,6 +391,38 @@ MUTANTS = [
     Mutant(
         "theory/rates.py", "start = residue - span * (residue > 0)", "start = residue", "tests/theory/test_rates.py"
     ),
+    # exact networks: what is released, by whom it is weighted, and the truth that attacks are held against
+    Mutant(
+        "theory/networks.py",
+        "np.delete(joint - mass[:, None] * self.probs, home, axis=0)",
+        "np.delete(joint + mass[:, None] * self.probs, home, axis=0)",
+        "tests/theory/test_networks.py",
+    ),
+    Mutant(
+        "theory/networks.py",
+        "array = array + array.dtype.type(0)",
+        "array = array + array.dtype.type(1)",
+        "tests/theory/test_networks.py",
+    ),
+    Mutant(
+        "theory/networks.py", "signs(half)[ids[~half]]", "signs(~half)[ids[~half]]", "tests/theory/test_networks.py"
+    ),
+    Mutant("ensemble.py", "members / members[0].sum()", "members / members[0].max()", "tests/theory/test_networks.py"),
+    Mutant(
+        "studies/exact.py", '"codes+scale": codes + scales,', '"codes+scale": scales,', "tests/studies/test_exact.py"
+    ),
+    Mutant(
+        "studies/exact.py",
+        "known = counts[rng.permutation(drawn) if null else drawn]",
+        "known = counts[drawn]",
+        "tests/studies/test_exact.py",
+    ),
+    Mutant(
+        "studies/exact.py",
+        "order = np.argsort(-inside / outside)",
+        "order = np.argsort(inside / outside)",
+        "tests/studies/test_exact.py",
+    ),
     Mutant("theory/security.py", "last = last[last < n]", "last = last[last <= n]", "tests/theory/test_security.py"),
     Mutant(
         "theory/security.py",
