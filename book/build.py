@@ -37,7 +37,8 @@ FOLDED = {  # tag -> myst-nb's, and what is folded, in words
 NOT_PAGES = ("*.py", "*.yaml", "slides.html", "explore", "__pycache__")
 TEST = re.compile(r"`tests/(?:\w+/)*(test_\w+)\.py::(test_\w+)`")
 STATEMENT = re.compile(
-    r"\*\*(?:Statement \d+|Theorem [A-E])(?: \(ours\)|, [^*]*)?\.\*\*.*?(?=\n\n\*(?:Derivation|Proof|Idea)|\Z)", re.DOTALL
+    r"\*\*(?:Statement \d+|Theorem [A-E])(?: \(ours\)|, [^*]*)?\.\*\*.*?(?=\n\n\*(?:Derivation|Proof|Idea)|\Z)",
+    re.DOTALL,
 )
 SECTION = re.compile(r"^## (\d+) · (.+)$", re.MULTILINE)
 
