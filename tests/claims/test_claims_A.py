@@ -46,6 +46,8 @@ def test_a_nearly_lattice_gap_is_off_by_the_factor_of_the_answer():
     assert round(at.nI) == 102
     assert f"a factor {1 / at.ratio:.0f} at $n I = {at.nI:.0f}$" in answer("A_proofs")
     assert near[near.nI > 3].ratio.between(0.07, 0.1).all()
+
+
 def test_theorem_a_stays_near_the_truth_where_pinsker_does_not():
     bound = table("A_bits_bound")
     assert list(bound.columns) == ["problem", "exact", "bound", "pinsker"]
