@@ -11,9 +11,9 @@ array([1.])
 from importlib import import_module
 
 PUBLIC = {  # room -> module -> names
-    "theory": {
-        **dict.fromkeys(("security", "rates", "information", "tilted", "bits", "geometry", "networks", "numerics"), ""),
-    },
+    "theory": dict.fromkeys(
+        "security rates information tilted bits edges geometry matrix networks numerics".split(), ""
+    ),
     "quantizers": {
         "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS Quantizer Quantized quantize sparsity"
         " code_entropy relative_error as_array",
@@ -35,7 +35,8 @@ PUBLIC = {  # room -> module -> names
     },
     "indicators": {
         "rate": "AGGREGATIONS estimate_rate cramer_estimates neighbours adjacent",
-        "survival": "survival_rho surviving_share surviving_weights function_error",
+        "survival": "survival_rho surviving_share surviving_weights function_error edges_of over_layers",
+        "weights": "edge_share edge_weights shrinkage rounding_noise noise_floor",
         "laws": "gaussian_auc survival_law simulated_signals",
         "agreement": "resolved_pairs kendall_resolved kendall_b kendall_interval",
         "estimate": "from_draws multiplicities",

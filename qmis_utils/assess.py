@@ -14,12 +14,13 @@ import numpy as np
 
 from qmis_utils import attacks, indicators, quantizers, records
 from qmis_utils.attacks import Evidence
-from qmis_utils.ensemble import Ensemble, checked_records
+from qmis_utils.ensemble import Ensemble, checked_records, record_gradients
 from qmis_utils.theory.numerics import Interval
 
 CHEAP_SHADOWS = 3  # IN and OUT models of a record that LiRA needs; below them the calibrated loss takes its place
 CODEBOOKS = ("trajectory", "neighbourhood")  # beside the spare models themselves
 CRAMER_DRAWS = 0.4  # of the draws of the other numbers: Cramer's rate is slow
+FLOOR_DRAWS, FLOOR_RECORDS = 0.1, 256  # of those draws, and records at most, for the noise floor
 SIMULATED = {"lira": "online", "lira_fixed": "online_fixed"}  # attack that the simulation law predicts -> its variant
 
 
@@ -262,6 +263,47 @@ def _sqrt_j(seen, full, draws, seed):
     )
 
 
+def _edge_law(seen, full, draws, seed):
+    layers = ([w.cpu().numpy() for w in e.models.weights] for e in (seen, full))
+    shares = indicators.edge_weights(*layers, seen.granularity)
+    return indicators.from_draws(
+        np.sqrt(shares.mean()), np.sqrt(attacks.bootstrap(shares, np.random.default_rng(seed), draws))
+    )
+
+
+@lru_cache(maxsize=1)  # every release asks for the gradients of the same models
+def mean_gradients(full: Evidence, most: int = FLOOR_RECORDS) -> np.ndarray:
+    """Return the mean over models of the gradient of each pool record's loss, (N, P); of ``most`` records at most."""
+    few = np.linspace(0, len(full.x) - 1, min(most, len(full.x))).astype(int)
+    total = record_gradients(full.models[[0]], full.x[few], full.y[few])
+    for b in range(1, len(full.losses)):
+        total += record_gradients(full.models[[b]], full.x[few], full.y[few])
+    return total / len(full.losses)
+
+
+def record_floor(seen: Evidence, full: Evidence, most: int = FLOOR_RECORDS) -> np.ndarray:
+    """Predict d'^2 of each pool record before and after a release, (2, N), as ``indicators.noise_floor``."""
+    layers = ([w.cpu().numpy() for w in e.models.weights] for e in (seen, full))
+    noise = indicators.rounding_noise(*layers, seen.granularity).mean(axis=0)
+    return indicators.noise_floor(full.models.vectors(), noise, mean_gradients(full, most))
+
+
+def _noise_floor(seen, full, draws, seed):
+    layers = ([w.cpu().numpy() for w in e.models.weights] for e in (seen, full))
+    noise, weights = indicators.rounding_noise(*layers, seen.granularity), full.models.vectors()
+    gradients, rng = mean_gradients(full), np.random.default_rng(seed)
+
+    def kept(models, records=slice(None)):
+        before, after = indicators.noise_floor(weights[models], noise[models].mean(axis=0), gradients[records])
+        moving = before > 0
+        return np.sqrt(after[moving] / before[moving]).mean() if moving.any() else 0.0
+
+    n, m = len(weights), len(gradients)
+    picks = [(rng.integers(n, size=n), rng.integers(m, size=m)) for _ in range(max(int(FLOOR_DRAWS * draws), 1))]
+    drawn = [kept(*pick) if len(set(pick[0])) > 1 else np.nan for pick in picks]
+    return indicators.from_draws(kept(np.arange(n)), np.array(drawn))
+
+
 def _mean_of(per_model):
     """Estimate the mean over models of a function (seen, full) -> (B,), its interval by resampling models."""
 
@@ -326,6 +368,8 @@ NUMBERS: dict[str, Number] = {
     "rho_pool": Number(_survival("rho_shape", "outputs"), needs=("outputs",), least=2),
     "rho_w": Number(_survival("rho", "released_weights"), needs=("released_weights",), least=2, reads="weights"),
     "sqrt_J": Number(_sqrt_j, needs=("models",), least=2, reads="weights"),
+    "edge law": Number(_edge_law, needs=("models",), least=2, reads="weights"),
+    "noise floor": Number(_noise_floor, needs=("models", "x", "y"), least=4, reads="weights"),
     **{f"r {source} {how}": Number(_rate(source, how), models=_read_off[source], needs=_book[source],
               least=_least[source])
        for source in _book for how in indicators.AGGREGATIONS},

@@ -3,7 +3,7 @@
 All read a few models on inputs, no label and no membership (QMIS statement 12).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -151,6 +151,21 @@ def survival_rho(
     return from_draws(value, np.where(keep, _correlation(q, f, models, samples), np.nan))
 
 
+def edges_of(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the edges of a quantizer's cells, halfway between neighbours of (P,) weights with different values.
+
+    Returns
+    -------
+    array (E,)
+        Increasing; none where all weights are released as one value, a single infinite one where hardly two share one.
+    """
+    order = np.argsort(weights, kind="stable")
+    jump = np.flatnonzero(np.diff(values[order]))
+    if len(jump) >= min(len(order) - 1, 1024):
+        return np.full(min(len(jump), 1), np.inf)
+    return np.unique((weights[order][jump] + weights[order][jump + 1]) / 2)
+
+
 def surviving_share(quantized: ArrayLike, full: ArrayLike, models: int = 4, most: int = 1000) -> np.ndarray:
     """Estimate the share of Fisher information that survives in the released weights: J averaged over weights.
 
@@ -181,12 +196,10 @@ def surviving_share(quantized: ArrayLike, full: ArrayLike, models: int = 4, most
     moving = sd > 0
     shares = []
     for values, weights in zip(q[:models], f[:models], strict=True):
-        order = np.argsort(weights, kind="stable")
-        jump = np.flatnonzero(np.diff(values[order]))
-        if len(jump) == 0 or len(jump) >= min(len(order) - 1, 1024):  # nothing is released; or every weight is
-            shares.append(float(len(jump) > 0))
+        middle = edges_of(values, weights)
+        if len(middle) == 0 or np.isinf(middle).any():  # nothing is released; or every weight is
+            shares.append(float(len(middle) > 0))
             continue
-        middle = np.unique((weights[order][jump] + weights[order][jump + 1]) / 2)
         edges = np.concatenate([[-np.inf], middle, [np.inf]])
         shares.append(surviving_information(edges, mean[moving], sd[moving]).mean() if moving.any() else 0.0)
     return np.array(shares)
@@ -209,10 +222,17 @@ def surviving_weights(
     array (models,)
         As ``surviving_share``, weighted by the sizes of the layers.
     """
+    return over_layers(surviving_share, quantized, full, granularity)
+
+
+def over_layers(
+    share: Callable, quantized: Sequence[np.ndarray], full: Sequence[np.ndarray], granularity: str | int = "tensor"
+) -> np.ndarray:
+    """Average a share of the weights of one scale, (quantized, full, most=) -> (models,), over all layers by size."""
     shares, sizes = [], []
     for q, f in zip(quantized, full, strict=True):
         rows = scales_of(q.shape, granularity)
         parts = zip(*(np.moveaxis(np.reshape(w, (len(w), rows, -1)), 1, 0) for w in (q, f)), strict=True)
-        shares += [surviving_share(a, b, most=max(1000 // rows, 20)) for a, b in parts]
+        shares += [share(a, b, most=max(1000 // rows, 20)) for a, b in parts]
         sizes += [f[0].size / rows] * rows
     return np.average(shares, axis=0, weights=sizes)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from qmis_utils import attacks, ensemble, indicators
-from qmis_utils.assess import NUMBERS, Game, assess, quantized, utility
+from qmis_utils.assess import NUMBERS, Game, assess, quantized, record_floor, utility
 from qmis_utils.store.extras import extra
 
 with extra("companion"):
@@ -158,6 +158,49 @@ def evaluate(setting, names=tuple(QUANTIZER_SET), draws=100, attacked=(*BLACK_BO
     return assess(game, quantized(*names, granularity=setting.granularity), attacked, numbers, seed=setting.seed,
                   draws=draws, laws=[name for name in LAWS if name in wanted], measures={"utility": use},
                   rng=np.random.default_rng([setting.seed, 3]))  # fmt: skip
+
+
+def exposures(seen, reference, scores):
+    """Return the exposure of each record under each attack, (A, N): TPR - FPR at a score of 0, fixed beforehand."""
+    return np.array([attacks.record_exposure(score, seen.members).exposure for score in scores.values()])
+
+
+def evaluate_records(setting, names=tuple(QUANTIZER_SET), draws=100, attacked=("lira", "weight_regression"),
+                     numbers=("rho", "rho_pool", "rho_w", "sqrt_J", "edge law", "noise floor", "function error",
+                              "weight error")):  # fmt: skip
+    """Run one setting record by record: what attacks find of each record, and what cheap numbers predict of it.
+
+    Parameters
+    ----------
+    setting : Setting
+    names, draws, attacked, numbers
+        As ``evaluate``.
+
+    Returns
+    -------
+    Assessment
+        With the measures ``utility`` (Q,) and ``exposure`` (Q, A, N), in the order of ``attacked``.
+    dict of array (Q, N)
+        What is predicted of each record, larger = found more often, from the spare models and no membership: "noise
+        floor"; "as trained", the same without rounding, which stands for every number that gives a release one value;
+        "function error", how little the release moves the record's output; "record loss", its mean loss as released.
+    """
+    game = prepare(setting)
+    releases = quantized(*names, granularity=setting.granularity)
+    found = assess(game, releases, attacked, numbers, seed=setting.seed, draws=draws,
+                   laws=[name for name in ("rho", "rho_w", "sqrt_J", "edge law", "noise floor") if name in numbers],
+                   measures={"utility": use, "exposure": exposures},
+                   rng=np.random.default_rng([setting.seed, 3]))  # fmt: skip
+    full, predicted = game.spare_seen(releases[names[0]], codebooks=()), {}
+    for release in releases.values():
+        seen = game.spare_seen(release, codebooks=())
+        before, after = record_floor(seen, full, most=setting.n_pool)
+        moved = np.abs(seen.outputs - full.outputs).reshape(len(seen.losses), setting.n_pool, -1).mean(axis=(0, 2))
+        row = {"noise floor": after, "as trained": before, "function error": -moved,
+               "record loss": seen.losses.mean(axis=0)}  # fmt: skip
+        for name, values in row.items():
+            predicted.setdefault(name, []).append(values)
+    return found, {name: np.array(values) for name, values in predicted.items()}
 
 
 def budget_curve(setting, models=(2, 4, 8, 16, 32, 64), heldout=(100, 300, 1000, 3000, 10_000, 20_000), n_default=16):

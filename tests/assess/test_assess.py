@@ -322,6 +322,25 @@ def test_rivals_are_what_their_names_say(game):
     assert value["weight error"] == pytest.approx(-(np.linalg.norm(w - v, axis=1) / np.linalg.norm(v, axis=1)).mean())
 
 
+def test_the_noise_floor_of_a_planted_game_is_what_survives(game):
+    """Unit records of a linear model shift one weight each, and the release adds noise to each: 1 / sqrt(1 + s^2)."""
+    found = assess.assess(game, RELEASES, (), ["noise floor", "edge law"], draws=30)
+    np.testing.assert_allclose(found.value("noise floor"), SURVIVING, atol=0.03)
+    assert (found.draws("noise floor")[:3].std(axis=0)[1:] > 0).all()
+    assert np.isnan(found.draws("noise floor")[3:]).all()  # a tenth of the draws: it is slow
+    assert found.value("edge law").tolist() == [1, 1, 1]  # noise leaves every weight its own value
+    relabelled = replace(game, spare_members=~game.spare_members)
+    again = assess.assess(relabelled, RELEASES, (), ["noise floor"], draws=30)
+    assert np.array_equal(again.value("noise floor"), found.value("noise floor"))  # no membership is read
+
+
+def test_the_floor_of_each_record_before_and_after(game):
+    seen, full = (game.spare_seen(RELEASES[name]) for name in ("strong", "as trained"))
+    before, after = assess.record_floor(seen, full)
+    assert before.shape == (POOL,)
+    np.testing.assert_allclose(np.sqrt(after / before).mean(), SURVIVING[2], atol=0.03)
+
+
 def test_every_release_gets_the_same_noise_and_the_same_draws(game, found):
     alone = {"as trained": RELEASES["as trained"], "strong": RELEASES["strong"]}
     again = assess.assess(game, alone, ["lira", "loss"], ["rho"], draws=20, laws=["rho"])

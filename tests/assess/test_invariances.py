@@ -66,7 +66,8 @@ def test_an_attack_sees_what_softmax_sees(name, change):
         np.testing.assert_allclose(found, EXPECTED[key], rtol=1e-3, atol=1e-3)
 
 
-OF_WEIGHTS = {"weight error", "code entropy", "sparsity", "sqrt_J", "rho_w"}  # read a weight of the masked class, too
+# what reads a weight of the masked class, too
+OF_WEIGHTS = {"weight error", "code entropy", "sparsity", "sqrt_J", "rho_w", "edge law", "noise floor"}
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -6,6 +6,7 @@ from reading import answer, table, text
 
 from qmis_utils import run
 from qmis_utils.runner import notebooks
+from qmis_utils.studies import synthetic
 
 STEM = "B_indicator_study"
 
@@ -115,3 +116,45 @@ def test_codewords_next_to_one_model_say_a_little(judged):
     row = judged.loc["r neighbourhood all_pairs"]
     assert f"(mean $\\tau$ {row.tau:.2f}, above zero)" in text(STEM)
     assert row.low > 0
+
+
+@pytest.fixture(scope="module")
+def by_record():
+    """Return the Spearman correlations of section 10: mean rows, and the rows of single settings side by side."""
+    rows = table("B_records")
+    single = rows[rows.setting != "mean"]
+    beside = single.pivot(index=["attack", "quantizer", "setting"], columns="number", values="spearman")
+    return rows[rows.setting == "mean"], beside
+
+
+def test_the_noise_floor_adds_nothing_to_the_shift_as_trained(by_record):
+    assert said_in_title("B_records", "the noise floor of rounding adds nothing")
+    mean, beside = by_record
+    assert len(beside) == 2 * 6 * 8
+    assert (beside["noise floor"] - beside["as trained"]).abs().groupby(["attack", "quantizer"]).mean().max() < 0.01
+    left = mean[mean.number == "share left"]
+    assert len(left) == 12
+    assert (left.low < 0.01).all()
+    assert (left.high > 0).all()
+
+
+def test_the_shift_as_trained_finds_the_exposed_records(by_record):
+    assert said_in_title("B_records", "A record's shift in full precision finds the exposed")
+    mean, beside = by_record
+    assert (mean[mean.number == "as trained"].low > 0.2).all()
+    ahead = (beside["as trained"] - beside["record loss"]).groupby(["attack", "quantizer"]).mean().unstack()
+    assert (ahead[["uniform_2", "ternary_90"]] > 0.1).all().all()
+    assert (ahead[["uniform_3", "uniform_4"]].abs() < 0.02).all().all()
+    found = mean.set_index(["attack", "quantizer", "number"]).spearman.unstack()
+    assert (found["as trained"] > found["function error"]).all()
+
+
+def test_section_10_says_which_settings_judge():
+    said = text(STEM)
+    assert "Eight further settings judge" in " ".join(said.split())
+    rows = synthetic.load_settings(run.NOTEBOOKS / "settings" / "B_records.yaml")
+    assert len(rows) == 8
+    assert {s.split for s in rows} == {"judge"}
+    assert [s.name for s in rows if s.init == "random"] == ["own_inits"]
+    older = synthetic.load_settings(run.NOTEBOOKS / "settings" / "B_settings.yaml")
+    assert not {s.seed for s in rows} & {s.seed for s in older}

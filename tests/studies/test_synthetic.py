@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qmis_utils import attacks, ensemble, indicators, quantizers
-from qmis_utils.assess import NUMBERS
+from qmis_utils.assess import NUMBERS, quantized
 from qmis_utils.studies import synthetic
 
 ROOT = synthetic.Path(__file__).resolve().parents[2]
@@ -81,6 +81,25 @@ def test_a_few_attacks_and_numbers_say_what_the_whole_study_says():
     other = synthetic.evaluate(replace(TINY, seed=1, white_box=False), NAMES, draws=3, **few)
     assert set(other.auc) == {"lira"}
     assert not np.allclose(other.auc["lira"], again.auc["lira"])
+
+
+def test_records_are_predicted_without_membership_and_measured_for_each_attack():
+    found, predicted = synthetic.evaluate_records(TINY, NAMES, draws=3)
+    n, attacked = TINY.n_pool, ("lira", "weight_regression")
+    assert found.measures["exposure"].shape == (3, 2, n)
+    assert abs(found.measures["exposure"]).max() <= 1
+    seen = synthetic.prepare(TINY).seen(quantized(*NAMES)[NAMES[1]])
+    for a, attack in enumerate(attacked):
+        exposure = attacks.record_exposure(attacks.ATTACKS[attack].run(seen), seen.members).exposure
+        assert np.array_equal(found.measures["exposure"][1, a], exposure)
+    assert set(predicted) == {"noise floor", "as trained", "function error", "record loss"}
+    assert all(values.shape == (3, n) for values in predicted.values())
+    np.testing.assert_allclose(predicted["noise floor"][0], predicted["as trained"][0], rtol=1e-6)
+    assert (predicted["noise floor"][1:] <= predicted["as trained"][1:]).all()
+    assert (predicted["function error"][0] == 0).all()
+    assert {number for _, number, attack in found.predicted if attack == "weight_regression"} == {
+        "rho_w", "sqrt_J", "edge law", "noise floor"
+    }  # fmt: skip
 
 
 def test_a_quantizer_is_judged_alike_whatever_stands_before_it():
