@@ -11,7 +11,7 @@ array([1.])
 from importlib import import_module
 
 PUBLIC = {  # room -> module -> names
-    "theory": {"security": "", "rates": "", "information": "", "tilted": "", "numerics": ""},
+    "theory": {"security": "", "rates": "", "information": "", "tilted": "", "numerics": "", "edges": ""},
     "quantizers": {
         "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS Quantizer Quantized quantize sparsity"
         " code_entropy relative_error as_array",
