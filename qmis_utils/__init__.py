@@ -15,8 +15,8 @@ PUBLIC = {  # room -> module -> names
         "security rates information tilted bits edges geometry matrix networks numerics".split(), ""
     ),
     "quantizers": {
-        "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS Quantizer Quantized quantize sparsity"
-        " code_entropy relative_error as_array",
+        "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS E2M1_LEVELS PRIVATE_EDGES Quantizer"
+        " Quantized quantize round_stochastic round_dithered sparsity code_entropy relative_error as_array",
         "data_aware": "quantize_activation_clip quantize_gptq",
     },
     "ensemble": {},

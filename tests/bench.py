@@ -238,6 +238,17 @@ def quantize_throughput():
 
 
 @bench()
+def quantize_cost_over_uniform_4():
+    """Compare stochastic rounding and the least-leaking grid with plain rounding to four bits: at most three times."""
+    w = weights_to_quantize()
+
+    def cost(name):
+        return ratio(lambda: quantizers.quantize(w, name), lambda: quantizers.quantize(w, "uniform_4"))
+
+    return {name: cost(name) for name in ("stochastic_4", "private_4")}
+
+
+@bench()
 def quantize_speedup_over_loop():
     """Compare one call per model with one call for a thousand models, by quantizer."""
     w = weights_to_quantize()

@@ -24,25 +24,29 @@
 # **Answer.** No, because some weights always lie near an edge: if the means of the weights are spread evenly over cells
 # twenty standard deviations wide, 9 % of the information about a record survives and an AUC of 0.80 falls to 0.60; were
 # every mean at the centre of its cell, the AUC would be 0.50, with 1.6 × 10⁻²¹ of the information (exact values for
-# independent Gaussian weights, in the population game, by the likelihood-ratio attack on the codes of all weights).
+# independent Gaussian weights, in the population game, by the likelihood-ratio attack on the codes of all weights). What
+# counts is how many weights lie near edges, not how many bits are kept: of the paper's quantizers 90 % zeros leaks least,
+# then the sign, then 50 % zeros, then 33 %, in theory and on trained networks.
 #
 # **To follow** you need statements 1, 4 and 10 of `01_theory_derivation`, likelihood ratios and the central limit theorem;
 # Fisher information and Stein's lemma are explained where they are used. A section has the number of its statement; the
 # error bounds and the step from codebooks to rounded weights are in [A, sections 12 and 9](A_proofs.ipynb).
 #
-# *In the paper: only the exponent $n r$ of section 13; statements 12 to 14 are ours. Figures: `02_mean_information`, `02_survival`,
-# `02_crossover`.* **Run time** (2 cores): full 15 s, quick 10 s.
+# *In the paper: only the exponent $n r$ of section 13; statements 12 to 14 and theorem C are ours. Figures:
+# `02_mean_information`, `02_survival`, `02_edge_law`.* **Run time** (2 cores): full 1.5 min, quick 15 s.
 
 # %%
+import itertools
 import math
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from scipy import integrate, stats
+from scipy import stats
 
-from qmis_utils import figures
-from qmis_utils.theory import information, numerics
+from qmis_utils import attacks, figures, quantizers
+from qmis_utils.studies import synthetic
+from qmis_utils.theory import edges, information, numerics
 
 figures.use_style()
 
@@ -50,6 +54,8 @@ figures.use_style()
 seed: int = 0  # seed of every random draw below (at least 0)
 n_weights: int = 400  # weights of the simulated release (at least 1)
 n_draws: int = 10_000  # simulated releases with the record, and without (at least 1)
+n_pools: int = 5  # pools of records, each with networks of its own (at least 2)
+n_models: int = 256  # networks trained on each pool (at least 8)
 
 # %% [markdown]
 # Retrain a network on fresh data and each weight varies, by one standard deviation (sd) around its *mean*. Rounding tells
@@ -58,17 +64,17 @@ n_draws: int = 10_000  # simulated releases with the record, and without (at lea
 
 
 # %%
-def share(edges, means):
+def share(cuts, means):
     """J of weights of sd 1; statement 12 says what it is."""
-    return information.surviving_information(edges, means, 1.0)
+    return information.surviving_information(cuts, means, 1.0)
 
 
 def spread_and_centred(w):
     """J for cells of width w: mean over 400 places in the cell, and at its centre."""
     places = (np.arange(400) + 0.5) / 400 - 0.5
     k = np.arange(-math.ceil(12 / w) - 1, math.ceil(12 / w) + 1)
-    edges = np.r_[-np.inf, (k + 0.5) * w, np.inf]
-    return share(edges, places * w).mean(), float(share(edges, 0.0))
+    cuts = np.r_[-np.inf, (k + 0.5) * w, np.inf]
+    return share(cuts, places * w).mean(), float(share(cuts, 0.0))
 
 
 # %%
@@ -124,10 +130,11 @@ table.map("{:.4g}".format)
 # $$J_j = \sum_{\text{cells}} \frac{(\varphi(\mathrm{lo}) - \varphi(\mathrm{hi}))^2}{\Phi(\mathrm{hi}) -
 # \Phi(\mathrm{lo})} \in [0, 1]. \tag{12.1}$$
 #
-# *If no weight dominates, that is* $\max_j |u_j| \to 0$ *and* $\max_j u_j^2 \sum_j u_j^2 \ll (\sum_j J_j u_j^2)^2$, *the
-# best attack on the cells tends to that on two Gaussians at the distance*
+# *If no weight dominates, that is* $\max_j |u_j| \to 0$ *and* $\max_j u_j^2 \sum_j u_j^2 \ll (\sum_j J_j u_j^2)^2$, *and $d'$
+# stays bounded, the best attack on the cells tends to that on two Gaussians at the distance $d'$; of the record $z$ alone,*
 #
-# $$d'^2 = \sum_j J_j u_j^2, \qquad \Delta = 2 \Phi(d'/2) - 1, \qquad \mathrm{AUC} = \Phi(d' / \sqrt 2). \tag{12.2}$$
+# $$d'^2 = \sum_j J_j u_j^2, \quad \Delta(z) = 2 \Phi(d'/2) - 1, \quad \mathrm{AUC}(z) = \Phi(d' / \sqrt 2).
+# \tag{12.2}$$
 #
 # *An attack that is linear in dequantized values $Q(x_j)$, the best one, keeps the correlation $\rho_j =
 # \mathrm{corr}(Q(x_j), x_j)$ (`survival_correlation`) of each weight's part:*
@@ -149,7 +156,12 @@ table.map("{:.4g}".format)
 # (12.3). Finally $\mathrm{cov}(Q, x) = \mathrm{cov}(Q, S) \le \mathrm{sd}(Q) \sqrt J$. $\square$ The size of the rest, and
 # how good the Gaussian is at given $u$, are in [A, section 12](A_proofs.ipynb).
 #
-# Two cases by hand: a sign keeps $2/\pi$, a fine grid loses $w^2/12$.
+# **Independent weights are a condition, not a convenience.** Where weights vary together over retrainings, the direction of
+# the record decides: a record that acts through well-determined combinations of weights is protected more than $\sum_j J_j
+# u_j^2$ says, one that acts through loose combinations less, up to several times in $d'$. That is theorem D in
+# [A](A_proofs.ipynb).
+#
+# Two cases by hand: the sign of a centred weight keeps $2/\pi$, a fine grid loses $w^2/12$.
 
 # %%
 sign = np.array([-np.inf, 0, np.inf])
@@ -159,25 +171,15 @@ print(f"step 0.1: 1 - J = {1 - share(fine, 0.0):.3e}, w^2/12 = {0.1**2 / 12:.3e}
 
 # %% [markdown]
 # Now the check by simulation. A record with $\|u\| = 1.2$ is spread at random over `n_weights` weights, whose means lie
-# anywhere in their cells. Two attackers see the same cells: one computes likelihood ratios; the other is linear in values
-# that a power-of-two format would give, $\pm(2^{|k|} - 1)$ for the cell number $k$.
+# anywhere in their cells; the attacker computes likelihood ratios. (A linear attack is simulated in
+# [A, section 12](A_proofs.ipynb).)
 
 
 # %%
-def cell_law(edges, means):
+def cell_law(cuts, means):
     """Log-probability (d, K) of every cell for every weight."""
-    ends = edges - means[:, None]
+    ends = cuts - means[:, None]
     return numerics.log_interval(ends[:, :-1], ends[:, 1:])
-
-
-# %%
-def linear_scores(values, edges, means, shift):
-    """Scores (d, K) of the best linear attack on the values (K,) of the cells."""
-    law = np.exp(cell_law(edges, means))
-    centre = (law @ values)[:, None]
-    spread = np.sqrt((law * (values - centre) ** 2).sum(1))
-    rho = information.survival_correlation(values, edges, means, 1.0)
-    return (shift * rho / spread)[:, None] * values, np.linalg.norm(rho * shift)
 
 
 # %%
@@ -196,78 +198,62 @@ noise = rng.normal(size=(2, n_draws, n_weights)).astype(np.float32)
 
 
 def experiment(step):
-    """Predicted distance and simulated AUC of both attacks at one cell width."""
+    """Predicted and simulated AUC of the best attack at one cell width."""
     means = step * rng.uniform(-0.5, 0.5, n_weights)
     k = np.arange(-math.ceil(8 / step) - 1, math.ceil(8 / step) + 2)
-    edges = np.r_[-np.inf, (k[1:] - 0.5) * step, np.inf]
-    codes = [np.digitize(noise[i] + (means + i * shift), edges[1:-1]) for i in (0, 1)]
-    ratio = cell_law(edges, means + shift) - cell_law(edges, means)
-    best = math.sqrt(share(edges, means) @ shift**2)
-    yield step, "likelihood ratio", best, simulated_auc(ratio, codes)
-    values = np.sign(k) * (2.0 ** abs(k) - 1)
-    scores, linear = linear_scores(values, edges, means, shift)
-    yield step, "linear, powers of two", linear, simulated_auc(scores, codes)
+    cuts = np.r_[-np.inf, (k[1:] - 0.5) * step, np.inf]
+    codes = [np.digitize(noise[i] + (means + i * shift), cuts[1:-1]) for i in (0, 1)]
+    ratio = cell_law(cuts, means + shift) - cell_law(cuts, means)
+    best = math.sqrt(share(cuts, means) @ shift**2)
+    return step, stats.norm.cdf(best / math.sqrt(2)), simulated_auc(ratio, codes)
 
 
 # %%
-steps = (0.4, 0.6, 0.8, 1, 1.5, 2, 4, 6)
-rows = [row for step in steps for row in experiment(step)]
-survival = pd.DataFrame(rows, columns=["step", "attack", "distance", "simulated"])
-survival["predicted"] = stats.norm.cdf(survival.distance / math.sqrt(2))
-values = ["predicted", "simulated"]
-survival.pivot(index="step", columns="attack", values=values).round(3)
+rows = map(experiment, (0.4, 0.6, 0.8, 1, 1.5, 2, 4, 6))
+survival = pd.DataFrame(rows, columns=["step", "predicted", "simulated"])
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.5))
+fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.3))
 error = 2 * math.sqrt(1 / (6 * n_draws))
-groups = survival.groupby("attack", sort=False)
-for (name, part), (mark, dash) in zip(groups, ("o-", "^:"), strict=True):
-    for ax, values in zip(axes, (part.distance / 1.2, part.predicted), strict=True):
-        (line,) = ax.plot(part.step, values, dash, lw=2, label=name)
-    axes[1].errorbar(part.step, part.simulated, error, fmt=mark, color=line.get_color())
-axes[0].set(ylim=(0, 1.02), ylabel=r"share of $d'$ that survives")
-axes[0].legend(loc="lower left")
-axes[0].set_title("The best attack keeps more than a linear one", loc="left")
-axes[1].axhline(stats.norm.cdf(1.2 / math.sqrt(2)), color="k", lw=0.6, ls="--")
-axes[1].text(6, 0.805, "before rounding", ha="right", fontsize=7)
-axes[1].set(ylim=(0.5, 0.83), ylabel="AUC of the attack")
-message = "Simulated (points) as predicted (lines)"
-axes[1].set_title(f"{message},\nnarrow cells under a linear attack apart", loc="left")
-for ax in axes:
-    ax.set_xlabel("width of a cell (sd of a weight)")
-alt = """Left: the share of d' that survives falls with the width of a cell, root J for
-the best attack, rho below it for a linear one on powers of two. Right: predicted and
-simulated AUC agree, falling from 0.80, but for the linear attack on narrow cells."""
+ax.plot(survival.step, survival.predicted, lw=1, label="predicted")
+ax.errorbar(survival.step, survival.simulated, error, fmt="o", label="simulated")
+ax.axhline(stats.norm.cdf(1.2 / math.sqrt(2)), color="k", lw=0.6, ls="--")
+ax.text(6, 0.805, "before rounding", ha="right", fontsize=7)
+ax.set(ylim=(0.5, 0.83), ylabel="AUC of the best attack")
+ax.set_xlabel("width of a cell (sd of a weight)")
+ax.legend(loc="lower left")
+ax.set_title("$J$ predicts what is left of an attack", loc="left")
+alt = """AUC against the width of a cell: simulated points on the predicted line, which
+falls from 0.80 before rounding to 0.67 at six standard deviations."""
 figures.save_figure(fig, "02_survival", survival, alt, rtol=1e-4, atol=3e-3)
 
 # %% [markdown]
-# Prediction and simulation agree within the noise of the simulation, with one exception: powers of two on narrow cells. There
-# a few rare cells with huge values rule the score, which is then not Gaussian; the AUC is better than its signal-to-noise
-# ratio says. The likelihood ratio has no such condition. Values in the middle of each cell, or its conditional means, would
-# lie on the blue line.
+# Prediction and simulation agree within the noise of the simulation.
 #
 # **The survival law.** For records of equal $\|u\|$ and weights of equal $\rho$, (12.3) says $\mathrm{AUC}_q = \psi(
 # \mathrm{AUC})$ with $\psi(v) = \Phi(\rho\, \Phi^{-1}(v))$: one number, $\rho$, carries the AUC of an attack over from the
-# unrounded to the rounded release. Records differ, however. $\psi$ is convex above one half, so with $\bar v$ the mean AUC over
-# records
+# unrounded to the rounded release. Records differ, however. Measured AUCs are *pooled*: members $z$ and others $z'$ meet under
+# one threshold. For likelihood ratios the chance that $z$ scores above $z'$ is $\Phi\big(\frac12 \sqrt{d_z^2 +
+# d_{z'}^2}\big)$, and the pooled AUC its mean over pairs. With $\bar v$ the pooled AUC, or the mean of the records' own
+# AUCs, before rounding
 #
 # $$\psi(\bar v) \;\le\; \overline{\mathrm{AUC}}_q \;\le\; \bar v: \tag{12.5}$$
 #
-# the law, applied to a mean AUC, predicts too little attack. Whoever relies on it to release a model errs to the risk of the
-# records.
+# the law predicts too little attack. Whoever relies on it to release a model errs to the risk of the records.
 #
-# *Derivation.* $\psi$ has the slope $\rho\, e^{(1 - \rho^2) t^2 / 2}$ at $t = \Phi^{-1}(v)$, which increases for $v \ge
-# \frac12$. The left side is Jensen's inequality, the right side is $\rho \le 1$. $\square$
+# *Derivation.* Rounding takes $d$ to $\rho d$ and each pair's AUC $v$ to $\psi(v)$. $\psi$ has the slope $\rho\,
+# e^{(1 - \rho^2) t^2 / 2}$ at $t = \Phi^{-1}(v)$, which increases for $v \ge \frac12$: it is convex. The left side is
+# Jensen's inequality over pairs (or records), the right side is $\rho \le 1$. $\square$ With $\rho = 0.6$:
 
 # %%
-rank = (np.arange(2000) + 0.5) / 2000
-records = {"alike": np.full(2000, 1.2), "a tenth carries all": 6.0 * (rank < 0.1)}
+rank = (np.arange(200) + 0.5) / 200
+records = {"alike": np.full(200, 1.2), "a tenth carries all": 6.0 * (rank < 0.1)}
 records["30 % carry all"] = 3.0 * (rank < 0.3)
-for name, distance in records.items():
-    before = stats.norm.cdf(distance / math.sqrt(2)).mean()
-    after = stats.norm.cdf(0.6 * distance / math.sqrt(2)).mean()
+for name, d in records.items():
+    pairs = np.hypot.outer(d, d) / 2
+    before, after = (stats.norm.cdf(k * pairs).mean() for k in (1, 0.6))
     law = stats.norm.cdf(0.6 * stats.norm.ppf(before))
-    print(f"{name}: {before:.3f} before, {after:.3f} after rounding, law {law:.3f}")
+    print(f"{name}: pooled AUC {before:.3f}, then {after:.3f}, law {law:.3f}")
 
 # %% [markdown]
 # ## 13 · Where the exponent changes
@@ -278,58 +264,46 @@ for name, distance in records.items():
 # $\varepsilon$ towards it; $\lambda = d\, \Phi(-b)$ is the expected number of* flips *over the edge. For $\varepsilon b$ small,
 # $b \ge 2$ and $d' < 1$*
 #
-# $$\Delta \approx \varepsilon \sqrt{d b}\; e^{-b^2/4} (2 \pi)^{-3/4} \quad \text{while many flip, } \lambda \gg 1, \tag{13.1}$$
+# $$\Delta(z) \approx \varepsilon \sqrt{d b}\; e^{-b^2/4} (2 \pi)^{-3/4} \quad \text{while many flip, } \lambda \gg 1,
+# \tag{13.1}$$
 #
-# $$\Delta \approx d\, \varepsilon\, e^{-b^2/2} / \sqrt{2 \pi} \quad \text{where flips are rare, } \lambda \ll 1. \tag{13.2}$$
+# $$\Delta(z) \approx d\, \varepsilon\, e^{-b^2/2} / \sqrt{2 \pi} \quad \text{where flips are rare, } \lambda \ll 1.
+# \tag{13.2}$$
 #
 # *The paper's exponent is $n r = b^2/2$. It holds where flips are rare, and is halved while many flip; the curves cross at
-# $d\, \varphi(b) = b/(2\pi)$. For all $b$ and $\lambda$ at once,*
+# $d\, \varphi(b) = b/(2\pi)$. Exactly, with the probabilities $p_0 = \Phi(-b)$ and $p_1 = \Phi(-b + \varepsilon)$ of a flip
+# without and with the record,*
 #
-# $$\Delta \approx \min\Big( \sum_j \mathrm{TV}_j,\;\; 2 \Phi\big(\tfrac12 \sqrt{\textstyle\sum_j \chi^2_j}\big) - 1 \Big).
-# \tag{13.3}$$
+# $$\Delta(z) = P(\mathrm{Bin}(d, p_1) > m) - P(\mathrm{Bin}(d, p_0) > m), \quad m = \Big\lfloor \frac{d \log
+# \frac{1 - p_0}{1 - p_1}}{\log \frac{p_1 (1 - p_0)}{p_0 (1 - p_1)}} \Big\rfloor. \tag{13.3}$$
 #
-# *Derivation.* One weight flips with the probability $p_0 = \Phi(-b)$ without the record and $p_1 = \Phi(-b + \varepsilon)$
-# with it. So its total variation is $\mathrm{TV}_j = p_1 - p_0 \approx \varepsilon \varphi(b)$ and its chi-square distance
-# $\chi^2_j = (p_1 - p_0)^2 / (p_0 (1 - p_0)) \approx \varepsilon^2 b\, \varphi(b)$. With many flips their number is nearly
-# Gaussian: (12.2) with $d'^2 = d \chi^2$ is (13.1). With rare flips a release shows none or one, and total variations add:
-# (13.2). $\square$ Unequal weights are in [A, section 13](A_proofs.ipynb).
-#
-# The exact value is a sum over the number of flips, also for $10^5$ weights (`product_insecurity`).
+# *Derivation.* The likelihood ratio depends on the number of flips alone and rises with it. It exceeds 1 above $m$ flips: the
+# best attack says "member" there. One weight has the total variation $p_1 - p_0 \approx \varepsilon \varphi(b)$ and the
+# chi-square distance $\chi^2 = (p_1 - p_0)^2 / (p_0 (1 - p_0)) \approx \varepsilon^2 b\, \varphi(b)$. With many flips their
+# number is nearly Gaussian: (12.2) with $d'^2 = d \chi^2$ is (13.1). Rare flips come one at a time, and total variations add:
+# (13.2), up to a relative error of the order of $\lambda$. $\square$ That the smaller of $d (p_1 - p_0)$ and $2 \Phi(\sqrt{d
+# \chi^2} / 2) - 1$ is at most $e^{1/(2\pi)} = 1.17$ times too large as $\varepsilon \to 0$, and the whole crossover, are in
+# [A, section 13](A_proofs.ipynb). The slopes of $-\log \Delta(z)$ against $b^2/2$:
+
 
 # %%
-rows = []
-for d in (100, 10_000, 100_000):
-    for b in np.linspace(0, 6, 25):
-        p0, p1 = stats.norm.cdf([-b, -b + 0.03])
-        laws = [[p0, 1 - p0]], [[p1, 1 - p1]]
-        exact = information.product_insecurity(*laws, copies=d)
-        closed = information.product_insecurity_gaussian(*laws, copies=d)
-        rows.append((d, b, exact, min(d * (p1 - p0), closed)))
-crossover = pd.DataFrame(rows, columns=["d", "b", "exact", "closed"])
-ratio = crossover.closed / crossover.exact
-print(f"(13.3) over exact: from {ratio.min():.3f} to {ratio.max():.3f}")
+def crossing(d, b, eps=0.03):
+    """(13.3): the insecurity of a record that shifts d equal weights by eps."""
+    p0, p1 = stats.norm.cdf([-b, -b + eps])
+    stay = math.log1p(-p0) - math.log1p(-p1)
+    m = math.floor(d * stay / (math.log(p1 / p0) + stay))
+    return stats.binom.sf(m, d, p1) - stats.binom.sf(m, d, p0)
 
-# %% tags=["hide-input"]
-fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.6))
-for (d, part), color in zip(crossover.groupby("d"), figures.COLORS, strict=False):
-    ax.plot(part.b**2 / 2, part.exact, "o", ms=2.5, color=color)
-    ax.plot(part.b**2 / 2, part.closed, lw=0.9, color=color)
-    text = f"$10^{round(math.log10(d))}$ weights"
-    ax.text(18.3, part.exact.iloc[-1], text, fontsize=7, color=color, va="center")
-half, full = np.linspace(0, 18, 2), np.linspace(5, 18, 2)
-ax.plot(half, 8 * np.exp(-half / 2), "k--", lw=0.8)
-ax.text(10, 0.15, r"slope $e^{-nr/2}$", fontsize=7)
-ax.plot(full, 0.02 * np.exp(-full), "k:", lw=0.9)
-ax.text(4.5, 5e-7, r"slope $e^{-nr}$", fontsize=7)
-ax.set(yscale="log", ylim=(1e-9, 12), xlim=(-1, 24.5))
-ax.set(xlabel=r"$b^2/2$, the paper's $n r$", ylabel=r"insecurity $\Delta$")
-ax.set_title("While many weights flip, the exponent is halved", loc="left")
-alt = """Insecurity against n r for a hundred, ten thousand and a hundred thousand
-weights, exact points on lines. Each falls with slope one half while many weights flip
-and bends to slope one when flips are rare; the more weights, the later."""
-figures.save_figure(fig, "02_crossover", crossover, alt, rtol=1e-5, atol=1e-14)
+
+table = pd.DataFrame(index=pd.Index([100, 10_000, 10**6], name="weights"))
+for b in (3, 4, 5, 6):
+    leak = np.array([[crossing(d, x) for d in table.index] for x in (b, b + 0.1)])
+    table[f"b = {b}"] = np.log(leak[0] / leak[1]) / (b / 10 + 0.005)
+table.round(2)
 
 # %% [markdown]
+# The exponent goes from half of the paper's, and less near the edge, to all of it; the more weights, the later.
+#
 # ## 14 · Many weights: no exponential protection
 #
 # The means of a network's weights are not all equally far from an edge. They are anywhere.
@@ -351,16 +325,7 @@ figures.save_figure(fig, "02_crossover", crossover, alt, rtol=1e-5, atol=1e-14)
 
 
 # %%
-def edge_information(b):
-    """J of two cells whose edge is b sd from the mean."""
-    tails = stats.norm.logcdf(b) + stats.norm.logcdf(-b)
-    return math.exp(2 * stats.norm.logpdf(b) - tails)
-
-
-constant = integrate.quad(edge_information, -30, 30)[0]
-print(f"constant {constant:.4f}")
-
-# %%
+constant = edges.EDGE  # the integral
 wide = shares[shares.width >= 5]
 wide = wide.spread * wide.width / constant
 middle = shares[shares.width.between(1, 20)]
@@ -389,10 +354,107 @@ table.map("{:.2g}".format)
 # far beyond, the weight nearest to its edge decides and the exponential is back. For networks $w$ stays far below the number of
 # weights.
 #
+# ## 15 · Sparsity or bits?
+#
+# Statement 14 needs neither equal cells nor a flat density.
+#
+# **Theorem C (ours).** *Let the means of the weights have a bounded, continuous density $f$, and let every weight vary over
+# retrainings by the same $s$. For a fixed quantizer with finitely many edges $e$ (and $f$ continuous there), as $s \to 0$*
+#
+# $$\overline J = c_0\, s \sum_e f(e)\, (1 + o(1)), \qquad c_0 = 1.806, \tag{15.1}$$
+#
+# *and for fine cells of mean squared error $D$ (values at the cells' means)*
+#
+# $$\overline J \ge \frac{c_0\, s}{\sqrt{12 D}}\, (1 + o(1)), \tag{15.2}$$
+#
+# *with equality only for the uniform grid. The grid of least error for so many levels (Lloyd-Max) leaks
+# $\frac{\sqrt 3}{2} 3^{1/4} = 1.14$ times that on Gaussian weights.*
+#
+# *Derivation.* A weight is exposed if its mean is within a few $s$ of an edge; the mean of $J$ over the places near $e$ is $s
+# f(e) \int J(b)\, db$, as in statement 14. Fine cells with $\ell(x)$ edges per unit have $\overline J = c_0 s \int f \ell$
+# and $12 D = \int f / \ell^2$; by Hölder $1 = \int f \le (\int f \ell)^{2/3} (\int f / \ell^2)^{1/3}$. $\square$ In full:
+# [A, section 15](A_proofs.ipynb). The uniform grid is also best for given entropy of the codes (Gish and Pierce 1968). Coarse
+# grids have no such formula; `private_grid` searches for the least $\sum_e f(e)$ at a given error.
+#
+# So a quantizer leaks by the *density of weights at its edges*. A threshold far out, as that of 90 % zeros, meets few weights; the
+# one edge of the sign is where they are densest; more levels add edges. For Gaussian weights:
+
+
+# %%
+def on_gaussian_weights(name):
+    """Error, entropy in bits and density at the edges, for 4,096 weights of sd 1."""
+    w = np.sort(np.random.default_rng(seed).normal(size=(50, 4096)), axis=1)
+    q = quantizers.quantize(w, name)
+    cuts = ((w[:, 1:] + w[:, :-1]) / 2)[np.diff(q.codes, axis=1) != 0]
+    leak = stats.norm.pdf(cuts).sum() / len(w)
+    return ((q.values - w) ** 2).mean(), quantizers.code_entropy(q).mean(), leak
+
+
+# %% [markdown]
+# Does it order trained networks? `n_models` networks (128 inputs, 32 units) on random halves of each of `n_pools` pools, all from
+# the *same initialisation* within a pool, which the attacker knows: the pool game. The attacker regresses membership on
+# the released weight matrices of the other networks; biases stay out of it.
+
+
+# %%
+order = ["ternary_90", "sign", "ternary_50", "ternary_33"]
+names = ["fp32", *order, "twn", "uniform_2", "uniform_3", "uniform_4", "lloyd_2"]
+names += ["lloyd_3", "private_1", "private_2", "private_3"]
+
+
+def measured(pool):
+    """White-box AUC of every quantizer on one pool, the mean over its networks."""
+    how = {"n_models": n_models, "n_indicator": 2, "seed": 100 + pool}
+    game = synthetic.prepare(synthetic.Setting("", **how))
+    for name in names:
+        weights = game.models.quantize(name).vectors()
+        scores = attacks.regress_membership(weights, game.members)
+        yield attacks.auc(scores, game.members).mean()
+
+
+# %%
+aucs = pd.DataFrame([[*measured(pool)] for pool in range(n_pools)], columns=names)
+columns = ["distortion", "entropy_bits", "predicted"]
+law = pd.DataFrame(map(on_gaussian_weights, names), names, columns)
+law.loc["fp32"] = 0, np.nan, np.nan
+law[["measured", "low", "high"]] = [[*attacks.mean_interval(aucs[n], 1)] for n in names]
+law["setting"] = "pool game, shared initialisation"
+law.loc[order].drop(columns="setting").round(3)
+
+# %%
+for a, b in itertools.pairwise(order):
+    gap = attacks.mean_interval(aucs[b] - aucs[a])
+    print(f"AUC of {b} minus {a}: {gap:.4f}")
+
+# %% tags=["hide-input"]
+best = [edges.private_grid(24, D) for D in np.geomspace(0.015, 0.9, 14)]
+front = pd.DataFrame([(g.distortion, g.leak) for g in best], columns=columns[::2])
+front = front.assign(quantizer="least leak", setting="Gaussian weights")
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 3), layout="constrained")
+axes[0].plot(front.distortion, front.predicted, "k-", lw=0.8)
+axes[0].text(0.017, 0.9, "least leak at this error", fontsize=7)
+for name, row in law.drop(index="fp32").iterrows():
+    look = {"ls": "", **figures.look(name)}
+    axes[0].plot(row.distortion, row.predicted, **look)
+    error = [[row.measured - row.low], [row.high - row.measured]]
+    axes[1].errorbar(row.predicted, row.measured, error, **look)
+axes[1].axhline(law.measured["fp32"], color="k", lw=0.6, ls="--")
+axes[0].set(xscale="log", yscale="log", xlabel="mean squared error")
+axes[1].set(xscale="log", xlabel=(label := "density at the edges"))
+axes[0].set(ylabel=label, title="Gaussian weights: sparse leaks least")
+axes[1].set(ylabel="white-box AUC", title="Trained networks: the same order")
+figures.legend_above(fig, axes[0], ncols=5)
+alt = """Left: density of Gaussian weights at the edges of each quantizer against its
+error, above the line of the least. Right: measured AUC rises with that density."""
+data = pd.concat([law.reset_index(names="quantizer"), front])
+figures.save_figure(fig, "02_edge_law", data, alt, rtol=1e-3, atol=2e-3)
+
+# %% [markdown]
+# TEXT
+#
 # ## What we saw
 #
-# - Of an attack on many rounded weights a share $\sqrt J$ of $d'$ survives, and $\rho \le \sqrt J$ of a linear attack; both
-#   predict simulated AUCs, unless a rare cell rules the score of the linear attack.
+# - Of the best attack on many independent rounded weights a share $\sqrt J$ of $d'$ survives, which predicts simulated AUCs.
 # - With means spread over cells of width $w$, $J$ is $1.806/w$: 9 % at $w = 20$, where means at the centres would leave
 #   1.6 × 10⁻²¹. That is why networks are not protected exponentially.
 # - The paper's exponent $n r$ holds where flips over an edge are rare; while many weights flip it is $n r / 2$.

@@ -27,6 +27,17 @@ POT4_LEVELS = np.array(sorted({0.0} | {s * 2.0**-i for i in range(7) for s in (-
 # Sums of two powers of two, divided by the largest (Li et al. 2020, arXiv 1909.13144).
 _APOT = {a + b for a in (0.0, 1 / 2, 1 / 4, 1 / 16) for b in (0.0, 1 / 8)}
 APOT4_LEVELS = np.array(sorted({s * a / max(_APOT) for a in _APOT for s in (-1, 1)}), dtype=np.float32)
+# The numbers of the OCP microscaling format MXFP4: two bits of exponent, one of mantissa.
+E2M1_LEVELS = np.array([-6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=np.float32)
+# Edges in standard deviations of the grids that leak least on Gaussian weights (QMIS theorem C, private_grid of
+# theory.edges): three levels with the error of the sign; 4, 8 and 16 levels with 0.13, 0.04 and 0.012 of the variance.
+_HALVES = {
+    1: [1.2395],
+    2: [0, 1.2372],
+    3: [0, 0.6614, 1.3425, 2.1052],
+    4: [0, 0.3666, 0.7346, 1.1061, 1.4846, 1.8784, 2.3088, 2.8464],
+}
+PRIVATE_EDGES = {k: np.unique([s * e for e in half for s in (-1, 1)]).astype(np.float32) for k, half in _HALVES.items()}
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,7 @@ def round_uniform(
 
 MSE_BLOCK = 2**16  # weights
 CODE_BLOCK = 2**20
+COMPARE_BLOCK = 2**14
 
 
 def round_uniform_mse(w: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -202,6 +214,122 @@ def _nearest(w, levels):
     scale = largest(w)
     codes = np.searchsorted((levels[1:] + levels[:-1]) / 2, divide(w, scale)).astype(np.int16)
     return codes, scale, levels[codes] * scale
+
+
+def _means(edges):
+    """Return the means of N(0, 1) in the cells between the edges."""
+    mass = np.diff([0, *((1 + math.erf(e / math.sqrt(2))) / 2 for e in edges), 1])
+    height = np.exp(-(edges.astype(float) ** 2) / 2) / math.sqrt(2 * math.pi)
+    return (-np.diff([0, *height, 0]) / mass).astype(np.float32)
+
+
+def _private(w, edges, levels):
+    """Find cells by comparison, in parts that stay in cache: faster than a search for at most 15 edges."""
+    scale = np.sqrt(np.square(w).mean(axis=1, keepdims=True))
+    values = divide(w, scale)
+    codes, flat = np.zeros(w.size, np.int8), values.reshape(-1)
+    for start in range(0, flat.size, COMPARE_BLOCK):
+        part, code = flat[start : start + COMPARE_BLOCK], codes[start : start + COMPARE_BLOCK]
+        for edge in edges:
+            code += (part > edge).view(np.int8)
+        part[:] = levels.take(code)
+    values *= scale
+    return codes.reshape(w.shape), scale, values
+
+
+def round_stochastic(w: np.ndarray, bits: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Round rows up or down at random on the grid of ``uniform_k``, without bias.
+
+    Parameters
+    ----------
+    w : float32 array (tensors, P)
+    bits : int
+        Nominal width, >= 2; codes -q .. q with q = 2^(bits - 1) - 1.
+    seed : int
+        With the weights themselves it decides the coins: the same weights and seed give the same codes, alone or in a
+        batch, and another row has coins of its own. Whoever releases a model must keep the seed secret.
+
+    Returns
+    -------
+    codes, scale, values : arrays (tensors, P), (tensors, 1), (tensors, P)
+
+    Notes
+    -----
+    QMIS theorem B. Coins have 16 bits: the mean is off by at most 2^-17 of a step, and weights nearer than that to a
+    level stay there.
+
+    Examples
+    --------
+    >>> w = np.tile(np.float32([1.0, 0.25]), (1, 500))  # on a grid of steps of 1
+    >>> print(f"{round_stochastic(w, 2)[0][0, 1::2].mean():.2f}")  # a quarter of them, but for chance
+    0.23
+    """
+    q, bit, at = 2 ** (bits - 1) - 1, np.random.PCG64(seed), 0
+    scale = (largest(w) / q).astype(np.float32)
+    values, codes = divide(w, scale), np.empty(w.shape, np.int16)
+    draws = -(-w.shape[1] // 4)  # four coins each
+    places = values.view(np.uint32).sum(axis=1, dtype=np.uint64).tolist()
+    for row, code, place in zip(values, codes, places, strict=True):
+        bit.advance((place << 64) - at)  # to a stretch of the stream that is the row's own
+        at = (place << 64) + draws
+        coins = bit.random_raw(draws).view(np.uint16)[: row.size]
+        row += coins * np.float32(2**-16)
+        row += np.float32(2**-17)
+        code[:] = np.floor(row, out=row)
+    return codes, scale, np.multiply(codes, scale, out=values)
+
+
+def round_dithered(w: np.ndarray, bits: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Round rows on the grid of ``uniform_k`` after adding a dither that is subtracted again on decoding.
+
+    Parameters
+    ----------
+    w : float32 array (tensors, P)
+    bits : int
+        Nominal width, >= 2; codes -q .. q with q = 2^(bits - 1) - 1.
+    seed : int
+        Decides the dither, one number in (-1/2, 1/2) per weight, the same for all rows. It is public: the receiver
+        needs it, and so has the attacker.
+
+    Returns
+    -------
+    codes, scale, values : arrays (tensors, P), (tensors, 1), (tensors, P)
+        values = (codes - dither) scale, so that the error is uniform whatever the weights.
+
+    Notes
+    -----
+    QMIS statement 11 and theorem B; Schuchman (1964), IEEE Trans. Commun. Technol. 12(4).
+
+    Examples
+    --------
+    >>> w = np.float32([[1.0, 0.25, -0.5]])
+    >>> bool((abs(round_dithered(w, 3)[2] - w) <= 1 / 6).all())  # half a step
+    True
+    """
+    q = 2 ** (bits - 1) - 1
+    dither = np.random.default_rng(seed).random(w.shape[1], dtype=np.float32) - np.float32(0.5)
+    scale = (largest(w) / q).astype(np.float32)
+    codes = np.clip(np.rint(divide(w, scale) + dither), -q, q).astype(np.int16)
+    return codes, scale, (codes - dither) * scale
+
+
+def _pow2(w, bits):
+    """Round to a uniform grid whose step is a power of two: the least one at which nothing is clipped."""
+    q = 2 ** (bits - 1) - 1
+    mantissa, exponent = np.frexp(largest(w) / q)
+    scale = np.where(mantissa > 0, np.ldexp(np.float32(1), exponent - (mantissa == 0.5)), 0).astype(np.float32)
+    codes = np.rint(divide(w, scale)).astype(np.int16)
+    return codes, scale, codes * scale
+
+
+def _mxfp4(w):
+    """Round to E2M1 numbers times a power of two, halves to the even mantissa; what is above 6 becomes 6."""
+    top = largest(w)
+    scale = np.where(top > 0, np.ldexp(np.float32(1), np.frexp(top)[1] - 3), 0).astype(np.float32)
+    ratio = np.abs(divide(w, scale))
+    step = np.where(ratio < 2, np.float32(0.5), np.where(ratio < 4, np.float32(1), np.float32(2)))
+    rounded = np.copysign(np.minimum(np.rint(ratio / step) * step, 6), w)
+    return np.searchsorted(E2M1_LEVELS, rounded).astype(np.int16), scale, rounded * scale
 
 
 def _fp8_e4m3(w):
@@ -263,6 +391,17 @@ def _build():
     for k in range(1, 5):
         half, rule = 2 ** (k - 1), partial(_midrise, bits=k)
         rules.append(Quantizer(f"midrise_{k}", rule, range(-half, half), k, f"{absmax} / {half}", "classical", False))
+    for k in range(2, 5):
+        stochastic, dithered = partial(round_stochastic, bits=k), partial(round_dithered, bits=k)
+        rules.append(Quantizer(f"stochastic_{k}", stochastic, codes[k], k, absmax, "Gupta et al. 2015, 1502.02551"))
+        rules.append(Quantizer(f"dithered_{k}", dithered, codes[k], k, absmax, "Schuchman 1964; public dither", False))
+    for k, edges in PRIVATE_EDGES.items():
+        private, bits = partial(_private, edges=edges, levels=_means(edges)), k if k > 1 else np.log2(3)
+        used = range(len(edges) + 1)
+        rules.append(Quantizer(f"private_{k}", private, used, bits, "root mean square", "QMIS theorem C", False))
+    power = "a power of two"
+    rules.append(Quantizer("pow2_4", partial(_pow2, bits=4), codes[4], 4, power, "arXiv 2310.10537, its MXINT"))
+    rules.append(Quantizer("mxfp4", _mxfp4, range(15), 4, power, "OCP microscaling formats, arXiv 2310.10537"))
     return {rule.name: rule for rule in rules}
 
 
@@ -371,7 +510,8 @@ def quantize(weights: ArrayLike | torch.Tensor, name: str, granularity: str | in
     -------
     Quantized
         ``codes`` and ``values`` shaped like ``weights``; ``scale`` (tensors, s). c times the weights have the same
-        codes and c times the values, for any c > 0 that float32 can hold.
+        codes and c times the values, for any c > 0 that float32 can hold; of rules with random coins or scales that are
+        powers of two, for c a power of two.
 
     Raises
     ------

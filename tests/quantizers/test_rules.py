@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from qmis_utils.quantizers import rules
 from qmis_utils.quantizers.data_aware import quantize_activation_clip, quantize_gptq
@@ -20,8 +21,10 @@ from qmis_utils.quantizers.rules import (
     relative_error,
     sparsity,
 )
+from qmis_utils.theory import edges
 
 NAMES = sorted(QUANTIZERS)
+BY_POWERS = {"pow2_4", "mxfp4", *(f"stochastic_{k}" for k in (2, 3, 4))}  # other factors change the scale or the coins
 weights = arrays(
     np.float32,
     st.tuples(st.integers(1, 4), st.integers(8, 40)),
@@ -39,6 +42,8 @@ def test_the_paper_set_and_the_design_table_are_all_there():
     families |= {f"{f}_{k}" for f in ("uniform_mse", "lloyd") for k in (2, 3, 4)} | {
         f"midrise_{k}" for k in (1, 2, 3, 4)
     }
+    families |= {f"{f}_{k}" for f in ("stochastic", "dithered") for k in (2, 3, 4)} | {"pow2_4", "mxfp4"}
+    families |= {f"private_{k}" for k in (1, 2, 3, 4)}
     assert set(QUANTIZERS) == families
     assert set(PAPER_SET) <= families
 
@@ -92,8 +97,11 @@ def test_every_rule_keeps_its_promises(name, granularity, w):
         # the code 0 of `sign` does not exist, whatever the weights
         assert set(np.unique(q.codes)) <= set(rule.codes)
         for codes, values in zip(q.codes.reshape(-1, w.shape[-1]), q.values.reshape(-1, w.shape[-1]), strict=True):
-            # what is released decides the value: within a scale, one code never stands for two values
-            assert len(set(zip(codes.tolist(), values.tolist(), strict=True))) == len(np.unique(codes))
+            # what is released decides the value: within a scale, one code never stands for two values, but for the
+            # public dither of the place
+            assert name.startswith("dithered") or len(set(zip(codes.tolist(), values.tolist(), strict=True))) == len(
+                np.unique(codes)
+            )
     one_by_one = [quantize(model[None], name, granularity) for model in w]
     for part in ("codes", "scale", "values"):
         assert np.array_equal(getattr(q, part), np.concatenate([getattr(model, part) for model in one_by_one]))
@@ -111,7 +119,7 @@ def test_rescaled_weights_keep_their_codes(name, w, power):
 
 
 @pytest.mark.parametrize("factor", [1 / 3, 0.7, 1000.0])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BY_POWERS])
 def test_any_positive_factor_scales_the_values(name, factor):
     w = gaussian(3, 200)
     expected = factor * quantize(w, name).values
@@ -120,7 +128,9 @@ def test_any_positive_factor_scales_the_values(name, factor):
 
 # No second pass leaves these alone. b158: the zeros of the first pass lower the mean magnitude. midrise: the outermost
 # value lies half a step inside the largest weight. lloyd: k-means starts again from evenly spaced levels, not its own.
-RESTLESS = {"b158", *(f"midrise_{k}" for k in (1, 2, 3, 4)), *(f"lloyd_{k}" for k in (2, 3, 4))}
+# dithered: the dither moves the largest weight. private: means of cells have a smaller root mean square.
+RESTLESS = {"b158", *(f"{f}_{k}" for f in ("midrise", "private") for k in (1, 2, 3, 4))}
+RESTLESS |= {f"{f}_{k}" for f in ("lloyd", "dithered") for k in (2, 3, 4)}
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - RESTLESS))
@@ -137,6 +147,120 @@ def test_rules_that_are_not_idempotent_say_so():
     for name in RESTLESS:
         once = quantize(w, name).values
         assert np.abs(quantize(once, name).values - once).max() > 0.01, name
+
+
+# random and dithered rounding, power-of-two scales, the least-leaking grids ------------------------------------------
+
+
+def test_stochastic_rounding_goes_up_as_often_as_it_should_and_only_to_the_next_level():
+    w = np.float32([[1.5, 0.0, 0.3, -0.3, 1.25, -1.5, 0.999]])  # steps of 1/2
+    codes = np.stack([rules.round_stochastic(w, 3, seed)[0][0] for seed in range(20_000)])
+    mean, error = codes.mean(0) / 2, codes.std(0) / 2 / np.sqrt(len(codes))
+    assert (abs(mean - w[0]) <= 4 * error + 1e-5).all()
+    assert [np.unique(column).tolist() for column in codes.T[:4]] == [[3], [0], [0, 1], [-1, 0]]
+    assert codes[:, 2].std() == pytest.approx(np.sqrt(0.6 * 0.4), rel=0.01)
+    assert abs(np.corrcoef(codes[:, 2], codes[:, 3])[0, 1]) < 4 / np.sqrt(len(codes))  # each weight has its own coin
+
+
+@settings(max_examples=30, deadline=None)
+@given(w=weights, seed=st.integers(0, 10**6))
+def test_stochastic_rounding_is_seeded_and_stays_next_to_the_weight(w, seed):
+    codes, scale, values = rules.round_stochastic(w, 4, seed)
+    again = rules.round_stochastic(w[::-1], 4, seed)[0][::-1]
+    assert np.array_equal(codes, again)  # whatever else is in the batch
+    assert (abs(values - w) <= scale * (1 + 1e-5)).all()
+    assert np.array_equal(values, codes * scale)
+
+
+def test_coins_differ_between_models_and_seeds():
+    w = np.tile(np.float32([1.0, *[0.5] * 999]), (3, 1))
+    w[1, 1:] += np.float32(1e-6)  # hardly another model
+    first, other = rules.round_stochastic(w, 2)[0], rules.round_stochastic(w, 2, seed=1)[0]
+    assert np.array_equal(first[0], first[2])
+    for a, b in ((first[0], first[1]), (first[0], other[0])):
+        assert 0.4 < (a != b).mean() < 0.6
+
+
+def test_the_mean_of_random_rounding_over_a_batch_is_the_weight():
+    w = gaussian(400, 500)
+    error = quantize(w, "stochastic_3").values - w
+    scale = quantize(w, "stochastic_3").scale
+    assert abs(error.mean()) < 4 * error.std() / np.sqrt(error.size)
+    assert abs(np.corrcoef(error.ravel(), w.ravel())[0, 1]) < 4 / np.sqrt(error.size)
+    ratio = w / scale
+    fraction = ratio - np.floor(ratio)
+    assert (error**2).mean() == pytest.approx((fraction * (1 - fraction) * scale**2).mean(), rel=0.02)
+    w = gaussian(1, 200_000)
+    assert relative_error(w, quantize(w, "stochastic_4"))[0] ** 2 == pytest.approx(
+        2 * relative_error(w, quantize(w, "uniform_4"))[0] ** 2, rel=0.02
+    )
+
+
+def test_the_error_of_dithered_rounding_is_uniform_and_does_not_know_the_weight():
+    w = gaussian(1, 200_000)
+    q = quantize(w, "dithered_3")
+    error = ((q.values - w) / q.scale)[0]
+    assert abs(error).max() <= 0.5 + 1e-5
+    assert stats.kstest(error + 0.5, "uniform").pvalue > 1e-3
+    assert abs(np.corrcoef(abs(error), abs(w[0]))[0, 1]) < 0.01
+    plain = ((quantize(w, "uniform_3").values - w) / q.scale)[0]
+    assert abs(np.corrcoef(abs(plain), abs(w[0]))[0, 1]) > 0.05  # without the dither it does
+    assert not np.array_equal(q.codes, rules.round_dithered(w, 3, seed=1)[0])
+
+
+def test_power_of_two_scales_by_hand():
+    w = np.float32([[0.7, -3.0, 7.0, 1.2], [0.7, -3.0, 7.1, 1.2], [0.0, 0.0, 0.0, 0.0]])
+    q = quantize(w, "pow2_4")
+    assert q.scale.ravel().tolist() == [1.0, 2.0, 0.0]
+    assert q.codes.tolist() == [[1, -3, 7, 1], [0, -2, 4, 1], [0, 0, 0, 0]]
+    scale = quantize(gaussian(50, 300), "pow2_4").scale
+    assert (np.frexp(scale)[0] == 0.5).all()
+    top = abs(gaussian(50, 300)).max(axis=1, keepdims=True) / 7
+    assert ((scale >= top) & (scale < 2 * top)).all()
+
+
+def test_mxfp4_by_hand():
+    ties = np.float32([[0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0, 7.9, -0.3, -2.6, 0.0]])  # halves to the even mantissa
+    q = quantize(ties, "mxfp4")
+    assert q.scale[0, 0] == 1
+    assert q.values[0].tolist() == [0, 1, 1, 2, 2, 4, 4, 6, -0.5, -3, 0]
+    assert np.array_equal(rules.E2M1_LEVELS[q.codes], q.values)
+    assert quantize(ties / 3, "mxfp4").scale[0, 0] == 0.5
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_mxfp4_agrees_with_torchao():
+    from torchao.prototype.mx_formats.mx_tensor import MXTensor
+
+    w = torch.from_numpy(gaussian(4, 256).reshape(4, 8, 32))
+    w[0, 0, :8] = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0, 7.0])
+    oracle = MXTensor.to_mx(w.reshape(32, 32), torch.float4_e2m1fn_x2, 32).dequantize(torch.float32)
+    assert torch.equal(quantize(w, "mxfp4", granularity=32).values.reshape(32, 32), oracle)
+
+
+LEAST = {1: (3, 1 - 2 / np.pi), 2: (4, 0.13), 3: (8, 0.04), 4: (16, 0.012)}  # levels and distortion
+
+
+@pytest.mark.parametrize("bits", LEAST)
+def test_the_least_leaking_grids_are_those_of_theorem_c(bits):
+    levels, distortion = LEAST[bits]
+    best, found = edges.private_grid(levels, distortion), edges.make_grid(rules.PRIVATE_EDGES[bits].astype(float))
+    assert found.edges.size == levels - 1
+    assert (found.leak, found.distortion) == pytest.approx((best.leak, distortion), rel=2e-4)
+    w = gaussian(1, 400_000)
+    q = quantize(w, f"private_{bits}")
+    assert np.unique(q.values) == pytest.approx(found.levels * q.scale[0, 0], abs=1e-4)
+    assert relative_error(w, q)[0] ** 2 == pytest.approx(distortion, rel=0.02)
+    assert code_entropy(q)[0] == pytest.approx(found.entropy / np.log(2), abs=0.01)
+    plain = np.searchsorted(rules.PRIVATE_EDGES[bits], w / q.scale)  # the edge belongs to the cell below
+    assert np.array_equal(q.codes, plain)
+
+
+def test_cells_of_the_least_leaking_grids_are_found_part_by_part(monkeypatch):
+    w = gaussian(3, 1001)
+    whole = quantize(w, "private_3")
+    monkeypatch.setattr(rules, "COMPARE_BLOCK", 100)
+    assert np.array_equal(quantize(w, "private_3").values, whole.values)
 
 
 @pytest.mark.parametrize("percent", [33, 50, 90])

@@ -18,6 +18,7 @@ from qmis_utils.quantizers import (
 )
 
 NAMES = sorted(QUANTIZERS)
+BY_POWERS = {"pow2_4", "mxfp4", *(f"stochastic_{k}" for k in (2, 3, 4))}  # other factors change the scale or the coins
 CALIBRATED = [quantize_activation_clip, quantize_gptq]
 LARGEST = np.finfo(np.float32).max
 whole = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(8, 24)), elements=st.integers(-99, 99))
@@ -41,7 +42,7 @@ def test_any_power_of_two_keeps_codes_and_scales_values(name, w, power, granular
 
 
 @pytest.mark.parametrize("factor", [1e-36, 3e-29, 7e-21, 1e-13, 3e19, 2e31, 6e37])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BY_POWERS])
 def test_any_factor_scales_values_and_keeps_the_relative_error(name, factor):
     w = np.random.default_rng(0).normal(size=(3, 200)).astype(np.float32)
     before, after = quantize(w, name), quantize(np.float32(factor) * w, name)
@@ -59,7 +60,8 @@ def test_the_largest_and_the_smallest_numbers_give_finite_values_of_a_known_erro
         assert np.isfinite(q.values).all()
         assert np.isfinite(q.scale).all()
         expected = relative_error(row[None], quantize(row[None], name))
-        if top > 1:  # the only value next to the last subnormal is 0
+        # the only value next to the last subnormal is 0; a dither may carry beyond the largest number
+        if top > 1 and name not in BY_POWERS and not name.startswith("dithered"):
             np.testing.assert_allclose(relative_error(top * row[None], q), expected, atol=1e-6)
 
 
