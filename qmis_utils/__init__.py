@@ -12,7 +12,8 @@ from importlib import import_module
 
 PUBLIC = {  # room -> module -> names
     "theory": dict.fromkeys(
-        "security rates information tilted bits edges geometry matrix networks numerics".split(), ""
+        ["security", "rates", "information", "tilted", "bits", "edges", "geometry", "matrix", "networks", "numerics"],
+        "",
     ),
     "quantizers": {
         "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS E2M1_LEVELS PRIVATE_EDGES Quantizer"
