@@ -498,7 +498,7 @@ for name, part in frontier.groupby("rule", sort=False):
 ax.set(xscale="log", yscale="log", xlim=(1e-3, 0.06), ylim=(0.05, 300))
 ax.minorticks_off()
 ax.set(xlabel="insecurity, $n=100$", ylabel="$n$ times squared error")
-ax.set_title("One number: dithering wins by 28 %", loc="left")
+ax.set_title("One number: dithering gains ≤ 28 %", loc="left")
 alt = """Error against insecurity: dithered rounding left of noise, a mean at the centre
 of its cell far left, on an edge right."""
 figures.save_figure(fig, "01_utility_frontier", frontier, alt, rtol=1e-5, atol=1e-12)

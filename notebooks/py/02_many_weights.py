@@ -26,7 +26,8 @@
 # every mean at the centre of its cell, the AUC would be 0.50, with 1.6 × 10⁻²¹ of the information (exact values for
 # independent Gaussian weights, in the population game, by the likelihood-ratio attack on the codes of all weights). What
 # counts is how many weights lie near edges, not how many bits are kept: of the paper's quantizers 90 % zeros leaks least,
-# then the sign, then 50 % zeros, then 33 %, in theory and on trained networks.
+# then the sign, then 50 % zeros, then 33 %, in theory and on trained networks (which hardly separate
+# the sign from 50 % zeros).
 #
 # **To follow** you need statements 1, 4 and 10 of `01_theory_derivation`, likelihood ratios and the central limit theorem;
 # Fisher information and Stein's lemma are explained where they are used. A section has the number of its statement; the
@@ -452,7 +453,7 @@ figures.save_figure(fig, "02_edge_law", data, alt, rtol=1e-3, atol=2e-3)
 # against 0.797. Three least-leaking levels leak less than the sign at its error: 0.737.
 #
 # The law of Gaussian weights gives an order, not sizes, and one quantizer is out of it: two bits have the fewest edges of all,
-# far out at half the largest weight. But the largest *trained* weight is 2.1 sd, not 3.6: 63 % become zero, not 94 %, and the
+# far out at half the largest weight. But the largest *trained* weight is 2.1 sd, not 3.8: six in ten become zero, not 94 %, and the
 # edges meet as many weights as the sign's. Sizes need the weights themselves, and their correlations: for the sign a share
 # $(\Phi^{-1}(\mathrm{AUC}_q) / \Phi^{-1}(\mathrm{AUC}))^2 = 0.48$ of $d'^2$ survives, where (15.1) with the measured $s = 0.19$ sd
 # says 0.14. Nor is ridge regression the best attack.
@@ -463,7 +464,7 @@ figures.save_figure(fig, "02_edge_law", data, alt, rtol=1e-3, atol=2e-3)
 # - With means spread over cells of width $w$, $J$ is $1.806/w$: 9 % at $w = 20$, where means at the centres would leave
 #   1.6 × 10⁻²¹. That is why networks are not protected exponentially.
 # - A quantizer leaks by the density of weights at its edges. This orders 90 % zeros < sign < 50 % < 33 % zeros, and networks
-#   agree; at low rates a sparse grid leaks least, at high rates the uniform one.
+#   agree, if the second step is hardly resolved; at low rates a sparse grid leaks least, at high rates the uniform one.
 # - The paper's exponent $n r$ holds where flips over an edge are rare; while many weights flip it is $n r / 2$.
 # - The survival law, applied to a pooled AUC, predicts too little attack where a few records carry everything.
 #
