@@ -452,31 +452,39 @@ if "QMIS_RUN" not in os.environ:
 # %% [markdown]
 # ## 11 · What does the accuracy cost? Rounding against noise
 #
-# The classical protection adds noise $N(0, \tau^2)$ to the mean. The helpers know its exact insecurity too. To compare at
-# equal accuracy we shift the grid by a random offset that is released as well; this is called *dithering*.
+# The classical protection adds noise $N(0,\tau^2)$. To compare at equal accuracy we shift the grid by a random offset $U$,
+# released as well: *dithering*. The release $X$ is then uniform within $h/2$ of the mean and $U=X\bmod h$: we release the
+# mean plus *uniform noise* (Schuchman 1964).
 #
-# **Statement 11 (ours).** *Dithered rounding to step $h$ and noise of variance $\tau^2 = h^2/12$ have the same mean squared
-# error, $\sigma^2/n + h^2/12$. As $n \to \infty$ with $w = h \sqrt n / \sigma$ fixed,*
+# **Statement 11.** *Dithered rounding to step $h$ and noise of variance $\tau^2=h^2/12$ have the same mean squared error,
+# $\sigma^2/n+h^2/12$. As $n\to\infty$ with $w=h\sqrt n/\sigma$ fixed, for* **one coordinate**
 #
-# $$\frac{\Delta^{\text{rounded}}}{\Delta^{\text{noise}}} \to \frac{\sqrt{2\pi}}{w}\,
-# \mathrm{erf}\Big(\frac{w}{2\sqrt2}\Big) \sqrt{1 + \frac{w^2}{12}}, \tag{11.1}$$
+# $$\frac{\Delta^{\text{rounded}}}{\Delta^{\text{noise}}}\to\frac{\sqrt{2\pi}}w\,
+# \mathrm{erf}\Big(\frac{w}{2\sqrt2}\Big)\sqrt{1+\frac{w^2}{12}},\tag{11.1}$$
 #
-# *which falls from 1 to $\sqrt{\pi/6} = 0.7236$ as $w$ grows: at equal accuracy dithered rounding is never less secure than
-# noise in this limit, and at most 28 % less insecure.*
+# *which falls from 1 to $\sqrt{\pi/6}=0.7236$: rounding is never less secure than noise, and at most 28 % less insecure.*
 #
-# *Derivation.* With a uniform offset the rounding error is uniform on $(-h/2, h/2)$ and independent of the mean, so the
-# errors add. The offset is public, hence $\Delta$ is the average of the undithered $\Delta$ over the place of the mean; by
-# (10.1) that is $\frac{1}{\pi\sqrt n} \frac2w \int_0^{w/2} e^{-b^2/2} db$. Noise dilutes the shift of section 4: $\frac{1}{\pi
-# \sqrt n} (1 + w^2/12)^{-1/2}$. Divide. $\square$
+# *Derivation.* The offset is public: average (10.1) over the place of the mean, $\frac{1}{\pi\sqrt n}\frac2w\int_0^{w/2}
+# e^{-b^2/2}db$. Noise dilutes the shift of section 4: $\frac1{\pi\sqrt n}(1+w^2/12)^{-1/2}$. Divide. With $x=w/\sqrt8$ the
+# ratio falls if $\mathrm{erf}(x)>\frac2{\sqrt\pi}e^{-x^2}(x+\frac23x^3)$: two terms of a positive series. $\square$
 #
-# The check is exact, at $n = 100$, with a mean at any `place` of its cell, 0 the centre and 0.5 the edge.
+# **Many coordinates reverse the order.** There Fisher information $J$ counts (`02_many_weights`). Gaussian noise has the least
+# of its variance, $1/(1+w^2/12)$; rounding has $1.806/w$. For wide steps *(theorem B, [A](A_proofs.ipynb))*
+#
+# $$d'_{\text{rounded}}/d'_{\text{noise}}\sim\sqrt{0.1505\,w}.\tag{11.2}$$
+#
+# Unbiased rounding up or down at random, with secret coins, keeps $J\sim2(\log w+1.20)/w^2$: nearly noise.
+#
+# The check is exact, at $n=100$, with a mean at any `place` of its cell, 0 the centre and 0.5 the edge.
 
 # %%
+from qmis_utils.theory import edges
+
 n, (nodes, weights) = 100, np.polynomial.legendre.leggauss(24)
 
 
 def rounding(place, h):
-    """n times the mean squared error, and the insecurity."""
+    """n times error, and insecurity."""
     k = np.arange(-60, 61)[:, None] - place
     upper, lower = (stats.norm.cdf((k + side) * h * 10) for side in (0.5, -0.5))
     leak = security.gaussian_mean_insecurity(n, h, place * h)
@@ -497,31 +505,31 @@ frontier = pd.DataFrame(rows, columns=["rule", "w", "n_mse", "insecurity"])
 
 # %%
 table = frontier.pivot(index="w", columns="rule", values="insecurity")
-table["dithered / noise"], w = table.dithered / table.noise, table.index
-table["law"] = special.erf(w / 8**0.5) / w * np.sqrt(2 * np.pi * (1 + w**2 / 12))
+table, w = pd.DataFrame({"one": table.dithered / table.noise}), table.index
+unit = np.sqrt(1 + w**2 / 12)
+table["law"] = special.erf(w / 8**0.5) / w * math.sqrt(2 * np.pi) * unit
+kept = [edges.noise_information("uniform", x / 12**0.5) for x in w]
+table["many"] = np.sqrt(kept) * unit
+kept = [edges.stochastic_information(x / 2**0.5) for x in w]
+table["random"] = np.sqrt(kept) * unit
 table.iloc[[0, 8, 12, 16, 20, 23]].round(4)
 
 # %% [markdown]
-# Exact ratio and law agree, but for a little at wide steps, where $b$ is no longer small. Without the dither there is no
-# frontier but a lottery: a mean at the centre of its cell is released more accurately and leaks exponentially little, one
-# on an edge pays the whole error for nothing.
+# All over noise of equal error. For one coordinate ratio and law agree, but for a little at wide steps. Without the dither
+# there is a lottery: a mean at the centre of its cell leaks exponentially little, one on an edge pays for nothing.
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.7))
-places = [(0.0105, 9), (0.0033, 8), (0.0165, 40), (0.0015, 0.12)]
-names = ["noise", "dithered", "on edge", "at centre"]
-for name, place, color in zip(names, places, figures.COLORS, strict=False):
-    part = frontier[frontier.rule == name]
-    ax.plot(part.insecurity, part.n_mse, color=color)
-    ax.text(*place, name, color=color, fontsize=7)
+places = iter([(0.0105, 9), (0.0033, 8), (0.0015, 0.12), (0.0165, 40)])
+for name, part in frontier.groupby("rule", sort=False):
+    line = ax.plot(part.insecurity, part.n_mse)[0]
+    ax.text(*next(places), name, color=line.get_color(), fontsize=7)
 ax.set(xscale="log", yscale="log", xlim=(1e-3, 0.06), ylim=(0.05, 300))
-ax.set_xticks(ticks := [0.001, 0.003, 0.01, 0.03], ticks)
 ax.minorticks_off()
-ax.set(xlabel=r"insecurity $\Delta_{100}$ (left is private)")
-ax.set_ylabel(r"$n\,\times$ mean squared error")
-ax.set_title("Dithering beats noise by at most 28 %", loc="left")
-alt = """Mean squared error against insecurity at n = 100. Dithered rounding lies left
-of noise, a mean at the centre of its cell far left; one on an edge gains nothing."""
+ax.set(xlabel="insecurity, $n=100$", ylabel="$n$ times squared error")
+ax.set_title("One number: dithering gains ≤ 28 %", loc="left")
+alt = """Error against insecurity: dithered rounding left of noise, a mean at the centre
+of its cell far left, on an edge right."""
 figures.save_figure(fig, "01_utility_frontier", frontier, alt, rtol=1e-5, atol=1e-12)
 
 # %% [markdown]
@@ -532,8 +540,8 @@ figures.save_figure(fig, "01_utility_frontier", frontier, alt, rtol=1e-5, atol=1
 # - Full precision leaks like $n^{-1/2}$, the best codeword of a fixed codebook like $e^{-n I}$. For a Gaussian mean both
 #   are $\frac{1}{\pi\sqrt n} e^{-n b^2/2}$: at $n = 1000$, 0.0101 for $b = 0$ and 0.0000022 for $b = 0.13$.
 # - On an edge, one bit leaks everything that the unrounded mean leaks.
-# - At equal accuracy dithered rounding is at most 28 % better than noise. Its exponential security without the dither is
-#   luck in the place of the mean.
+# - For one number dithered rounding is at most 28 % better than noise of equal error; for many, noise wins. Exponential
+#   security without the dither is luck in the place of the mean.
 #
 # **Limits.** One number or one codeword, independent samples, an attacker who knows $P$. Networks round thousands of
 # weights.
@@ -624,3 +632,4 @@ exercises.check("01.4", (gap, law))
 # | (7.1) | 7 | `tests/theory/test_theory.py::test_statement_07_ties_follow_the_square_root_law` |
 # | (10.1) | 10 | `tests/theory/test_theory.py::test_statement_10_rounding_multiplies_by_exp_minus_n_r` |
 # | (11.1) | 11 | `tests/theory/test_theory.py::test_statement_11_dithered_rounding_against_noise` |
+# | (11.2) | 11 | `tests/theory/test_edges.py::test_the_order_reverses_between_one_coordinate_and_many` |

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reading import answer, table, text
 
-from qmis_utils.theory import bits, security
+from qmis_utils.theory import bits, edges, security
 
 STEM = "01_theory_derivation"
 
@@ -70,9 +70,24 @@ def test_dithering_beats_noise_by_at_most_28_per_cent():
     assert (ratio < 1).all()
     assert ratio.min() > math.sqrt(math.pi / 6)
     assert f"{1 - math.sqrt(math.pi / 6):.0%}" == "28%"
-    assert "dithered rounding is at most 28 % better than noise" in text(STEM)
+    assert "For one number dithered rounding is at most 28 % better than noise of equal error" in text(STEM)
     assert (leak["on edge"] > 0.99 * leak["on edge"].iloc[0]).all()  # one bit leaks everything
     assert leak["at centre"].iloc[-1] < 1e-30
+
+
+def test_for_many_coordinates_noise_beats_rounding_and_random_rounding_nearly_does():
+    """The constant and the order of section 11, from the engines."""
+    said = text(STEM)
+    assert f"\\sqrt{{{edges.EDGE / 12:.4f}" in said.replace(" ", "").replace("\\,w", "")
+    assert f"+{edges.SLOPE:.2f})/w^2" in said.replace(" ", "")
+    for w in (5, 20, 40):
+        plain, noise = (edges.noise_information(kind, w / math.sqrt(12)) for kind in ("uniform", "gaussian"))
+        random = edges.stochastic_information(w / math.sqrt(2))
+        assert noise < random < plain  # the reverse of one coordinate, above
+        assert random / noise < 1.7
+        assert edges.coordinate_leak("uniform", w / math.sqrt(12)) < edges.coordinate_leak(
+            "gaussian", w / math.sqrt(12)
+        )
 
 
 def test_the_map_has_ridges_and_a_narrow_band():

@@ -281,3 +281,34 @@ def test_pieces_of_a_grid_by_hand():
     mass = np.diff(stats.norm.cdf(ends))
     assert found.entropy == pytest.approx(-(mass * np.log(mass)).sum(), abs=1e-6)
     assert found.leak == pytest.approx(stats.norm.pdf(-1) + stats.norm.pdf(0.5), abs=1e-8)
+
+
+# statement 13, exactly ------------------------------------------------------------------------------------------------
+
+
+def crossing(d, p0, p1):
+    """The difference of two binomial tails of statement 13."""
+    stay = math.log1p(-p0) - math.log1p(-p1)
+    m = math.floor(d * stay / (math.log(p1 / p0) + stay))
+    return stats.binom.sf(m, d, p1) - stats.binom.sf(m, d, p0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(d=st.integers(1, 5000), b=st.floats(0, 6), eps=st.floats(0.003, 0.5))
+def test_the_exact_crossing_is_the_sum_over_all_flips(d, b, eps):
+    p0, p1 = stats.norm.cdf([-b, -b + eps])
+    exact = information.product_insecurity([[p0, 1 - p0]], [[p1, 1 - p1]], copies=d)
+    assert crossing(d, p0, p1) == pytest.approx(exact, rel=1e-6, abs=1e-13)
+
+
+def test_the_smaller_of_two_bounds_is_at_most_seventeen_per_cent_too_large():
+    """As eps -> 0 the flips are Poisson, and the ratio is at most exp(1 / (2 pi)), where the two bounds cross."""
+    worst = 0.0
+    for rate in np.geomspace(0.01, 30, 400):
+        exact = rate * stats.poisson.pmf(math.floor(rate), rate)  # of eta = p1 / p0 - 1
+        worst = max(worst, min(rate, math.sqrt(rate / (2 * math.pi))) / exact)
+    assert worst == pytest.approx(math.exp(1 / (2 * math.pi)), rel=0.01)
+    assert worst <= math.exp(1 / (2 * math.pi)) + 1e-12
+    p0 = 1e-7  # and in finite size
+    d = round(1 / (2 * math.pi) / p0)
+    assert d * 0.01 * p0 / crossing(d, p0, 1.01 * p0) == pytest.approx(1.1725, rel=0.01)
