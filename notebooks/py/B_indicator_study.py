@@ -1128,8 +1128,7 @@ pd.DataFrame({law: [*attacks.mean_interval(missed_by[law].to_numpy()), missed_by
              ["mean miss", "low", "high", "largest setting"]).T.round(4)  # fmt: skip
 
 # %% [markdown]
-# No: $\rho_{\rm w}$ misses least. The noise floor promises too much leakage: where a release has few levels its cells are many standard
-# deviations wide, and a floor of noise is an approximation for narrow ones.
+# No: $\rho_{\rm w}$ misses least and the noise floor most: it promises too much leakage where few levels are released.
 #
 # **Do they find the exposed records?** What is measured of a record is its exposure: TPR minus FPR over the 256 attacked models at a score of 0. $\sqrt J$,
 # $\rho_{\rm w}$ and the edge law give a release one value, so they order its records as the shift does in full precision, `as trained`: $u' \Sigma^{-1} u$.
