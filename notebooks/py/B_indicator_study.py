@@ -1142,12 +1142,12 @@ for setting, (result, predicted) in zip(fresh_settings, by_record, strict=True):
     measured = result.measures["exposure"]
     share = predicted["noise floor"] / np.maximum(predicted["as trained"], 1e-300)
     for q, (a, attack) in ((q, a) for q in SHOWN for a in enumerate(REFERENCE.values())):
-        at = result.releases.index(q)
-        pairs = {name: (values[at], measured[at, a]) for name, values in predicted.items()}
-        pairs["share left"] = (share[at], measured[at, a] - measured[0, a])
+        place = result.releases.index(q)
+        pairs = {name: (values[place], measured[place, a]) for name, values in predicted.items()}
+        pairs["share left"] = (share[place], measured[place, a] - measured[0, a])
         for name, pair in pairs.items():
-            found = attacks.rank_correlation(*pair, np.random.default_rng(setting.seed), max(n_bootstrap // 10, 2))
-            rows.append((setting.name, q, name, *found, attack))
+            agreed = attacks.rank_correlation(*pair, np.random.default_rng(setting.seed), max(n_bootstrap // 10, 2))
+            rows.append((setting.name, q, name, *agreed, attack))
 exposed = pd.DataFrame(rows, columns=["setting", "quantizer", "number", "spearman", "low", "high", "attack"])
 exposed.groupby(["attack", "number", "setting"]).spearman.mean().unstack().round(2)
 
