@@ -1128,8 +1128,7 @@ pd.DataFrame({law: [*attacks.mean_interval(missed_by[law].to_numpy()), missed_by
              ["mean miss", "low", "high", "largest setting"]).T.round(4)  # fmt: skip
 
 # %% [markdown]
-# No: $\rho_{\rm w}$ misses least. The noise floor promises too much leakage: where a release has few levels its cells are many standard
-# deviations wide, and a floor of noise is an approximation for narrow ones.
+# No: $\rho_{\rm w}$ misses least and the noise floor most: it promises too much leakage where few levels are released.
 #
 # **Do they find the exposed records?** What is measured of a record is its exposure: TPR minus FPR over the 256 attacked models at a score of 0. $\sqrt J$,
 # $\rho_{\rm w}$ and the edge law give a release one value, so they order its records as the shift does in full precision, `as trained`: $u' \Sigma^{-1} u$.
@@ -1143,12 +1142,12 @@ for setting, (result, predicted) in zip(fresh_settings, by_record, strict=True):
     measured = result.measures["exposure"]
     share = predicted["noise floor"] / np.maximum(predicted["as trained"], 1e-300)
     for q, (a, attack) in ((q, a) for q in SHOWN for a in enumerate(REFERENCE.values())):
-        at = result.releases.index(q)
-        pairs = {name: (values[at], measured[at, a]) for name, values in predicted.items()}
-        pairs["share left"] = (share[at], measured[at, a] - measured[0, a])
+        place = result.releases.index(q)
+        pairs = {name: (values[place], measured[place, a]) for name, values in predicted.items()}
+        pairs["share left"] = (share[place], measured[place, a] - measured[0, a])
         for name, pair in pairs.items():
-            found = attacks.rank_correlation(*pair, np.random.default_rng(setting.seed), max(n_bootstrap // 10, 2))
-            rows.append((setting.name, q, name, *found, attack))
+            agreed = attacks.rank_correlation(*pair, np.random.default_rng(setting.seed), max(n_bootstrap // 10, 2))
+            rows.append((setting.name, q, name, *agreed, attack))
 exposed = pd.DataFrame(rows, columns=["setting", "quantizer", "number", "spearman", "low", "high", "attack"])
 exposed.groupby(["attack", "number", "setting"]).spearman.mean().unstack().round(2)
 

@@ -27,13 +27,13 @@ def test_the_constant_of_an_edge():
 def test_the_edge_law_is_the_share_of_gaussian_means_far_from_the_spread(edges):
     """Against statement 12 averaged over the same means: no cell is flat at the scale of its width."""
     means = norm.ppf((np.arange(4000) + 0.5) / 4000)
-    full = planted(4, means, 0.02)
+    full = planted(16, means, 0.02)
     quantized = np.digitize(full, edges).astype(float)
     found = indicators.edge_share(quantized, full, most=4000)
     law = of_weights.EDGE * 0.02 * norm.pdf(edges).sum()
     exact = information.surviving_information(np.r_[-np.inf, edges, np.inf], means, 0.02).mean()
     assert exact == pytest.approx(law, rel=0.01)
-    np.testing.assert_allclose(found, law, rtol=0.08)  # a kernel density is a little too flat
+    np.testing.assert_allclose(found, law, rtol=0.05)  # a kernel is a little too flat, the deviation of 16 too small
 
 
 def test_the_edge_law_knows_nothing_released_and_everything_released():
@@ -96,12 +96,12 @@ def test_the_shares_are_those_of_theorem_d_where_the_covariance_is_known():
     rng, (scale, step) = np.random.default_rng(6), (np.array([1.0, 0.3, 0.1]), 0.5)
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     covariance = (turn * scale**2) @ turn.T
-    weights = rng.normal(size=(20_000, 3)) * scale @ turn.T
+    weights = rng.normal(size=(1500, 3)) * scale @ turn.T
     gradients = (turn / scale).T  # shifts of equal d' along the three directions
     before, after = indicators.noise_floor(weights, np.full(3, step**2 / 12), gradients)
     law = matrix.noise_floor_share(gradients @ covariance, covariance, step**2 / 12)
-    np.testing.assert_allclose(before, 1, rtol=0.03)
-    np.testing.assert_allclose(after / before, law, rtol=0.05)
+    np.testing.assert_allclose(before, 1, rtol=0.1)
+    np.testing.assert_allclose(after / before, law, rtol=0.08)
     assert law[0] > 0.9 > 0.4 > law[2]
 
 
