@@ -438,8 +438,8 @@ MUTANTS = [
     ),
     Mutant(
         "theory/information.py",
-        "- scale * (deviation * probs).sum(-1) ** 2",
-        "- (deviation * probs).sum(-1) ** 2",
+        "(amplitude * np.exp(log_probs / 2)).sum(-1) ** 2",
+        "(amplitude * np.exp(log_probs)).sum(-1) ** 2",
         "tests/theory/test_information.py",
     ),
     Mutant(
@@ -450,14 +450,32 @@ MUTANTS = [
     ),
     Mutant(
         "theory/tilted.py",
+        "kept = bounds > bounds.max() - NEGLIGIBLE",
+        "kept = bounds >= np.sort(bounds)[-16:][0]",
+        "tests/theory/test_tilted.py",
+    ),
+    Mutant(
+        "theory/information.py",
+        "if largest < 1:",
+        "if largest < 0:",
+        "tests/theory/test_information.py",
+    ),
+    Mutant(
+        "theory/rates.py",
+        "if (line & ((along <= 0) | (along >= 1))).any():",
+        "if line.any():",
+        "tests/theory/test_rates.py",
+    ),
+    Mutant(
+        "theory/tilted.py",
         "low, high = max(honest.mean() - error, 0.0)",
         "low, high = max(fitted.mean() - error, 0.0)",
         "tests/theory/test_tilted.py",
     ),
     Mutant(
         "theory/numerics.py",
-        "if scale == 0 or gap @ probs <= 1e-14 * scale:",
-        "if scale == 0 or gap @ probs <= 0:",
+        "d @ probs <= 1e-14 * (abs(d) @ probs)",
+        "d @ probs <= 0",
         "tests/theory/test_rates.py",
     ),
     Mutant(

@@ -314,7 +314,11 @@ def flip_insecurity(outside: float, inside: float, d: float, log: bool = False) 
 
     peak = min(max(m / max(d - 1, 1), p0), p1)
     top = float(log_density(np.array(peak)))
-    ends = np.unique([p0, peak, p1])  # each part in units of its length: its ends are too near for floating point
+    reach = (
+        10 * math.sqrt(peak * (1 - peak) / d) + 40 / d
+    )  # the width of the peak, and of a slope that begins at an end
+    # Each part in units of its length: its ends are too near for floating point.
+    ends = np.unique(np.clip([p0, peak - reach, peak, peak + reach, p1], p0, p1))
     parts = np.diff(ends)
 
     def density(share, low, length):

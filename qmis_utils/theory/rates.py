@@ -23,6 +23,7 @@ from qmis_utils.theory.numerics import (
 )
 
 MOST_TIED = 5  # codewords tied for the minimum: beyond, the orthant probabilities have no closed form
+MOST_FREQUENCIES = 1e6  # at which a second peak is looked for
 SECOND_PEAK = 0.3  # where a coarser lattice keeps this share of the main term, `sharp_insecurity` warns
 
 
@@ -196,7 +197,10 @@ def _second_peak(gap, probs, n):
     tilted = probs * np.exp(-t * gap - log_mean_exp(-t * gap, probs))
     span = lattice_span(gap)
     end = min(t / SECOND_PEAK, math.pi / span if span > 0 else math.inf)
-    w = np.linspace(0, end, 4 + int(4 * end * math.sqrt(n * (tilted @ gap**2))))
+    points = 4 + 4 * end * math.sqrt(n * (tilted @ gap**2))  # four to the width of a peak
+    if points > MOST_FREQUENCIES:
+        return 0.0
+    w = np.linspace(0, end, int(points))
     share = abs(np.exp(1j * np.outer(w, gap)) @ tilted) ** n / np.hypot(1, w / t)
     low = np.flatnonzero(share < SECOND_PEAK / 2)
     return share[low[0] :].max() if low.size else 0.0
@@ -207,8 +211,10 @@ def sharp_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = 
 
     1/2 E[sum_k |x_k(Z)| + |sum_k x_k(Z)|] over the runners-up k, x_k(z) = P_k (exp(-t_k D_k(z)) / M_k(t_k) - 1): the
     home codeword's change is minus the signed sum, in which competing runners-up cancel. P_k sums the local limit
-    over the lattice of D_k where it has one. A tied runner-up has x_k(z) = -D_k(z) / (sigma sqrt(2 pi n)).
-    A runner-up that another one beats wherever it beats the home codeword (as with proportional gaps) is left out.
+    over the lattice of D_k where it has one. A runner-up tied for the minimum has x_k(z) = n^(-1/2) sum_j w_jk (l_j -
+    l_k)(z) over the other tied codewords j, w_jk the limiting density of a tie of j and k times the probability that
+    the others then lose; if only two tie it is -D_k(z) / (sigma sqrt(2 pi n)). A runner-up that another one beats
+    wherever it beats the home codeword (as with proportional gaps) is left out.
 
     Parameters
     ----------
@@ -232,12 +238,6 @@ def sharp_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = 
     ValueError
         As ``security.finite_support_insecurity``; more than ``MOST_TIED`` codewords tied for the population minimum.
 
-    Warns
-    -----
-    RuntimeWarning
-        Where a gap still acts like a coarser lattice than its own at this n, through nearly lattice values or a rare
-        kind of sample: the exact value may then be several times smaller or larger.
-
     Notes
     -----
     QMIS statements 6 and 7: for a fixed problem, as n tends to infinity. No n min_k I_k makes it safe for every
@@ -246,6 +246,8 @@ def sharp_insecurity(losses: ArrayLike, probs: ArrayLike, n: float, log: bool = 
     Mostly good to a quarter from n min_k I_k = 3 on where every kind of sample is expected ten times under the tilted
     law (of 150 random problems of three kinds 3 % lay outside, exact over sharp from 0.63 to 1.46); with a rarer kind
     the gap acts like a lattice and the ratio oscillates (a third outside, from 0.11 to 2.7).
+    A RuntimeWarning says where a gap still acts like a coarser lattice than its own at this n, through nearly lattice
+    values or a rare kind; it does not see every oscillation, nor a lattice that takes ``MOST_FREQUENCIES`` to find.
     The formula needs E exp(-t D) finite near t = t_k; losses of finite support always have that. If P(D_k < 0) > 0, two
     runners-up beat the home codeword together at the smallest rate only if their gaps are proportional, and then the
     one that never wins is left out.
