@@ -2032,9 +2032,9 @@ def edge_part(x):
 constant = 2 * integrate.quad(edge_part, -30, 30)[0]
 for w in (3, 5, 6, 8):
     k = np.arange(-math.ceil(12 / w) - 1, math.ceil(12 / w) + 1)
-    edges = np.r_[-np.inf, (k + 0.5) * w, np.inf]
+    cuts = np.r_[-np.inf, (k + 0.5) * w, np.inf]
     places = ((np.arange(4000) + 0.5) / 4000 - 0.5) * w
-    mean_information = information.surviving_information(edges, places, 1.0).mean()
+    mean_information = information.surviving_information(cuts, places, 1.0).mean()
     error, bound = 1 - w * mean_information / constant, w**2 * math.exp(-(w**2) / 8)
     print(f"w = {w}: 1 - w J / {constant:.4f} = {error:.1e}, w^2 e^(-w^2/8) = {bound:.1e}")
 
@@ -2056,9 +2056,9 @@ rules["uniform, step 0.5"] = (np.arange(-20, 20) + 0.5) / 2
 
 # %%
 rows = []
-for name, edges in rules.items():
-    exact = information.surviving_information(np.r_[-np.inf, edges, np.inf], means, 0.05).mean()
-    rows.append((name, exact, constant * 0.05 * stats.norm.pdf(edges).sum()))
+for name, cuts in rules.items():
+    exact = information.surviving_information(np.r_[-np.inf, cuts, np.inf], means, 0.05).mean()
+    rows.append((name, exact, constant * 0.05 * stats.norm.pdf(cuts).sum()))
 pd.DataFrame(rows, columns=["rule", "mean J", "(14.3)"]).round(5)
 
 # %% [markdown]
