@@ -449,12 +449,6 @@ MUTANTS = [
         "tests/theory/test_information.py",
     ),
     Mutant(
-        "theory/tilted.py",
-        "kept = bounds > bounds.max() - NEGLIGIBLE",
-        "kept = bounds >= np.sort(bounds)[-16:][0]",
-        "tests/theory/test_tilted.py",
-    ),
-    Mutant(
         "theory/information.py",
         "if largest < 1:",
         "if largest < 0:",

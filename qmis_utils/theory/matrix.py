@@ -124,8 +124,8 @@ def linear_information(levels: ArrayLike, edges: ArrayLike, mean: ArrayLike, cov
     Returns
     -------
     array (d, d)
-        At most the Fisher information of the release, which is at most ``covariance``^-1. A coordinate that is released
-        as a constant brings nothing.
+        At most the Fisher information of the release, which is at most the inverse of ``covariance``. A coordinate that
+        is released as a constant brings nothing.
 
     Raises
     ------

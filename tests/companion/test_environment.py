@@ -163,12 +163,12 @@ def test_conda_installs_the_same_lock_on_the_tested_python():
 # Rooms ------------------------------------------------------------------------------------------------------------
 
 BUDGETS = {
-    "theory": 1100,
+    "theory": 1500,
     "quantizers": 600,
     "attacks": 1250,
     "indicators assess": 650,
     "molecules": 900,
-    "studies": 800,
+    "studies": 1000,
     "audit": 1200,
     "runner store figures exercises run": 1500,
 }
