@@ -27,10 +27,9 @@
 # most nearly as the truth does (Kendall's $\tau$ = 0.86 [0.84, 0.88] over 20 problems that chose nothing); the best of our ten
 # estimators of the paper's $r$ reaches 0.16 [0.02, 0.29].
 #
-# You need statement 1 of `01_theory_derivation`, the insecurity $\Delta_n$: the best attack that sees a release and a record
-# is right with probability $(1 + \Delta_n)/2$, in the **population game**, where the other $n - 1$ samples are fresh draws.
-# $\mathrm{MIS}_n = 1 - \Delta_n$. All networks below train in full batches from one initialisation, which the attacker
-# knows; section 6 says what changes if it is secret.
+# You need statement 1 of `01_theory_derivation`, the insecurity $\Delta_n = 1 - \mathrm{MIS}_n$: the best attack is right
+# with probability $(1 + \Delta_n)/2$, in the **population game**, where the other $n - 1$ samples are fresh draws. All
+# networks train in full batches from one initialisation, which the attacker knows (but in section 6).
 #
 # *In the paper: its section 5 ranks quantizers by an attack; this notebook ranks them by the truth. Figures: `03_release`,
 # `03_scale`, `03_size`, `03_truth_tau`, `03_attained`, `03_secret`.* **Run time** (2 cores): full 4 min, quick 25 s.
@@ -85,8 +84,12 @@ STEPS = {
     "codes+scale": "codes, float scales",
     "full": "all in full precision",
 }
+
+# %%
 PAPER = quantizers.PAPER_SET
 found, use = exact.truth(teaching, PAPER, tuple(STEPS))
+
+# %%
 rows = []
 for name in PAPER:
     for step in STEPS:
@@ -114,10 +117,6 @@ alt = """Exact insecurity of six releases for eight quantizers: labels least, co
 float scales as much as full precision."""
 figures.save_figure(fig, "03_release", release.round(6), alt, atol=1e-3)
 
-# %%
-wide = release.pivot(index="quantizer", columns="released", values="insecurity")
-wide.loc[list(PAPER), list(STEPS)].round(4)
-
 # %% [markdown]
 # ## 1 · Read the ladder
 #
@@ -139,7 +138,8 @@ wide.loc[list(PAPER), list(STEPS)].round(4)
 
 # %%
 codes = release[release.released == "codes"].set_index("quantizer")
-codes[["insecurity", "worst_point", "utility"]].round(3)
+shown = ["fp32", "uniform_4", "sign", "ternary_33", "ternary_50", "ternary_90"]
+codes.loc[shown, ["insecurity", "worst_point", "utility"]].round(3)
 
 # %% [markdown]
 # The most exposed kind pays twice what the mean says. And the whole trade-off of the best attack on the codes of `sign`, its
@@ -163,6 +163,8 @@ print(f"largest TPR - FPR {max(tpr - fpr):.6f}")
 sign = exact.ladder(models, "sign", x)
 scales = sign["codes+scale"][len(sign["codes"]) :]
 digits = [-1, 0, 1, 2, 3, 4, 6, 8, 12, 16]
+
+# %%
 rows = []
 for digit in digits:
     rounded = tuple(np.rint(np.log2(s.astype(float)) * 2.0**digit) for s in scales)
@@ -208,15 +210,14 @@ figures.save_figure(fig, "03_scale", scale.round(6), alt, atol=1e-3)
 # can follow networks up to hundreds of samples.
 
 # %%
+names = ["fp32", "uniform_4", "sign", "ternary_90"]
 rows = []
 for size in sizes:
     problem = exact.Problem("growing", kinds=3, n=size, dim=2, seed=3)
-    names = ["fp32", "uniform_4", "sign", "ternary_90"]
     found, _ = exact.truth(problem, names, ("codes",))
     for name in names:
         rows.append((size, name, found[f"{name}, codes"].mean))
 growth = pd.DataFrame(rows, columns=["n", "quantizer", "insecurity"])
-growth.pivot(index="n", columns="quantizer", values="insecurity").round(5)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.5))
@@ -244,7 +245,11 @@ figures.save_figure(fig, "03_size", growth.round(8), alt, rtol=0.05, atol=1e-5)
 problems = exact.load_problems(Path(settings))
 halves = [[p for p in problems if p.split == split] for split in ("choose", "judge")]
 problems = [p for half in halves for p in half[:n_problems]]
+
+# %%
 results = run.sweep(exact.evaluate, [{"problem": p} for p in problems])
+
+# %%
 summary = exact.agreement(problems, results)
 judging = summary[summary.split == "judge"]
 codes = judging[judging.released == "codes"]
@@ -296,6 +301,8 @@ for result in np.array(results)[judges]:
     truth = {q: result["truth"][f"{q}, codes"].mean for q in PAPER}
     zeros = truth.pop("ternary_90")
     rows.append((min(truth.values()) - zeros, truth["sign"] - truth["ternary_33"]))
+
+# %%
 claims = pd.DataFrame(rows, columns=["next less 90 % zeros", "sign less 33 % zeros"])
 verdicts = [attacks.verdict(c, attacks.mean_interval(claims[c])) for c in claims]
 verdicts = pd.DataFrame(verdicts).set_index("claim")
@@ -324,6 +331,8 @@ def shares(names, **how):
 # %%
 judged = [p for p in problems if p.split == "judge"]
 attained, dealt = shares(NAMES), shares(["uniform_4"], null=True)
+
+# %%
 rows = {}
 for name, part in attained.groupby("attack", sort=False):
     null = dealt[dealt.attack == name].share_of_exact
@@ -430,15 +439,29 @@ exercises.check("03.1", found)
 # set gives as much, because it can be looked up.
 
 # %% [markdown]
-# **Exercise 03.2.** Save the paper's claim: find a seed for which the codes of `sign` leak at least 0.005 *more* than those of
+# **Exercise 03.2.** How many networks must be trained for $n = 30$ samples of $m = 6$ kinds? Count by hand first.
+
+# %% tags=["exercise"]
+answer = None  # a whole number
+exercises.check("03.2", answer)
+
+# %% tags=["solution"]
+exercises.check("03.2", networks.training_sets(30, 6))
+
+# %% [markdown] tags=["solution"]
+# Why: put the 30 samples in a row and place five bars that part the kinds: $\binom{35}{5}$ ways. Many, but one in $10^{18}$ of
+# the $6^{30}$ ordered training sets; that is what makes the truth computable.
+
+# %% [markdown]
+# **Exercise 03.3.** Save the paper's claim: find a seed for which the codes of `sign` leak at least 0.005 *more* than those of
 # 33 % zeros in `exact.Problem("mine", kinds=3, n=8, seed=seed)`.
 
 # %% tags=["exercise"]
 answer = None  # a seed, a whole number
-exercises.check("03.2", answer)
+exercises.check("03.3", answer)
 
 # %% tags=["solution"]
-exercises.check("03.2", 5)
+exercises.check("03.3", 5)
 
 # %% [markdown] tags=["solution"]
 # Why: of the first 24 seeds six do it. A claim about the mean over problems is not one about each problem, and a single problem

@@ -1527,9 +1527,9 @@ for n, step, mean in ((10, 0.5, 0.0), (100, 0.5, 0.12), (1000, 0.1, 0.03)):
 # *The ratio (11.1) falls in $w$.* With $a = w/2$ it is $m(a) \sqrt{1 + a^2/3}$, where $m(a) = \frac1a \int_0^a e^{-b^2/2}
 # db$. Since $m' = (e^{-a^2/2} - m)/a$, its logarithm falls if and only if
 #
-# $$\int_0^a e^{-b^2/2}\, db > a\, e^{-a^2/2} \Big(1 + \frac{a^2}3\Big). \tag{11.2}$$
+# $$\int_0^a e^{-b^2/2}\, db > a\, e^{-a^2/2} \Big(1 + \frac{a^2}3\Big). \tag{11.3}$$
 #
-# Both sides are 0 at $a = 0$, and their derivatives are $e^{-a^2/2}$ and $e^{-a^2/2} (1 - a^4/3)$. So (11.2) holds for all
+# Both sides are 0 at $a = 0$, and their derivatives are $e^{-a^2/2}$ and $e^{-a^2/2} (1 - a^4/3)$. So (11.3) holds for all
 # $a > 0$. At $a \to 0$ the ratio is 1, at $a \to \infty$ it is $\sqrt{\pi/2}\, a^{-1} \cdot a / \sqrt 3 = \sqrt{\pi/6}$.
 # $\square$
 
@@ -2473,7 +2473,7 @@ pd.DataFrame(rows, columns=columns).round(3)
 # | ladder, edge rate | 9 | `tests/theory/test_theory.py::test_ladder_edge_rate_of_a_rounded_mean` |
 # | ladder, r against I | 9 | `tests/theory/test_theory.py::test_ladder_r_misorders_what_cramer_orders` |
 # | (10.2) | 10 | `tests/theory/test_corrections.py::test_statement_10_change_of_all_cells_is_the_largest_at_an_edge` |
-# | (11.2) | 11 | `tests/theory/test_corrections.py::test_statement_11_ratio_falls` |
+# | (11.3) | 11 | `tests/theory/test_corrections.py::test_statement_11_ratio_falls` |
 # | (12.2), small distances | 12 | `tests/theory/test_corrections.py::test_statement_12_small_distances_hold_as_a_ratio` |
 # | (12.2), independence | 12 | `tests/theory/test_corrections.py::test_statement_12_correlated_signs_keep_another_share` |
 # | (12.1), signs | 12 | `tests/theory/test_corrections.py::test_statement_12_signs_keep_two_over_pi_only_when_centred` |

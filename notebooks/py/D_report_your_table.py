@@ -294,7 +294,10 @@ by_setting("spearman")
 # ### The controls
 #
 # LiRA against permuted membership, averaged over quantizers, and LiRA against full precision, beside the blind baselines. The
-# blind baseline on random halves and the null must sit at 0.5.
+# blind baseline on random halves and the null must sit at 0.5. If the null does not, something is wrong with the attack, and no
+# number of this report should be used. If the blind baseline does not, molecules of the two halves differ in a way that has
+# nothing to do with a model. The title counts the tables in which the whole interval of the attack lies above that of the blind
+# guess: only there has a model given something away.
 
 # %%
 controls = [blind]
@@ -446,7 +449,9 @@ long.sample(4, random_state=seed)
 
 # %% [markdown]
 # One plane a table, means over representations. Left is private, up is useful. Three quantizers, apart from the crowd, have their names beside them.
-# An $R^2$ below $-0.5$ is drawn at $-0.5$.
+# An $R^2$ below $-0.5$ is drawn at $-0.5$. The title names the quantizer that leaks least and what it costs against full
+# precision; whether that price is worth paying is a question of section 9, and whether another quantizer gives more for the
+# same leak is the next one.
 
 
 # %%
@@ -503,7 +508,9 @@ pooled.unstack("kind").loc[NAMES].round(2)
 #
 # A quantizer is judged by how much more useful it is than the best draw of lots among the others that leaks no more
 # (`attacks.gain_at_equal_leak`; a release drawn by lot has the mean AUC and the mean utility). Above 0 it adds to what the
-# others offer; below 0 it gives utility away. Groups and test molecules are drawn anew together; plain AUROC and $R^2$.
+# others offer; below 0 it gives utility away. Groups and test molecules are drawn anew together; plain AUROC and $R^2$. The titles
+# count the quantizers whose interval lies on one side of 0; the others may be either, and a count of none on either side means
+# that this table is too small to say who is best.
 
 # %%
 gains = molecular.mean_gains(prepared, list(results.values()), list(boot.values()), seed)

@@ -372,7 +372,7 @@ def test_a_quantizer_with_two_rows_is_named(tmp_path):
 
 
 def test_the_site_is_small(book):
-    assert sum(path.stat().st_size for path in book.rglob("*") if path.is_file()) < 20_000_000
+    assert sum(path.stat().st_size for path in book.rglob("*") if path.is_file()) < 25_000_000
 
 
 @pytest.mark.parametrize("place", ["README.md", "notebooks/py/00_start_here.py"])

@@ -213,8 +213,9 @@ def test_a_hint_that_could_be_the_solution_is_a_question(key):
     ("key", "answer", "part"),
     [
         ("03.1", 0.5, "to within 0.001"),
-        ("03.2", 2, "-0.098"),
-        ("03.2", 2.5, "a whole number"),
+        ("03.2", 6**30, "to within 1"),
+        ("03.3", 2, "-0.098"),
+        ("03.3", 2.5, "a whole number"),
         ("04.1", lambda signals, members: signals[:2], "the scores have shape"),
         ("04.1", lambda signals, members: attacks.lira(signals, members), "the online score"),
         ("04.1", lambda signals, members: 1 - attacks.lira(signals, members, "offline"), "falls where the signal"),
