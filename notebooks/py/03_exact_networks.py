@@ -58,7 +58,7 @@ n_records: int = 12  # records attacked with continuous data, section 2 (at leas
 fits: int = 400  # networks with each of them, and as many without (at least 20)
 
 # %% [markdown]
-# The trick is a small world. Let there be $m$ *kinds* of samples, each with a probability. Then a training set of $n$
+# Let there be $m$ *kinds* of samples, each with a probability. Then a training set of $n$
 # samples is, but for its order, a vector of $m$ **counts**, and there are $\binom{n + m - 1}{m - 1}$ of them. Training in full
 # batches depends on nothing else, so **one training for each vector of counts is every training there is**.
 
