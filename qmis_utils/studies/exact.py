@@ -5,7 +5,6 @@ with full batches and one initialisation that the attacker knows (QMIS statement
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,13 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from qmis_utils import attacks, ensemble, indicators, quantizers
 from qmis_utils.assess import NUMBERS, assess_seen, quantized
 from qmis_utils.ensemble import Ensemble
-from qmis_utils.store.extras import extra
-from qmis_utils.studies.synthetic import QUANTIZER_SET
+from qmis_utils.studies.synthetic import QUANTIZER_SET, load_settings
 from qmis_utils.theory import networks
 from qmis_utils.theory.numerics import log_multinomial
-
-with extra("companion"):
-    import yaml
 
 LADDER = ("labels", "two digits", "outputs", "codes", "codes+pot", "codes+scale", "codes+scale+bias", "full")
 JUDGED = ("codes", "codes+pot", "two digits", "outputs")  # releases whose truth the numbers are judged by
@@ -59,19 +54,8 @@ class Problem:
 
 
 def load_problems(path):
-    """Read problems from a YAML file, a list of mappings.
-
-    Raises ValueError naming the problem and the key if a key is unknown, a name repeats or the split is misspelt.
-    """
-    problems = []
-    for row in yaml.safe_load(Path(path).read_text(encoding="utf-8")):
-        if unknown := set(row) - set(Problem.__dataclass_fields__):
-            raise ValueError(f"problem {row.get('name')!r} has unknown keys {', '.join(sorted(unknown))}")
-        problems.append(Problem(**row | {"hidden": tuple(row.get("hidden", (6,)))}))
-    names = [p.name for p in problems]
-    if len(set(names)) < len(names) or {p.split for p in problems} - {"choose", "judge"}:
-        raise ValueError(f"problems need distinct names and split 'choose' or 'judge'; got {names}")
-    return problems
+    """Read problems from a YAML file, as ``synthetic.load_settings`` reads settings."""
+    return load_settings(path, Problem)
 
 
 def draw_world(problem):

@@ -59,20 +59,20 @@ class Setting:
         return {name: getattr(self, name) for name in names} | changes
 
 
-def load_settings(path):
-    """Read settings from a YAML file, a list of mappings.
+def load_settings(path, kind=Setting):
+    """Read settings, or another ``kind`` of dataclass with a name and a split, from a YAML file, a list of mappings.
 
     Raises ValueError naming the setting and the key if a key is unknown, a name repeats or the split is misspelt.
     """
-    settings = []
+    settings, what = [], kind.__name__.lower()
     for row in yaml.safe_load(Path(path).read_text(encoding="utf-8")):
-        unknown = set(row) - set(Setting.__dataclass_fields__)
+        unknown = set(row) - set(kind.__dataclass_fields__)
         if unknown:
-            raise ValueError(f"setting {row.get('name')!r} has unknown keys {', '.join(sorted(unknown))}")
-        settings.append(Setting(**row | {"hidden": tuple(row.get("hidden", (32,)))}))
+            raise ValueError(f"{what} {row.get('name')!r} has unknown keys {', '.join(sorted(unknown))}")
+        settings.append(kind(**row | {"hidden": tuple(row.get("hidden", kind.hidden))}))
     names = [s.name for s in settings]
     if len(set(names)) < len(names) or {s.split for s in settings} - {"choose", "judge"}:
-        raise ValueError(f"settings need distinct names and split 'choose' or 'judge'; got {names}")
+        raise ValueError(f"{what}s need distinct names and split 'choose' or 'judge'; got {names}")
     return settings
 
 

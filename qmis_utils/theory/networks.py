@@ -361,6 +361,7 @@ class _Blocks:
         label.write_text(what)
 
     def read(self, at):
+        """Return a block, None if it is not there."""
         path = self.folder / f"{at}.npz"
         if not path.exists():
             return None
@@ -373,6 +374,7 @@ class _Blocks:
         return found
 
     def write(self, at, found):
+        """Keep a block."""
         flat = {f"{column} {name}": array.view(np.uint8) if column == "of" else array
                 for name, part in found.items() for column, array in part.items()}  # fmt: skip
         partial = self.folder / f"{at}.partial.npz"
