@@ -28,11 +28,12 @@ PUBLIC = {  # room -> module -> names
         "thresholds": "loss max_confidence entropy modified_entropy modified_entropy_by_class quantile",
         "learned": "classify distilled_losses shadow_classifier trajectory",
         "boundary": "label_distance boundary_distance label_only label_only_boundary adversarial_distance",
+        "joint": "release_regression joint_decoder stacked",
         "weights": "regress_membership ridge_penalty influence_score weight_regression influence align",
         "judging": "auc advantage roc tpr_at_fpr clopper_pearson bootstrap mean_interval enough_shadows"
         " permuted halves Advantage best_threshold advantage_held_out advantage_exact epsilon_lower_bound exposure"
         " record_exposure stability MUTUAL resampled_tpr bootstrap_interval rank_correlation on_front verdict VERDICTS"
-        " gain_at_equal_leak",
+        " gain_at_equal_leak strongest",
     },
     "indicators": {
         "rate": "AGGREGATIONS estimate_rate cramer_estimates neighbours adjacent",

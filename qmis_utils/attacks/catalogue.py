@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from qmis_utils.attacks import boundary, learned, scores, thresholds, weights
+from qmis_utils.attacks import boundary, joint, learned, scores, thresholds, weights
 from qmis_utils.attacks.evidence import Evidence
 
 
@@ -48,6 +48,12 @@ def _combined(evidence: Evidence) -> np.ndarray:
     parts = _lira(evidence), weights.weight_regression(evidence)
     first, second = (part / np.maximum(part.std(axis=1, keepdims=True), 1e-300) for part in parts)
     return first + second
+
+
+_BY_OUTPUTS = (
+    *(thresholds.loss, _lira, partial(_lira, variant="online_fixed"), partial(_lira, variant="offline"), _rmia),
+    partial(joint.release_regression, access="scores"),
+)
 
 
 # ------------------------------------------------------------------------------------------------------- the catalogue
@@ -148,6 +154,16 @@ ATTACKS: dict[str, Attack] = {
     "weight_regression": _by_weights(weights.weight_regression, "ridge regression on weights, ours", needs=("models",)),
     "weight_regression_aligned": _by_weights(lambda e: weights.weight_regression(e.aligned()), "units aligned",
                                              needs=("models",)),
+    "output_regression": _leave_one_out(_BY_OUTPUTS[-1], "regression on all outputs, ours", queries=joint.QUERIES,
+                                        needs=("outputs", "outputs_out")),
+    "release_regression": _by_weights(joint.release_regression, "regression on weights and outputs, ours",
+                                      needs=("models", "outputs", "outputs_out")),
+    "joint_decoder": _by_weights(joint.joint_decoder, "forward model of weights, ours", needs=("models",)),
+    "stacked_outputs": _leave_one_out(partial(joint.stacked, parts=_BY_OUTPUTS), "stack of attacks on outputs, ours",
+                                      queries=joint.QUERIES, needs=("losses_out", "outputs", "outputs_out")),
+    "stacked": _by_weights(partial(joint.stacked, parts=(*_BY_OUTPUTS, joint.release_regression, joint.joint_decoder)),
+                           "stack of attacks on weights and outputs, ours", queries=joint.QUERIES,
+                           needs=("models", "losses_out", "outputs", "outputs_out")),
     "combined": _by_weights(_combined, "LiRA and the regression, ours", needs=("models",), queries=1),
     "influence": _by_weights(weights.influence, "Sablayrolles et al. 2019; Suri et al. 2024",
                              needs=("models", "x", "y")),

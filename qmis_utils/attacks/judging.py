@@ -7,7 +7,7 @@ advantage never certifies security: it bounds from below what the best attacker 
 rounding of what was left out, which reveals it: round such scores before they are compared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -423,6 +423,42 @@ def permuted(members: ArrayLike, rng: np.random.Generator) -> np.ndarray:
         raise ValueError(f"members must have at least two rows, to deal them to other models; got {len(members)}")
     shift = rng.integers(1, len(members))
     return np.roll(members, shift, axis=0)
+
+
+def strongest(auc: Mapping[str, ArrayLike]) -> np.ndarray:
+    """Return the AUC of the strongest of several attacks on each release, without the luck of the one that is picked.
+
+    Parameters
+    ----------
+    auc : dict of array (M, Q)
+        Attack -> its AUC on each target, for Q releases.
+
+    Returns
+    -------
+    array (M, Q)
+        For each half of the targets, that of the attack whose mean is largest on the *other* half. The largest of
+        several noisy means is too large; this is not.
+
+    Raises
+    ------
+    ValueError
+        For no attack, shapes that disagree, fewer than two targets.
+
+    Examples
+    --------
+    >>> strongest({"weak": [[0.5], [0.6]], "strong": [[0.9], [0.7]]}).ravel()
+    array([0.9, 0.7])
+    """
+    found = {name: records.signals(values, f"auc of {name}", ("target", "release")) for name, values in auc.items()}
+    if len({values.shape for values in found.values()}) != 1:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in found.items())
+        raise ValueError(f"auc needs attacks on the same targets and releases; got {shapes or 'none'}")
+    every = np.stack(list(found.values()))
+    picked = np.empty(every.shape[1:])
+    for targets, others in halves(len(picked), 2):
+        best = every[:, others].mean(axis=1).argmax(axis=0)
+        picked[targets] = np.take_along_axis(every[:, targets], best[None, None], axis=0)[0]
+    return picked
 
 
 # ------------------------------------------------------------------------------- judging at thresholds fixed elsewhere

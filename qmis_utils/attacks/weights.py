@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # ridge penalties of which each target takes one
 
 
-def _left_out_predictions(weights: ArrayLike, members: np.ndarray, penalties: Sequence[float]) -> Iterator[np.ndarray]:
+def left_out_predictions(weights: ArrayLike, members: np.ndarray, penalties: Sequence[float]) -> Iterator[np.ndarray]:
     """Yield, for each ridge penalty, the membership (M, N) of every record in each model as predicted from the others.
 
     One eigendecomposition serves all records and penalties (Allen's PRESS formula); cost M^2 (P + N). Rounded to nine
@@ -61,7 +61,7 @@ def ridge_penalty(weights: ArrayLike, members: ArrayLike, penalties: Sequence[fl
         Relative to the mean squared norm of the centred weights.
     """
     weights, members = _checked(weights, members)
-    aucs = [auc(fit, members).mean() for fit in _left_out_predictions(weights, members, penalties)]
+    aucs = [auc(fit, members).mean() for fit in left_out_predictions(weights, members, penalties)]
     return penalties[int(np.argmax(aucs))]
 
 
@@ -89,11 +89,11 @@ def regress_membership(weights: ArrayLike, members: ArrayLike, penalties: Sequen
     """
     weights, members = _checked(weights, members)
     if len(penalties) == 1:
-        return next(_left_out_predictions(weights, members, penalties))
+        return next(left_out_predictions(weights, members, penalties))
     scores = np.empty(members.shape)
     for targets, others in halves(len(members), 4):
         best = ridge_penalty(weights[others], members[others], penalties)
-        scores[targets] = next(_left_out_predictions(weights, members, (best,)))[targets]
+        scores[targets] = next(left_out_predictions(weights, members, (best,)))[targets]
     return scores
 
 
