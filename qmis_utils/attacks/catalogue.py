@@ -8,7 +8,7 @@ read for its own scores. Fewer targets for a costly attack are ``evidence.take(r
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -50,9 +50,14 @@ def _combined(evidence: Evidence) -> np.ndarray:
     return first + second
 
 
+# What costs is kept for the last evidences, which the attack itself and the stacks ask for.
+_output_regression, _release_regression, _joint_decoder = map(
+    lru_cache(maxsize=4),
+    (partial(joint.release_regression, access="scores"), joint.release_regression, joint.joint_decoder),
+)
 _BY_OUTPUTS = (
     *(thresholds.loss, _lira, partial(_lira, variant="online_fixed"), partial(_lira, variant="offline"), _rmia),
-    partial(joint.release_regression, access="scores"),
+    _output_regression,
 )
 
 
@@ -154,14 +159,14 @@ ATTACKS: dict[str, Attack] = {
     "weight_regression": _by_weights(weights.weight_regression, "ridge regression on weights, ours", needs=("models",)),
     "weight_regression_aligned": _by_weights(lambda e: weights.weight_regression(e.aligned()), "units aligned",
                                              needs=("models",)),
-    "output_regression": _leave_one_out(_BY_OUTPUTS[-1], "regression on all outputs, ours", queries=joint.QUERIES,
+    "output_regression": _leave_one_out(_output_regression, "regression on all outputs, ours", queries=joint.QUERIES,
                                         needs=("outputs", "outputs_out")),
-    "release_regression": _by_weights(joint.release_regression, "regression on weights and outputs, ours",
+    "release_regression": _by_weights(_release_regression, "regression on weights and outputs, ours",
                                       needs=("models", "outputs", "outputs_out")),
-    "joint_decoder": _by_weights(joint.joint_decoder, "forward model of weights, ours", needs=("models",)),
+    "joint_decoder": _by_weights(_joint_decoder, "forward model of weights, ours", needs=("models",)),
     "stacked_outputs": _leave_one_out(partial(joint.stacked, parts=_BY_OUTPUTS), "stack of attacks on outputs, ours",
                                       queries=joint.QUERIES, needs=("losses_out", "outputs", "outputs_out")),
-    "stacked": _by_weights(partial(joint.stacked, parts=(*_BY_OUTPUTS, joint.release_regression, joint.joint_decoder)),
+    "stacked": _by_weights(partial(joint.stacked, parts=(*_BY_OUTPUTS, _release_regression, _joint_decoder)),
                            "stack of attacks on weights and outputs, ours", queries=joint.QUERIES,
                            needs=("models", "losses_out", "outputs", "outputs_out")),
     "combined": _by_weights(_combined, "LiRA and the regression, ours", needs=("models",), queries=1),

@@ -5,7 +5,7 @@ is never read for its own scores.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -162,6 +162,15 @@ def _normal_scores(scores: np.ndarray) -> np.ndarray:
     return special.ndtri(stats.rankdata(scores, axis=1) / (scores.shape[1] + 1))
 
 
+@lru_cache(maxsize=1)  # two stacks of one evidence share the halves, and what attacks have kept of them
+def _within(evidence: "Evidence") -> "list[tuple[np.ndarray, np.ndarray, Evidence]]":
+    """Return each half of the models, the records that it has enough models of, and the shadows' evidence of both."""
+    parts = [
+        (half, np.flatnonzero(enough_shadows(evidence.members[half]))) for half, _ in halves(len(evidence.losses), 16)
+    ]
+    return [(half, enough, evidence.reference.take(half).records(enough)) for half, enough in parts]
+
+
 def stacked(evidence: "Evidence", parts: Sequence[Callable[["Evidence"], np.ndarray]]) -> np.ndarray:
     """Score by what several attacks say together, weighed by a classifier that was fitted on shadows.
 
@@ -191,7 +200,6 @@ def stacked(evidence: "Evidence", parts: Sequence[Callable[["Evidence"], np.ndar
         return np.stack([_normal_scores(part(seen)) for part in parts], axis=-1)
 
     known = np.zeros((*evidence.members.shape, len(parts)))  # 0, nothing, where a half has too few models
-    for half, _ in halves(len(known), 16):
-        enough = np.flatnonzero(enough_shadows(evidence.members[half]))
-        known[np.ix_(half, enough)] = features(evidence.reference.take(half).records(enough))
+    for half, enough, seen in _within(evidence):
+        known[np.ix_(half, enough)] = features(seen)
     return classify(features(evidence), evidence.members, None, known, evidence.seed)

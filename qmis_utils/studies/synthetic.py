@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from sklearn import datasets
 
-from qmis_utils import attacks, ensemble, indicators
+from qmis_utils import attacks, ensemble, indicators, molecules
 from qmis_utils.assess import NUMBERS, Game, assess, quantized, record_floor, utility
 from qmis_utils.store.extras import extra
 
@@ -22,6 +23,8 @@ QUANTIZER_SET = [
 ]
 BLACK_BOX = ("lira", "lira_offline", "rmia", "loss")
 WHITE_BOX = ("weight_regression", "combined", "influence")
+STRONG = ("stacked_outputs", "stacked")
+SKLEARN, MOST_CLASSES = ("digits", "breast_cancer", "diabetes"), 10
 LAWS = ("rho", "rho_pool", "rho_w", "sqrt_J")  # survival correlations whose laws predict an AUC
 BUDGETED = ("rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w", "function error")
 
@@ -51,6 +54,7 @@ class Setting:
     n_models: int = 128
     n_indicator: int = 16
     white_box: bool = False
+    table: str = ""  # a real one in place of modes: of scikit-learn, or a molecular task, described by rdkit2d
     seed: int = 0
 
     def training(self, **changes):
@@ -88,6 +92,35 @@ def draw_records(setting, n, world, rng):
     return x, np.where(noisy, (y + 1 + rng.integers(setting.classes - 1, size=n)) % setting.classes, y)
 
 
+def read_table(name):
+    """Return inputs (N, d) and labels (N,) of a real table: of scikit-learn, or of ``molecules.TASKS``.
+
+    Inputs, and labels that are not classes, are in units of their spread over the table.
+    """
+    if name in SKLEARN:
+        x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    else:
+        frame = molecules.load_task(name)
+        x, y = molecules.embed(frame.smiles, "rdkit2d"), frame.y.to_numpy()
+        usable = np.isfinite(x).all(axis=1)
+        x, y = x[usable], y[usable]
+    spread = x.std(axis=0)
+    x = ((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+    classes = len(np.unique(y)) <= MOST_CLASSES
+    return x, y.astype(int) if classes else (y - y.mean()) / y.std()
+
+
+def draw_data(setting, rng):
+    """Draw the pool and the fresh records of a setting: (x, y), (x_out, y_out)."""
+    if not setting.table:
+        world = draw_world(setting, rng)
+        return tuple(draw_records(setting, n, world, rng) for n in (setting.n_pool, setting.n_heldout))
+    x, y = read_table(setting.table)
+    order = rng.permutation(len(x))
+    pool, fresh = order[: setting.n_pool], order[setting.n_pool :][: setting.n_heldout]
+    return (x[pool], y[pool]), (x[fresh], y[fresh])
+
+
 def draw_world(setting, rng):
     """Draw what a pool and its held-out records share: mode means (k, d) and values (k,)."""
     means = rng.normal(size=(setting.k_modes, setting.dim)) * setting.separation / np.sqrt(setting.dim)
@@ -115,9 +148,7 @@ def prepare(setting, path=False):
     Game
     """
     rng = np.random.default_rng([setting.seed, 2])
-    world = draw_world(setting, rng)
-    x, y = draw_records(setting, setting.n_pool, world, rng)
-    x_out, y_out = draw_records(setting, setting.n_heldout, world, rng)
+    (x, y), (x_out, y_out) = draw_data(setting, rng)
     members, spare_members = (
         ensemble.random_halves(n, setting.n_pool, rng) for n in (setting.n_models, setting.n_indicator)
     )
