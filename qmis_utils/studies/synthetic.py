@@ -23,7 +23,23 @@ QUANTIZER_SET = [
 ]
 BLACK_BOX = ("lira", "lira_offline", "rmia", "loss")
 WHITE_BOX = ("weight_regression", "combined", "influence")
-STRONG = ("stacked_outputs", "stacked")
+BY_ALL = ("stacked_outputs", "stacked")
+BY_WEIGHTS = ("weight_regression", "release_regression", "joint_decoder", "stacked")
+FEWER = [
+    "fp32",
+    "uniform_4",
+    "uniform_3",
+    "uniform_2",
+    "uniform_mse_2",
+    "midrise_2",
+    "lloyd_2",
+    "nf4",
+    "sign",
+    "twn",
+    "ternary_33",
+    "ternary_50",
+    "ternary_90",
+]  # quantizers of the judgement by the strongest attacks
 SKLEARN, MOST_CLASSES = ("digits", "breast_cancer", "diabetes"), 10
 LAWS = ("rho", "rho_pool", "rho_w", "sqrt_J")  # survival correlations whose laws predict an AUC
 BUDGETED = ("rho", "rho_pc1", "rho_shape", "rho_pool", "rho_w", "function error")

@@ -34,6 +34,46 @@ def test_committed_settings_keep_the_protocol():
     assert set(synthetic.QUANTIZER_SET) <= set(quantizers.QUANTIZERS)
 
 
+def test_the_settings_of_the_strongest_attacks_are_fresh_and_have_weights_to_read():
+    files = {name: synthetic.load_settings(ROOT / "notebooks" / "settings" / f"B_{name}.yaml")
+             for name in ("settings", "records", "strongest")}  # fmt: skip
+    judging = [s for s in files["strongest"] if s.split == "judge"]
+    earlier = {s.seed for name in ("settings", "records") for s in files[name]}
+    assert not earlier & {s.seed for s in judging}
+    assert {s.seed for s in files["strongest"] if s.split == "choose"} < {
+        s.seed for s in files["settings"] if s.split == "choose"
+    }
+    assert sum(s.white_box for s in judging) >= 8
+    assert {s.table for s in judging} == {
+        *("", "digits", "breast_cancer", "diabetes", "MoleculeACE:CHEMBL204_Ki", "MoleculeACE:CHEMBL237_Ki")
+    }
+    assert all(s.n_models == 192 for s in files["strongest"])
+    assert set(synthetic.FEWER) < set(synthetic.QUANTIZER_SET)
+    assert set(quantizers.PAPER_SET) - {"uniform_8"} <= set(synthetic.FEWER)
+
+
+@pytest.mark.parametrize(
+    ("table", "task", "labels"),
+    [
+        ("digits", "multiclass", 10),
+        ("breast_cancer", "binary", 2),
+        ("diabetes", "regression", 60),
+        ("BBB_Martins", "binary", 2),
+    ],
+)
+def test_a_real_table_gives_a_pool_and_fresh_records_that_differ(table, task, labels):
+    setting = replace(TINY, table=table, task=task, classes=labels, n_pool=60, n_heldout=50)
+    (x, y), (x_out, _) = synthetic.draw_data(setting, np.random.default_rng(0))
+    assert (len(x), len(x_out)) == (60, 50)
+    assert len(np.unique(y)) <= labels
+    assert not {row.tobytes() for row in x} & {row.tobytes() for row in x_out} or table == "BBB_Martins"
+    both = np.vstack([x, x_out]).astype(float)
+    moving = both.std(axis=0) > 0
+    np.testing.assert_allclose(both[:, moving].std(axis=0), 1, rtol=1e-4)
+    again = synthetic.draw_data(setting, np.random.default_rng(1))[0][0]
+    assert not np.array_equal(x, again)
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
