@@ -5,6 +5,7 @@ with full batches and one initialisation that the attacker knows (QMIS statement
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -211,11 +212,15 @@ def evaluate(problem, names=tuple(QUANTIZER_SET), wanted=JUDGED, n_models=16):
     Returns
     -------
     dict of dict
-        "truth": "quantizer, released" -> Insecurity; "utility": quantizer -> number; "numbers": name -> array (Q,).
+        "truth": "quantizer, released" -> Insecurity; "utility": quantizer -> number; "numbers": name -> array (Q,);
+        "attacks": name -> array (Q,), the advantage of ``attained`` without trees, where the problem judges.
     """
     found, good = truth(problem, names, wanted)
-    cheap = numbers(problem, names, n_models=n_models)
-    return {"truth": found, "utility": good, "numbers": {name: cheap.value(name) for name in cheap.numbers}}
+    cheap, reached = numbers(problem, names, n_models=n_models), {}
+    for row in attained(problem, names, learners=("ridge",)) if problem.split == "judge" else ():
+        reached.setdefault(row["attack"], []).append(row["advantage"])
+    return {"truth": found, "utility": good, "numbers": {name: cheap.value(name) for name in cheap.numbers},
+            "attacks": reached}  # fmt: skip
 
 
 def roc(held, counts, probs):
@@ -244,14 +249,15 @@ def agreement(problems, results):
     Returns
     -------
     DataFrame
-        number, kind (indicator, rival, oracle), released, problem (a name, "mean" or "min"), split, tau, low, high: the
-        interval of a mean is Student's t over problems. The oracle is the entropy of the release's exact law.
+        number, kind (indicator, rival, attack, oracle), released, problem (a name, "mean" or "min"), split, tau, low,
+        high: the interval of a mean is Student's t over problems. The oracle is the entropy of the release's exact law.
     """
     rows = []
     for problem, result in zip(problems, results, strict=True):
         for released in JUDGED:
             found = [result["truth"][f"{name}, {released}"] for name in QUANTIZER_SET]
             numbers = {name: (NUMBERS[name].kind, values) for name, values in result["numbers"].items()}
+            numbers |= {name: ("attack", values) for name, values in result["attacks"].items()}
             numbers["entropy of the release"] = "oracle", [f.entropy for f in found]
             insecurity = [round(f.mean, 9) for f in found]  # what differs by rounding only is a tie
             rows += [(name, kind, released, problem.name, problem.split, indicators.kendall_b(values, insecurity))
@@ -295,15 +301,21 @@ def _expected_counts(features, counts, learner):
     return lambda seen: np.reshape(fitted.predict(scaler.transform(seen)), (len(seen), -1))
 
 
-def _ridge():
-    return RidgeCV(np.geomspace(1e-2, 1e4, 13))
+def _looked_up(ids, drawn, known):
+    """Sum what is known of the shadows that released the same; 0, no guess, where none did."""
+    found = np.zeros((ids.max() + 1, known.shape[1]))
+    np.add.at(found, ids[drawn], known)
+    return found[ids]
 
 
-def _trees():
-    return ExtraTreesRegressor(100, min_samples_leaf=3, n_jobs=1, random_state=0)
+LEARNERS = {
+    "ridge": partial(RidgeCV, np.geomspace(1e-2, 1e4, 13)),
+    "trees": partial(ExtraTreesRegressor, 100, min_samples_leaf=3, n_jobs=1, random_state=0),
+}
 
 
-def attained(problem, names, shadows=1000, seed=0, null=False):
+def attained(problem, names, shadows=1000, seed=0, null=False, simulated=100_000,
+             learners=("ridge", "trees")):  # fmt: skip
     """Return the advantage that attacks, fitted on random trainings, reach on the exact law of a problem's releases.
 
     Parameters
@@ -316,13 +328,17 @@ def attained(problem, names, shadows=1000, seed=0, null=False):
         Of the draw of the shadows.
     null : bool
         Shuffle the shadows' training sets: what is then found is an error of the attack.
+    simulated : int
+        Random trainings of the look-up table, which learns the likelihood ratio of every value of the codes.
+    learners : names of ``LEARNERS``
 
     Returns
     -------
     list of dict
         A row a quantizer and attack: ``advantage``, which at best is ``exact`` of what it sees (``released``).
         "lira" sees the output at the record, "outputs, ..." those at all kinds, "codes, ..." the codes; ridge and
-        extremely randomised trees regress the counts. The judgement sums over every training set: nothing is sampled.
+        extremely randomised trees regress the counts, "codes, table" looks codes up. The judgement sums over every
+        training set: nothing is sampled.
     """
     x, y, probs = world = draw_world(problem)
     counts = np.concatenate(list(networks.enumerate_training_sets(problem.n, problem.kinds)))
@@ -330,6 +346,8 @@ def attained(problem, names, shadows=1000, seed=0, null=False):
     rng = np.random.default_rng([problem.seed, seed, 7])
     drawn = rng.choice(len(counts), size=shadows, p=law / law.sum())
     known = counts[rng.permutation(drawn) if null else drawn]
+    many = rng.choice(len(counts), size=simulated, p=law / law.sum())
+    of_many = counts[rng.permutation(many) if null else many]
     change = law[:, None] * (counts / problem.n - probs) / 2
     rows = []
     for name in names:
@@ -344,9 +362,10 @@ def attained(problem, names, shadows=1000, seed=0, null=False):
             ("lira", "outputs"): _gaussian_ratio(signals[drawn], known)(signals),
         }
         for seen, features in (("outputs", flat), ("codes", codes)):
-            for kind, learner in (("ridge", _ridge()), ("trees", _trees())):
-                predict = _expected_counts(features[drawn], known, learner)
+            for kind in learners:
+                predict = _expected_counts(features[drawn], known, LEARNERS[kind]())
                 guesses[f"{seen}, {kind}", seen] = predict(features) - base
+        guesses["codes, table", "codes"] = _looked_up(networks.release_ids(steps["codes"]), many, of_many - base)
         rows += [{"problem": problem.name, "quantizer": name, "attack": attack, "released": seen, "seed": seed,
                   "advantage": float((change * np.sign(guess)).sum()), "exact": exact[seen]}
                  for (attack, seen), guess in guesses.items()]  # fmt: skip
@@ -444,6 +463,6 @@ def _judged(features, inside):
     half = np.arange(len(features)) // 2 % 2 == 0
     found = []
     for fit, judge in ((half, ~half), (~half, half)):
-        predict = _expected_counts(features[fit], inside[fit, None].astype(float), _ridge())
+        predict = _expected_counts(features[fit], inside[fit, None].astype(float), LEARNERS["ridge"]())
         found.append(float(attacks.auc(predict(features[judge]).T, inside[judge][None])[0]))
     return float(np.mean(found))

@@ -116,6 +116,11 @@ def test_attacks_never_pass_the_truth_and_trees_come_near_it():
     share = {row["attack"]: row["advantage"] / row["exact"] for row in rows if row["quantizer"] == "uniform_4"}
     assert share["codes, trees"] > 0.9
     assert share["lira"] < share["codes, trees"]
+    assert share["codes, table"] > 0.99  # a likelihood ratio learnt from 100,000 trainings
+    few = exact.attained(SMALL, ("uniform_4",), shadows=300, simulated=30, learners=())
+    assert {row["attack"] for row in few} == {"lira", "codes, table"}
+    table = next(row for row in few if row["attack"] == "codes, table")
+    assert table["advantage"] < 0.95 * table["exact"]
 
 
 def test_attacks_fitted_on_dealt_training_sets_find_nothing_on_average():
@@ -173,4 +178,5 @@ def test_agreement_has_a_row_a_number_release_and_problem_and_their_mean_and_lea
     assert part.tau["mean"] == pytest.approx(part.tau[["b", "c"]].mean())
     assert part.tau["min"] == part.tau[["b", "c"]].min()
     assert part.low["mean"] <= part.tau["mean"] <= part.high["mean"]
-    assert set(found.kind) == {"indicator", "rival", "oracle"}
+    assert set(found.kind) == {"indicator", "rival", "oracle", "attack"}
+    assert set(found.split[found.kind == "attack"]) == {"judge"}
