@@ -11,8 +11,7 @@ from scipy.stats import gaussian_kde
 
 from qmis_utils.indicators.survival import edges_of, over_layers
 from qmis_utils.quantizers.rules import scales_of
-
-EDGE = 1.8063946  # integral of phi^2 / (Phi(-x) Phi(x)): what one edge keeps, spread over the positions of a mean
+from qmis_utils.theory.edges import edge_information
 
 
 def edge_share(quantized: ArrayLike, full: ArrayLike, models: int = 4, most: int = 1000) -> np.ndarray:
@@ -40,7 +39,7 @@ def edge_share(quantized: ArrayLike, full: ArrayLike, models: int = 4, most: int
     """
     q, f = np.asarray(quantized, np.float64), np.asarray(full, np.float64)
     few = np.linspace(0, f.shape[1] - 1, min(most, f.shape[1])).astype(int)
-    spread, shares = f.std(axis=0, ddof=1).mean(), []
+    spread, shares = float(f.std(axis=0, ddof=1).mean()), []
     for values, weights in zip(q[:models], f[:models], strict=True):
         edges = edges_of(values, weights)
         if not len(edges) or np.ptp(weights[few]) == 0:  # nothing is released, or there is no density
@@ -48,7 +47,8 @@ def edge_share(quantized: ArrayLike, full: ArrayLike, models: int = 4, most: int
         elif np.isinf(edges).any():  # every weight is released
             shares.append(1.0)
         else:
-            shares.append(np.tanh(EDGE * spread * gaussian_kde(weights[few])(edges).sum()))
+            leak = float(gaussian_kde(weights[few])(edges).sum())
+            shares.append(np.tanh(edge_information(leak, spread)) if spread > 0 else 0.0)
     return np.array(shares)
 
 

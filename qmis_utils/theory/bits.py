@@ -323,7 +323,7 @@ def random_code_insecurity(n: float, log_K: float, p: float) -> float:
     ):  # log(-log F) where it keeps its digits, and at 1 - F = 1e-1000
         forms = log_above, np.log(-np.log1p(-above)), np.log(-log_upto)
     log_gap = np.select([log_above < -30, log_above < -1, True], forms)
-    return float(-np.expm1(-np.exp(np.minimum(log_K + log_gap, 50))).sum() / n - p)
+    return max(0.0, float(-np.expm1(-np.exp(np.minimum(log_K + log_gap, 50))).sum() / n - p))
 
 
 # --- a calculator ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, interpolate, optimize, special, stats
 
-from qmis_utils.theory.numerics import check_n, check_number
+from qmis_utils.theory.numerics import check_n, check_number, in_range
 
 EDGE = 1.8063945711372507  # the integral of phi^2 / (Phi(b) Phi(-b)) over all b, also 2 times that of phi^2 / Phi
 SLOPE = 1.1998155591464205  # the constant of stochastic rounding, see stochastic_information
@@ -74,7 +74,7 @@ def coordinate_leak(kind: str, spread: float) -> float:
         width = math.sqrt(12) * spread
         return math.erf(width / math.sqrt(8)) / width
     if kind == "gaussian":
-        return 1 / math.sqrt(2 * math.pi * (1 + spread**2))
+        return 1 / math.sqrt(2 * math.pi) / math.hypot(1, spread)
     return float(special.erfcx(1 / spread)) / (math.sqrt(2) * spread)
 
 
@@ -110,7 +110,9 @@ def noise_information(kind: str, spread: float) -> float:
     """
     spread = _noise(kind, spread)
     if kind == "gaussian" or spread < 1e-4:  # where the others differ by less than rounding
-        return 1 / (1 + spread**2)
+        return math.hypot(1, spread) ** -2
+    if spread > {"uniform": 1e3, "laplace": 1e10}[kind]:  # limits, right to 2e-10
+        return EDGE / math.sqrt(12) / spread if kind == "uniform" else 2 / spread / spread
     if kind == "uniform":
         half = math.sqrt(3) * spread
 
@@ -170,6 +172,8 @@ def stochastic_information(width: float) -> float:
     w = check_number("width", width, positive=True)
     if w < 0.01:  # second differences lose digits, and the next term is below 1e-10
         return 1 / (1 + w**2 / 6)
+    if w > 1e7:  # where the rest is 1.13 / w
+        return 2 / w / w * (math.log(w) + SLOPE)
 
     def ramp(a):  # E (Z + a)_+, far left by its continued fraction: a Phi + phi cancels there
         near = np.maximum(a, -9.0)
@@ -217,7 +221,8 @@ class _Law:
 
     def __init__(self, weights):
         if hasattr(weights, "pdf") and hasattr(weights, "ppf"):
-            self.low, self.high = weights.ppf([1e-9, 1 - 1e-9])
+            with in_range("weights"):
+                self.low, self.high = weights.ppf([1e-9, 1 - 1e-9])
             density = weights.pdf
         else:
             weights = np.asarray(weights, float)
@@ -227,6 +232,8 @@ class _Law:
                 )
             density, margin = stats.gaussian_kde(weights), 3 * weights.std()
             self.low, self.high = weights.min() - margin, weights.max() + margin
+        if not 1e-50 < self.high - self.low < 1e50:
+            raise ValueError("weights must spread over 1e-50 to 1e50: scale them, and what is in their units")
         x = np.linspace(self.low, self.high, 2001)
         f = density(x)
         total = interpolate.CubicSpline(x, f).integrate(self.low, self.high)
@@ -241,7 +248,7 @@ class _Law:
 
     def distortion(self, edges):
         mass, first = self.cells(edges)
-        return float(self.second(self.high) - (first**2 / np.maximum(mass, 1e-300)).sum())
+        return float(self.second(self.high) - (first**2 / np.maximum(mass, 1e-12)).sum())
 
     def pull(self, edges):
         """Return how the distortion grows as each edge moves up: f(e) ((e - level below)^2 - (e - level above)^2)."""
@@ -252,6 +259,8 @@ class _Law:
     def grid(self, edges):
         edges = np.asarray(edges, float)
         mass, first = self.cells(edges)
+        if not (mass > 0).all():
+            raise ValueError("edges must leave every cell some of the weights")
         leak = float(self.density(edges).sum())
         return Grid(edges, first / mass, self.distortion(edges), float(stats.entropy(mass)), leak)
 
@@ -288,13 +297,13 @@ def make_grid(edges: ArrayLike, weights: object = None) -> Grid:
     return law.grid(edges)
 
 
-def edge_information(grid: Grid, sd: float) -> float:
+def edge_information(grid: Grid | float, sd: float) -> float:
     """Compute the mean J of weights on a grid by the edge law: 1.806 sd times the density of weights at the edges.
 
     Parameters
     ----------
-    grid : Grid
-        From ``make_grid``, ``private_grid`` or ``lloyd_max``.
+    grid : Grid or float
+        From ``make_grid``, ``private_grid`` or ``lloyd_max``; or the sum of the density of weights at the edges itself.
     sd : float
         Standard deviation of a weight over retrainings, > 0, in units of the weights; small against the cells.
 
@@ -306,7 +315,7 @@ def edge_information(grid: Grid, sd: float) -> float:
     Raises
     ------
     ValueError
-        Naming ``sd``.
+        Naming ``grid`` or ``sd``.
 
     Notes
     -----
@@ -317,7 +326,9 @@ def edge_information(grid: Grid, sd: float) -> float:
     >>> print(f"{edge_information(make_grid([0.0]), 0.01):.5f}")
     0.00721
     """
-    return EDGE * check_number("sd", sd, positive=True) * grid.leak
+    leak = grid.leak if isinstance(grid, Grid) else check_number("grid", grid)
+    with in_range("grid and sd") as finite:
+        return finite(EDGE * check_number("sd", sd, positive=True) * leak)
 
 
 def least_information(distortion: float, sd: float) -> float:
@@ -346,7 +357,8 @@ def least_information(distortion: float, sd: float) -> float:
     1.005
     """
     distortion = check_number("distortion", distortion, positive=True)
-    return EDGE * check_number("sd", sd, positive=True) / math.sqrt(12 * distortion)
+    with in_range("distortion and sd") as finite:
+        return finite(check_number("sd", sd, positive=True) / math.sqrt(distortion) * (EDGE / math.sqrt(12)))
 
 
 def least_information_of_code(entropy: float, differential_entropy: float, sd: float) -> float:
@@ -380,7 +392,8 @@ def least_information_of_code(entropy: float, differential_entropy: float, sd: f
     """
     entropy = check_number("entropy", entropy)
     exponent = entropy - check_number("differential_entropy", differential_entropy)
-    return EDGE * check_number("sd", sd, positive=True) * math.exp(exponent)
+    with in_range("entropy, differential_entropy and sd") as finite:
+        return finite(math.exp(exponent + math.log(EDGE) + math.log(check_number("sd", sd, positive=True))))
 
 
 def lloyd_max(levels: int, rounds: int = 20_000) -> Grid:

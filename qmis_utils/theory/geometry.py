@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qmis_utils.theory.numerics import MAX_STATES, check_number
+from qmis_utils.theory.numerics import MAX_STATES, check_number, in_range, unit_scale
 
 LARGEST = 6  # dimensions up to which short lattice vectors are enumerated
 
@@ -24,7 +24,7 @@ def _check_metric(name: str, matrix: ArrayLike, d: int | None = None) -> np.ndar
     scale = np.sqrt(abs(np.diag(metric)))
     if (abs(metric - metric.T) > 1e-8 * np.outer(scale, scale)).any() or not (np.linalg.eigvalsh(metric) > 0).all():
         raise ValueError(f"{name} must be symmetric positive definite")
-    return (metric + metric.T) / 2
+    return metric + (metric.T - metric) / 2
 
 
 def sandwich(hessian: ArrayLike, score_covariance: ArrayLike) -> np.ndarray:
@@ -58,8 +58,8 @@ def sandwich(hessian: ArrayLike, score_covariance: ArrayLike) -> np.ndarray:
     """
     H = _check_metric("hessian", hessian)
     Sigma = _check_metric("score_covariance", score_covariance, len(H))
-    half = np.linalg.solve(H, Sigma)
-    return np.linalg.solve(H, half.T)
+    with in_range("hessian and score_covariance") as finite:
+        return finite(np.linalg.solve(H, np.linalg.solve(H, Sigma).T))
 
 
 def codebook_rate(
@@ -107,13 +107,14 @@ def codebook_rate(
     if theta.shape != (d,) or not np.isfinite(theta).all():
         raise ValueError(f"theta_star must be finite, of shape ({d},) to match codebook")
     H, Sigma = (_check_metric(name, a, d) for name, a in (("hessian", hessian), ("score_covariance", score_covariance)))
-    apart = words - theta
-    home = int(np.einsum("ki,ij,kj->k", apart, H, apart).argmin())
-    move = np.delete(words - words[home], home, axis=0)
-    centre = np.delete((words + words[home]) / 2 - theta, home, axis=0)
-    gap = np.einsum("ki,ij,kj->k", move, H, centre)  # a product, not a difference of squares: no cancellation
-    variance = np.einsum("ki,ij,kj->k", move, Sigma, move)
-    return np.where(variance > 0, gap**2 / (2 * np.where(variance > 0, variance, 1)), 0.0)
+    with in_range("theta_star, codebook, hessian and score_covariance") as finite:
+        apart = words - theta
+        home = int(finite(np.einsum("ki,ij,kj->k", apart, H, apart)).argmin())
+        move = np.delete(words - words[home], home, axis=0)
+        centre = np.delete((words + words[home]) / 2 - theta, home, axis=0)
+        gap = np.einsum("ki,ij,kj->k", move, H, centre)  # a product, not a difference of squares: no cancellation
+        variance = np.where(move.any(axis=1), np.einsum("ki,ij,kj->k", move, Sigma, move), 1.0)  # 1 for a copy
+        return finite((gap / np.sqrt(finite(variance))) ** 2 / 2)
 
 
 def rounding_rate(theta_star: ArrayLike, step: float, covariance: ArrayLike) -> np.ndarray:
@@ -152,7 +153,8 @@ def rounding_rate(theta_star: ArrayLike, step: float, covariance: ArrayLike) -> 
         raise ValueError("theta_star must be a finite array of shape (d,)")
     V = _check_metric("covariance", covariance, len(theta))
     edge = step / 2 - abs(np.array([math.remainder(place, step) for place in theta]))
-    return edge**2 / (2 * np.diag(V))
+    with in_range("theta_star, step and covariance") as finite:
+        return finite((edge / np.sqrt(np.diag(V))) ** 2 / 2)
 
 
 def shortest_vector(gram: ArrayLike) -> tuple[np.ndarray, float]:
@@ -188,7 +190,10 @@ def shortest_vector(gram: ArrayLike) -> tuple[np.ndarray, float]:
     d = len(G)
     if d > LARGEST:
         raise ValueError(f"gram must have at most {LARGEST} rows: short vectors are enumerated, got {d}")
-    lower = np.linalg.cholesky(G)  # |v|^2 = sum_j (lower_jj (v_j + centre_j))^2, centre_j from the later coordinates
+    exponent = np.frexp(abs(G).max())[1]
+    with in_range("gram"):
+        G = unit_scale(G)
+        lower = np.linalg.cholesky(G)  # |v|^2 = sum_j (lower_jj (v_j + centre_j))^2, centre_j from later coordinates
     limit = np.diag(G).min() * (1 + 1e-9)
     found, used = np.zeros((1, d), int), np.zeros(1)
     for j in range(d - 1, -1, -1):
@@ -208,7 +213,7 @@ def shortest_vector(gram: ArrayLike) -> tuple[np.ndarray, float]:
     found = found[found.any(1)]
     squared = np.einsum("ki,ij,kj->k", found, G, found)
     best = found[squared.argmin()]
-    return best * int(np.sign(best[np.flatnonzero(best)[-1]])), math.sqrt(squared.min())
+    return best * int(np.sign(best[np.flatnonzero(best)[-1]])), math.sqrt(math.ldexp(squared.min(), int(exponent)))
 
 
 def on_codeword_rates(hessian: ArrayLike, step: float) -> dict[str, float]:
@@ -246,9 +251,11 @@ def on_codeword_rates(hessian: ArrayLike, step: float) -> dict[str, float]:
     """
     step = check_number("step", step, positive=True)
     H = _check_metric("hessian", hessian)
-    inverse = np.linalg.inv(H)
-    _, length = shortest_vector(H)
-    narrowest = np.diag(inverse).max(), (np.diag(np.linalg.cholesky(inverse)) ** 2).max(), 1 / length**2
-    return {
-        name: float(step**2 / (8 * width)) for name, width in zip(("round", "greedy", "train"), narrowest, strict=True)
-    }
+    with in_range("hessian and step") as finite:
+        scale = step * math.sqrt(math.ldexp(1, int(np.frexp(abs(H).max())[1])))
+        H = _check_metric("hessian", unit_scale(H))
+        inverse = np.linalg.inv(H)
+        _, length = shortest_vector(H)
+        narrowest = np.diag(inverse).max(), (np.diag(np.linalg.cholesky(inverse)) ** 2).max(), 1 / length**2
+        rates = [float(finite((scale / math.sqrt(8 * width)) ** 2)) for width in narrowest]
+    return dict(zip(("round", "greedy", "train"), rates, strict=True))

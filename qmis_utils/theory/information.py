@@ -23,32 +23,14 @@ from qmis_utils.theory.numerics import (
     density_drop,
     log_interval,
     log_multinomial,
-    safe_log,
+    standard_cells,
 )
 from qmis_utils.theory.tilted import MonteCarlo, check_samples, unseen
 
-FURTHEST = 1e150  # edges further away (in sd) would overflow when squared
 MOST_COPIES = 1e15  # equal coordinates: beyond, counts are no longer whole in floating point
 
 
 # --- one coordinate ----------------------------------------------------------------------------------------------
-
-
-def _standard_cells(edges, mean, sd):
-    """Check edges (K + 1,) and return the cells' ends lo, hi (..., K) in standard units of mean, sd (broadcast)."""
-    edges = check_array("edges", edges)
-    valid = edges.ndim == 1 and edges.size >= 2 and edges[0] == -np.inf and edges[-1] == np.inf
-    if not valid or not (np.diff(edges) > 0).all():
-        raise ValueError("edges must be increasing, first -inf, last inf, shape (K + 1,)")
-    mean, sd = check_array("mean", mean), check_array("sd", sd)
-    if not np.isfinite(mean).all():
-        raise ValueError("mean must be finite")
-    if not (np.isfinite(sd) & (sd > 0)).all():
-        raise ValueError("sd must be finite and > 0")
-    with np.errstate(over="ignore"):
-        standard = (edges - mean[..., None]) / sd[..., None]
-    standard[..., 1:-1] = standard[..., 1:-1].clip(-FURTHEST, FURTHEST)
-    return standard[..., :-1], standard[..., 1:]
 
 
 def surviving_information(edges: ArrayLike, mean: ArrayLike, sd: ArrayLike, log: bool = False) -> np.ndarray:
@@ -84,7 +66,7 @@ def surviving_information(edges: ArrayLike, mean: ArrayLike, sd: ArrayLike, log:
     >>> round(float(surviving_information([-float("inf"), 0.0, float("inf")], 0.0, 1.0)), 4)  # sign keeps 2 / pi
     0.6366
     """
-    lo, hi = _standard_cells(edges, mean, sd)
+    lo, hi = standard_cells(edges, mean, sd)
     log_probs = log_interval(lo, hi)
     with np.errstate(invalid="ignore"):
         cells = np.where(np.isfinite(log_probs), 2 * density_drop(lo, hi)[1] - log_probs, -np.inf)
@@ -123,7 +105,7 @@ def survival_correlation(levels: ArrayLike, edges: ArrayLike, mean: ArrayLike, s
     >>> print(f"{survival_correlation([-1.0, 1.0], [-np.inf, 0.0, np.inf], 0.0, 1.0):.4f}")  # sqrt(2 / pi)
     0.7979
     """
-    lo, hi = _standard_cells(edges, mean, sd)
+    lo, hi = standard_cells(edges, mean, sd)
     levels = check_array("levels", levels)
     if levels.shape != lo.shape[-1:] or not np.isfinite(levels).all():
         raise ValueError(f"levels must be finite, of shape ({lo.shape[-1]},) to match edges")
@@ -164,7 +146,7 @@ def _product_groups(outside, inside, copies):
     likeliest &= likeliest.cumsum(1) == 1
     change = np.where(likeliest, 0.0, inside - outside)
     change = np.where(likeliest, -change.sum(1, keepdims=True), change)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         ratio = np.where(abs(change) < outside / 2, np.log1p(change / outside), np.log(inside) - np.log(outside))
     return outside, ratio, repeats
 
@@ -215,13 +197,7 @@ def product_insecurity(outside: ArrayLike, inside: ArrayLike, copies: ArrayLike 
         log_ratio = np.add.outer(log_ratio, counts @ ratio).ravel()
     with np.errstate(divide="ignore"):
         size = log_law + np.maximum(log_ratio, 0) + np.log(-np.expm1(-abs(log_ratio)))
-    home = log_law.argmax()  # its own change is lost to rounding where it is almost sure: minus the others' sum
-    others, sign = np.delete(size, home), np.sign(np.delete(log_ratio, home))
-    shift = others.max(initial=-math.inf)
-    if shift == -math.inf:
-        return capped(-math.inf, log)
-    change = sign * np.exp(others - shift)
-    return capped(shift + safe_log((abs(change).sum() + abs(change.sum())) / 2), log)
+    return capped(special.logsumexp(size) - math.log(2), log)
 
 
 def product_insecurity_gaussian(outside: ArrayLike, inside: ArrayLike, copies: ArrayLike = 1) -> float:
@@ -383,10 +359,11 @@ def product_insecurity_mc(
         share = _forced_flips(laws, log_ratios, repeats, apart, union, rng, samples)
     else:
         largest, share = 1.0, _even_mixture(laws, log_ratios, repeats, rng, samples)
-    value = float(share.mean())
+    most = min(union * (1 + 1e-12), 1.0)
+    value = min(float(share.mean()), most)
     error = 1.96 * float(share.std()) / math.sqrt(samples) + 1e-12 * value  # the rounding of an exact value
     low = (value - error) * (1 - unseen(1, samples))  # states that no draw met may also count for nothing
-    high = min(value + error + unseen(largest, samples), union * (1 + 1e-12), 1.0)
+    high = min(value + error + unseen(largest, samples), most)
     return MonteCarlo(value, max(low, 0.0), high, effective_samples=samples)
 
 

@@ -5,11 +5,11 @@ attack on x has d'^2 = u' covariance^-1 u. Each function returns the matrix M of
 direction of ``u`` that decides: rounding protects the records that act through well-determined directions.
 """
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
+
+from qmis_utils.theory.numerics import check_array, in_range, standard_cells, unit_scale
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of the angle between two coordinates
 
@@ -22,7 +22,7 @@ def _check_covariance(covariance: ArrayLike, singular: bool = False) -> np.ndarr
         square and np.isfinite(given).all() and np.allclose(given, given.T, rtol=1e-9, atol=1e-14 * abs(given).max())
     ):
         raise ValueError("covariance must be a finite, symmetric matrix (d, d)")
-    given = (given + given.T) / 2
+    given = given + (given.T - given) / 2
     least, most = np.linalg.eigvalsh(given)[[0, -1]]
     rounding = 1e-15 * len(given) * most
     if most <= 0 or least < -rounding or (least <= rounding and not singular):
@@ -69,25 +69,22 @@ def quantizer_moments(
     >>> np.round(spread[0, 1] * np.pi / 2, 6) == np.round(np.arcsin(0.5), 6)
     np.True_
     """
-    covariance, levels, edges = _check_covariance(covariance), np.asarray(levels, float), np.asarray(edges, float)
-    if (
-        edges.ndim != 1
-        or len(edges) < 2
-        or (edges[0], edges[-1]) != (-np.inf, np.inf)
-        or not (np.diff(edges) > 0).all()
-    ):
-        raise ValueError("edges must increase from -inf to inf")
-    if levels.shape != (len(edges) - 1,) or not np.isfinite(levels).all():
-        raise ValueError(f"levels must be finite, of shape ({len(edges) - 1},) to match edges")
+    covariance, levels = _check_covariance(covariance), check_array("levels", levels)
     d, sd = len(covariance), np.sqrt(np.diag(covariance))
     try:
-        mean = np.broadcast_to(np.asarray(mean, float), d)
+        mean = np.broadcast_to(check_array("mean", mean), d)
     except ValueError:
         raise ValueError(f"mean must be a number or have shape ({d},) to match covariance") from None
-    if not np.isfinite(mean).all():
-        raise ValueError("mean must be finite")
-    jumps = np.diff(levels)
-    at = (edges[1:-1] - mean[:, None]) / sd[:, None]  # (d, K - 1)
+    lo, hi = standard_cells(edges, mean, sd)
+    if levels.shape != hi.shape[1:] or not np.isfinite(levels).all():
+        raise ValueError(f"levels must be finite, of shape ({hi.shape[1]},) to match edges")
+    with in_range("levels, edges, mean and covariance") as finite:
+        slope, spread = _moments(levels, lo, hi, covariance, sd)
+        return finite(slope), finite(spread)
+
+
+def _moments(levels, lo, hi, covariance, sd):
+    d, jumps, at = len(sd), np.diff(levels), hi[:, :-1]  # (d, K - 1)
     slope = np.exp(-(at**2) / 2) @ jumps / np.sqrt(2 * np.pi) / sd
     spread = np.empty((d, d))
     for j in range(d):
@@ -100,15 +97,13 @@ def quantizer_moments(
             )
         density = (np.exp(-exponent) @ WEIGHTS) * angle[..., 0] / (4 * np.pi)
         spread[j, j:] = spread[j:, j] = np.einsum("a,kab,b->k", jumps, density, jumps)
-    spread[np.diag_indices(d)] = _variances(levels, at)
+    spread[np.diag_indices(d)] = _variances(levels, lo, hi)
     return slope, spread
 
 
-def _variances(levels, at):
-    """Return the variance of Q(x_j) of each coordinate from its edges in standard units, (d, K - 1)."""
-    ends = np.pad(at, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
-    cells = [np.where(lo > 0, ndtr(-lo) - ndtr(-hi), ndtr(hi) - ndtr(lo)) for lo, hi in pairwise(ends.T)]
-    probs = np.stack(cells, axis=1)
+def _variances(levels, lo, hi):
+    """Return the variance of Q(x_j) of each coordinate from its cells in standard units, (d, K)."""
+    probs = np.where(lo > 0, ndtr(-lo) - ndtr(-hi), ndtr(hi) - ndtr(lo))
     deviation = levels - levels[probs.argmax(axis=1)][:, None]
     return (probs * deviation**2).sum(axis=1) - (probs * deviation).sum(axis=1) ** 2
 
@@ -142,12 +137,14 @@ def linear_information(levels: ArrayLike, edges: ArrayLike, mean: ArrayLike, cov
     >>> print(f"{kept[0, 0]:.6f}")  # 2 / pi
     0.636620
     """
+    levels = unit_scale(check_array("levels", levels))  # no attack depends on their scale
     slope, spread = quantizer_moments(levels, edges, mean, covariance)
     scale = np.sqrt(np.maximum(np.diag(spread), 0))
     moving = scale > 0
-    standard = np.where(moving, slope / np.where(moving, scale, 1), 0)
-    correlation = spread / np.where(moving[:, None] & moving, np.outer(scale, scale), np.inf)
-    return standard[:, None] * np.linalg.pinv(correlation, hermitian=True) * standard
+    with in_range("levels, edges, mean and covariance") as finite:
+        standard = np.where(moving, slope / np.where(moving, scale, 1), 0)
+        correlation = spread / np.where(moving[:, None] & moving, np.outer(scale, scale), np.inf)
+        return finite(standard[:, None] * np.linalg.pinv(correlation, hermitian=True) * standard)
 
 
 def sign_information(covariance: ArrayLike) -> np.ndarray:
@@ -181,9 +178,10 @@ def sign_information(covariance: ArrayLike) -> np.ndarray:
     """
     covariance = _check_covariance(covariance)
     sd = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(sd, sd)
-    np.fill_diagonal(correlation, 1)
-    return np.linalg.inv(np.arcsin(np.clip(correlation, -1, 1))) / np.outer(sd, sd)
+    with in_range("covariance") as finite:
+        correlation = covariance / np.outer(sd, sd)
+        np.fill_diagonal(correlation, 1)
+        return finite(np.linalg.inv(np.arcsin(np.clip(correlation, -1, 1))) / np.outer(sd, sd))
 
 
 def noise_floor_information(covariance: ArrayLike, noise: ArrayLike) -> np.ndarray:
@@ -219,7 +217,8 @@ def noise_floor_information(covariance: ArrayLike, noise: ArrayLike) -> np.ndarr
     noise = np.asarray(noise, float)
     if noise.shape not in ((), (len(covariance),)) or not (np.isfinite(noise).all() and (noise > 0).all()):
         raise ValueError(f"noise must be finite variances > 0, one or ({len(covariance)},) of them")
-    return np.linalg.inv(covariance + noise * np.eye(len(covariance)))
+    with in_range("covariance and noise") as finite:
+        return finite(np.linalg.inv(covariance + noise * np.eye(len(covariance))))
 
 
 def noise_floor_share(shift: ArrayLike, covariance: ArrayLike, noise: float) -> np.ndarray:
@@ -261,7 +260,9 @@ def noise_floor_share(shift: ArrayLike, covariance: ArrayLike, noise: float) -> 
     values, vectors = np.linalg.eigh(covariance)
     if shift.ndim not in (1, 2) or shift.shape[-1] != len(values) or not np.isfinite(shift).all():
         raise ValueError(f"shift must be finite, of shape ({len(values)},) or (N, {len(values)})")
-    along = np.square(shift @ vectors) / values
-    if not (along.sum(axis=-1) > 0).all():
+    size = abs(shift).max(axis=-1, keepdims=True)
+    if not (size > 0).all():
         raise ValueError("shift must not be zero: a record that shifts nothing has no share")
-    return (along * values / (values + noise)).sum(axis=-1) / along.sum(axis=-1)
+    along = np.square(shift / size @ vectors) / (values / values.max())
+    with np.errstate(over="ignore"):  # a share below 1e-308 is 0
+        return along @ (1 / (1 + noise / values)) / along.sum(axis=-1)

@@ -5,8 +5,10 @@ No difference of nearly equal numbers is taken, so that probabilities of 1e-1000
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +17,7 @@ from scipy.optimize import brentq
 
 MAX_STATES = 2_000_000  # count vectors that an exact engine enumerates before it points to Monte Carlo
 LOG_2PI = math.log(2 * math.pi)
+FURTHEST = 1e150  # edges further away (in sd) would overflow when squared
 LEGENDRE = np.polynomial.legendre.leggauss(16)
 
 
@@ -176,8 +179,48 @@ def check_losses(losses: ArrayLike) -> np.ndarray:
     return losses * 2.0**-24 if abs(losses).max() > 1e301 else losses
 
 
+@contextmanager
+def in_range(names: str) -> Iterator[Callable[[Any], Any]]:
+    """Turn what goes beyond a float's range inside the block into an error that names the arguments.
+
+    Parameters
+    ----------
+    names : str
+        What the error calls them, such as "gap and probs".
+
+    Yields
+    ------
+    callable
+        Returns the value it is given if that is finite, and is the same error otherwise: for LAPACK and Python, whose
+        infinities set no flag.
+
+    Raises
+    ------
+    ValueError
+        For an overflow, a division by zero, an invalid operation or a matrix that is singular in floating point.
+
+    Examples
+    --------
+    >>> with in_range("step") as finite:
+    ...     finite(np.float64(1e200) ** 2)
+    Traceback (most recent call last):
+    ValueError: step: beyond the range of a float here, scale the problem
+    """
+
+    def finite(value):
+        if not np.isfinite(value).all():
+            raise FloatingPointError
+        return value
+
+    try:
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            yield finite
+    except (ArithmeticError, np.linalg.LinAlgError):
+        raise ValueError(f"{names}: beyond the range of a float here, scale the problem") from None
+
+
 def unit_scale(values: np.ndarray) -> np.ndarray:
-    """Scale an array by the power of two that brings its largest size into [1/2, 1): exact, and no square overflows.
+    """Scale an array by the power of two that brings its largest size into [1/2, 1), so that no square overflows.
 
     Parameters
     ----------
@@ -187,14 +230,15 @@ def unit_scale(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     array
-        Of the same shape; zeros stay zero.
+        Of the same shape, exact; zeros stay zero, and sizes below 1e-300 of the largest become zero.
 
     Examples
     --------
     >>> unit_scale(np.array([3.0, -1.0])).tolist()
     [0.75, -0.25]
     """
-    return np.ldexp(values, -np.frexp(abs(values).max(initial=0))[1])
+    scaled = np.ldexp(values, -np.frexp(abs(values).max(initial=0))[1])
+    return np.where(abs(scaled) < 1e-300, 0.0, scaled)
 
 
 def check_probs(name: str, probs: ArrayLike) -> np.ndarray:
@@ -250,6 +294,43 @@ def check_problem(losses: ArrayLike, probs: ArrayLike) -> tuple[np.ndarray, np.n
     return losses[:, probs > 0], probs[probs > 0]
 
 
+def standard_cells(edges: ArrayLike, mean: ArrayLike, sd: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Check the cells of a quantizer and return their ends in standard units.
+
+    Parameters
+    ----------
+    edges : array (K + 1,)
+        Increasing, first -inf, last inf.
+    mean, sd : float or array, broadcast
+        Of the coordinate, sd > 0.
+
+    Returns
+    -------
+    lo, hi : array (..., K)
+        Ends of the cells, of the broadcast shape of ``mean`` and ``sd``; inner ones at most ``FURTHEST`` from zero.
+
+    Raises
+    ------
+    ValueError
+        Naming ``edges``, ``mean`` or ``sd``.
+    """
+    edges = check_array("edges", edges)
+    valid = edges.ndim == 1 and edges.size >= 2 and edges[0] == -np.inf and edges[-1] == np.inf
+    if not valid or not (edges[1:] > edges[:-1]).all():
+        raise ValueError("edges must be increasing, first -inf, last inf, shape (K + 1,)")
+    mean, sd = check_array("mean", mean), check_array("sd", sd)
+    if not np.isfinite(mean).all():
+        raise ValueError("mean must be finite")
+    if not (np.isfinite(sd) & (sd > 0)).all():
+        raise ValueError("sd must be finite and > 0")
+    mean, sd = mean[..., None], sd[..., None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        half = edges / 2 - mean / 2  # the difference itself may overflow
+        standard = np.where(abs(half) < 1e307, (edges - mean) / sd, half / (sd / 2))
+    standard[..., 1:-1] = standard[..., 1:-1].clip(-FURTHEST, FURTHEST)
+    return standard[..., :-1], standard[..., 1:]
+
+
 def log_interval(lo: ArrayLike, hi: ArrayLike) -> np.ndarray:
     """Compute log(Phi(hi) - Phi(lo)) without cancellation, in either tail and in narrow cells.
 
@@ -269,9 +350,9 @@ def log_interval(lo: ArrayLike, hi: ArrayLike) -> np.ndarray:
     -804.608442
     """
     lo, hi = np.broadcast_arrays(lo, hi)
-    flip = lo + hi > 0
-    near, far = np.where(flip, -lo, hi), np.where(flip, -hi, lo)
     with np.errstate(invalid="ignore", divide="ignore"):
+        flip = lo + hi > 0
+        near, far = np.where(flip, -lo, hi), np.where(flip, -hi, lo)
         upper = special.log_ndtr(near)
         out = upper + np.log1p(-np.exp(special.log_ndtr(far) - upper))
         half, mid = (near - far) / 2, (near + far) / 2
@@ -412,8 +493,7 @@ def capped(log_insecurity: float, log: bool) -> float:
 
 def log_mean_exp(exponents: np.ndarray, probs: np.ndarray) -> float:
     """Return log sum_z probs_z exp(exponents_z) over (m,) arrays, without overflow."""
-    top = exponents.max()
-    return top + math.log(probs @ np.exp(exponents - top))
+    return float(special.logsumexp(np.log(probs) + exponents))
 
 
 def cramer_tilt(gap: np.ndarray, probs: np.ndarray) -> float:
@@ -447,8 +527,12 @@ def cramer_tilt(gap: np.ndarray, probs: np.ndarray) -> float:
     if not (d[probs > 0] < 0).any():
         return math.inf
 
-    def tilted_mean(t):
-        return (probs * d) @ np.exp(-t * d + t * d.min())
+    d, probs = d[(d != 0) & (probs > 0)], probs[(d != 0) & (probs > 0)]
+    logs = np.log(probs) + np.log(abs(d))
+
+    def tilted_mean(t):  # up to a factor
+        exponents = logs - t * d
+        return np.sign(d) @ np.exp(exponents - exponents.max())
 
     top = 1.0
     while tilted_mean(top) > 0:

@@ -100,6 +100,8 @@ def _log_rounded_mean(n, step, mean, sigma):
     width = step / sigma * scale
     if not width <= WIDEST:
         raise ValueError(f"step must be at most {WIDEST:g} sigma / sqrt(n), got {step!r}")
+    if n == 1 and width < 1e-17:
+        return 0.0
     if n > 1 and width < NARROWEST:
         return _log_gaussian_channel(-math.log(n) / 2, 1)
     if n == 1:
@@ -183,17 +185,18 @@ def _log_gaussian_channel(log_rho, dim):
         return log_rho + math.log(mean_length) - math.log(math.pi) / 2
     if dim > LARGEST_DIM:  # the log-likelihood ratio is normal, of variance dim rho^2 where rho is small
         return math.log(math.erf(rho * math.sqrt(dim / 8)))
-    c = dim * math.log1p(-(rho**2)) / rho
+    rest = -math.expm1(log_rho)  # 1 - rho
+    c = dim * math.log(rest * (1 + rho)) / rho
     a = dim / 2
     log_norm = -math.log(2 * math.pi * a) / 2 - stirling_error(a)
 
     def integrand(b):
-        lo, hi = b**2 + c, (1 + rho) * (c + b**2 / (1 - rho))
+        lo, hi = b**2 + c, (1 + rho) * (c + b**2 / rest)
         change = special.chdtrc(dim, np.maximum(lo, 0)) - special.chdtrc(dim, np.maximum(hi, 0))
         excess = b**2 / dim - 1  # the chi density in saddle-point form: no difference of huge logarithms
         return change * np.exp(log_norm - a * (excess - np.log1p(excess))) * (dim / np.where(b > 0, b, 1))
 
-    kinks = [math.sqrt(-c * (1 - rho)), math.sqrt(-c)]
+    kinks = [math.sqrt(-c * rest), math.sqrt(-c)]
     typical = math.sqrt(max(dim - 1, 0))
     points = np.unique([*kinks, *np.clip([typical - 9, typical, typical + 9], kinks[1], None)])
     return safe_log(float(tanhsinh(integrand, points[:-1], points[1:], rtol=1e-13).integral.sum()))

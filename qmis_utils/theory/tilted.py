@@ -9,6 +9,7 @@ from scipy import special
 
 from qmis_utils.theory.numerics import (
     Interval,
+    capped,
     check_n,
     check_problem,
     cramer_tilt,
@@ -19,6 +20,7 @@ from qmis_utils.theory.numerics import (
 from qmis_utils.theory.security import best_codeword
 
 MOST_DRAWN = 1e15  # samples in a data set: beyond, drawn counts are no longer whole in floating point
+MOST_NATS = 1e11  # beyond, log-densities of this size no longer tell one draw from the next
 NEGLIGIBLE = 20.0  # a Chernoff bound below exp(-20) of the largest gets no draws; it is added to `high`
 UNSEEN = 3.7  # an event that none of N draws met has probability below 3.7 / N at 97.5 % confidence
 
@@ -127,6 +129,8 @@ def codebook_insecurity_mc(
     if bounds.size == 0:
         raise ValueError("losses: no other codeword can ever win, so that Delta_n is zero")
     kept = bounds > bounds.max() - NEGLIGIBLE
+    if bounds.max() < -MOST_NATS:
+        raise ValueError(f"n is too large: log Delta_n near {bounds.max():.3g} would have no digits")
     log_kept = special.logsumexp(bounds[kept])
     log_plain = min(-math.log(2), log_kept)  # the share of draws from the law of the data
     log_rest = math.log1p(-math.exp(log_plain))
@@ -142,9 +146,10 @@ def codebook_insecurity_mc(
     weights = np.exp(log_weights - shift)
     value, low, high = _cross_fitted(weights, chosen, counts / n - probs, home, len(losses))
     log_largest = min(log_kept - log_rest, -log_plain)
-    left_out = np.exp(bounds[~kept] - shift).sum()
-    high += 2 * (left_out + unseen(math.exp(log_largest - shift), samples))
-    value, low, high = (shift + safe_log(v) if log else math.exp(shift + safe_log(v)) for v in (value, low, high))
+    logs = [shift + safe_log(v) for v in (value, low, high)]
+    hidden = special.logsumexp(np.append(bounds[~kept], log_largest + math.log(unseen(1, samples))))
+    logs[2] = np.logaddexp(logs[2], hidden + math.log(2))
+    value, low, high = (capped(v, log) for v in logs)
     return MonteCarlo(value, low, high, effective_samples=float(weights.sum() ** 2 / (weights**2).sum()))
 
 
@@ -152,7 +157,7 @@ def _draw(log_tilts, log_shares, probs, n, rng, samples):
     """Counts of data sets drawn from a mixture of tilted laws, in random order, and their log density over probs."""
     # Stratified: law j gets its share of the draws, rounded up or down at random.
     ends = np.floor(np.cumsum(np.exp(log_shares)) * samples + rng.random())
-    laws = probs * np.exp(log_tilts)
+    laws = np.exp(np.log(probs) + log_tilts)
     drawn = zip(laws, np.diff(np.minimum(ends, samples), prepend=0).astype(int), strict=True)
     counts = np.concatenate([rng.multinomial(int(n), q / q.sum(), size=share) for q, share in drawn if share])
     counts = counts[rng.permutation(len(counts))]

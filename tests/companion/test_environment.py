@@ -163,7 +163,7 @@ def test_conda_installs_the_same_lock_on_the_tested_python():
 # Rooms ------------------------------------------------------------------------------------------------------------
 
 BUDGETS = {
-    "theory": 1500,
+    "theory": 1550,
     "quantizers": 600,
     "attacks": 1250,
     "indicators assess": 650,

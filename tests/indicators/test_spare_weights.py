@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import gaussian_kde, norm
 
 from qmis_utils import indicators, quantizers
-from qmis_utils.indicators import weights as of_weights
+from qmis_utils.theory import edges as law_of_edges
 from qmis_utils.theory import information, matrix
 
 
@@ -20,7 +20,7 @@ def planted(models, means, spread, seed=0):
 def test_the_constant_of_an_edge():
     x = np.linspace(-38, 38, 400_001)
     kept = np.exp(2 * norm.logpdf(x) - norm.logcdf(x) - norm.logsf(x))
-    assert np.trapezoid(kept, x) == pytest.approx(of_weights.EDGE, abs=1e-7)
+    assert np.trapezoid(kept, x) == pytest.approx(law_of_edges.EDGE, abs=1e-7)
 
 
 @pytest.mark.parametrize("edges", [[0.0], [-0.5, 0.5], [-1.2, 0.0, 0.4, 1.5]])
@@ -30,10 +30,22 @@ def test_the_edge_law_is_the_share_of_gaussian_means_far_from_the_spread(edges):
     full = planted(16, means, 0.02)
     quantized = np.digitize(full, edges).astype(float)
     found = indicators.edge_share(quantized, full, most=4000)
-    law = of_weights.EDGE * 0.02 * norm.pdf(edges).sum()
+    law = law_of_edges.EDGE * 0.02 * norm.pdf(edges).sum()
     exact = information.surviving_information(np.r_[-np.inf, edges, np.inf], means, 0.02).mean()
     assert exact == pytest.approx(law, rel=0.01)
     np.testing.assert_allclose(found, law, rtol=0.05)  # a kernel is a little too flat, the deviation of 16 too small
+
+
+def test_the_edge_law_of_weights_is_that_of_the_theory():
+    full = planted(5, np.random.default_rng(7).normal(size=500), 0.05)
+    found = indicators.edge_share(np.sign(full), full, models=1)
+    middle = indicators.edges_of(np.sign(full[0]), full[0])
+    leak, spread = gaussian_kde(full[0])(middle).sum(), full.std(axis=0, ddof=1).mean()
+    assert found[0] == np.tanh(law_of_edges.edge_information(float(leak), float(spread)))
+    assert found[0] == pytest.approx(np.tanh(1.8063946 * spread * leak), rel=1e-7)
+    assert 0.01 < found[0] < 0.1
+    still = np.repeat(full[:1], 4, axis=0)
+    assert indicators.edge_share(np.sign(still), still, models=1) == 0  # no spread, so nothing to tell apart
 
 
 def test_the_edge_law_knows_nothing_released_and_everything_released():

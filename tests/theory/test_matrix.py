@@ -298,7 +298,7 @@ def test_least_squares_protects_the_records_on_well_determined_inputs():
         (lambda: matrix.linear_information([1.0], SIGN[1], 0, np.eye(2)), r"levels must be finite, of shape \(2,\)"),
         (
             lambda: matrix.linear_information(SIGN[0], [-np.inf, 0.0, 1.0], 0, np.eye(2)),
-            "edges must increase from -inf",
+            "edges must be increasing, first -inf",
         ),
         (
             lambda: matrix.linear_information(*SIGN, np.zeros(3), np.eye(2)),

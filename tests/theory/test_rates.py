@@ -15,6 +15,14 @@ from scipy.optimize import minimize_scalar
 from qmis_utils.theory import rates, security
 
 
+def judged(losses, probs, n):
+    """Return exact over sharp, and whether the warning was given."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        sharp = rates.sharp_insecurity(losses, probs, n, log=True)
+    return math.exp(security.finite_support_insecurity(losses, probs, n, log=True) - sharp), bool(heard)
+
+
 @pytest.mark.parametrize("p", [0.5001, 0.6, 0.9, 0.999999])
 def test_cramer_rate_of_a_coin(p):
     expected = -math.log(2 * math.sqrt(p * (1 - p)))
@@ -184,10 +192,8 @@ def test_sharp_insecurity_leaves_out_a_runner_up_that_another_always_beats():
 def test_sharp_insecurity_oscillates_with_a_rare_kind():
     """A kind of which the tilted law expects few copies acts like a lattice, however large n I is."""
     losses, probs = np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5 + math.sqrt(2) / 10]]), np.array([0.8, 0.199, 0.001])
-    ratios = [
-        security.finite_support_insecurity(losses, probs, n) / rates.sharp_insecurity(losses, probs, n)
-        for n in range(100, 110)
-    ]
+    ratios, warned = zip(*(judged(losses, probs, n) for n in range(100, 110)), strict=True)
+    assert all(warned)
     assert 100 * rates.cramer_rate(losses[1], probs) > 3
     assert max(ratios) / min(ratios) > 1.5
 
@@ -266,6 +272,30 @@ def test_sharp_insecurity_warns_where_a_gap_nearly_is_on_a_coarser_lattice(n, ra
         sharp = rates.sharp_insecurity(losses, probs, n)
     exact = security.finite_support_insecurity(losses, probs, n)
     assert exact / sharp == pytest.approx(ratio, rel=0.04)
+
+
+def test_sharp_insecurity_warns_of_a_lattice_that_keeps_a_quarter_of_the_main_term():
+    """At n I = 25, with every kind expected ten times: two values of the gap differ by 2 % of the span."""
+    ratio, warned = judged([[0, 0, 0], [-0.53019, 0.72109, 0.70009]], [0.191, 0.489, 0.320], 70)
+    assert ratio == pytest.approx(0.483, abs=1e-3)
+    assert warned
+
+
+def test_sharp_insecurity_is_good_to_a_factor_of_two_where_it_does_not_warn():
+    """What its docstring says of random problems: on a normal, a uniform and a nearly whole loss, from n I = 3 on."""
+    rng, cases = np.random.default_rng(5), []
+    while len(cases) < 300:
+        shape = int(rng.integers(2, 4)), 3
+        loss = rng.normal(size=shape), rng.random(shape), rng.integers(-2, 3, shape) + 0.02 * rng.normal(size=shape)
+        losses, probs, n = loss[len(cases) % 3], rng.dirichlet(np.full(3, 2.0)), int(rng.integers(20, 200))
+        gaps = np.delete(losses, home := (losses @ probs).argmin(), axis=0) - losses[home]
+        if 3 <= n * min(rates.cramer_rate(gap, probs) for gap in gaps) < 600 and (gaps < 0).any():
+            cases.append(judged(losses, probs, n))
+    off, warned = np.array([abs(math.log(ratio)) for ratio, _ in cases]), np.array([w for _, w in cases])
+    assert 50 < warned.sum() < 100
+    assert off[~warned].max() < math.log(2)
+    assert (off[~warned] < math.log(1.25)).mean() > 0.9
+    assert (off[warned] > math.log(1.5)).mean() > 0.4  # the warning is not given for nothing
 
 
 def test_sharp_insecurity_does_not_warn_where_it_is_right():
