@@ -174,7 +174,7 @@ MUTANTS = [
     Mutant("studies/tables.py", "* -result.value[condition] > bar", "* result.value[condition] > bar", STUDIES),
     Mutant("studies/tables.py", "lambda f: f.predicted - f.measured", "lambda f: f.measured - f.predicted", STUDIES),
     Mutant("studies/tables.py", "np.logical_and((signs > 0)", "np.logical_or((signs > 0)", STUDIES),
-    Mutant("studies/tables.py", "for a in group if a in result.auc}", "for a in result.auc}", STUDIES),
+    Mutant("studies/tables.py", "for attack in BLACK_BOX])", "for attack in result.auc])", STUDIES),
     Mutant("studies/tables.py", 'r.setting.split == "choose" and r.setting is not', "r.setting is not", STUDIES),
     Mutant(
         "studies/tables.py",

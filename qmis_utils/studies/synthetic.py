@@ -23,8 +23,6 @@ QUANTIZER_SET = [
 ]
 BLACK_BOX = ("lira", "lira_offline", "rmia", "loss")
 WHITE_BOX = ("weight_regression", "combined", "influence")
-BY_ALL = ("stacked_outputs", "stacked")
-BY_WEIGHTS = ("weight_regression", "release_regression", "joint_decoder", "stacked")
 FEWER = [
     "fp32",
     "uniform_4",

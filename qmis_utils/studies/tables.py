@@ -9,14 +9,13 @@ from scipy import stats
 
 from qmis_utils import attacks, indicators
 from qmis_utils.assess import NUMBERS, Assessment
-from qmis_utils.studies.synthetic import BLACK_BOX, BY_ALL, BY_WEIGHTS, Setting
+from qmis_utils.studies.synthetic import BLACK_BOX, Setting
 
 FIXED_ORDERS = {
     "fixed order": "lira",
     "fixed order, weights": "weight_regression",
 }  # rival -> the attack it is learnt from
-LAWFUL = ("lira", "weight_regression", "combined", *BY_ALL)  # attacks that the laws are judged by
-STRONGEST = {"strongest": (*BLACK_BOX, "output_regression", "stacked_outputs"), "strongest, weights": BY_WEIGHTS}
+LAWFUL = ("lira", "weight_regression", "combined")  # attacks that the laws are judged by
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +61,14 @@ def complete(found: Sequence[Assessment], settings: Sequence[Setting]) -> list[R
     Parameters
     ----------
     found : sequence of Assessment
-        One a setting; LiRA is among the attacks.
+        One a setting, of all black-box attacks.
     settings : sequence of Setting
 
     Returns
     -------
     list of Result
-        With the reference "strongest", for each quantizer the strongest black-box attack by ``attacks.strongest``,
-        "strongest, weights" where "stacked" was run, and the fixed orders as rivals: the mean rank of an attack's AUC
-        over the *other* choosing settings, NaN where there is
+        With the reference "strongest", for each quantizer the black-box attack with the largest mean AUC there, and the
+        fixed orders as rivals: the mean rank of an attack's AUC over the *other* choosing settings, NaN where there is
         none, with a bootstrap over them.
     """
     plain = [judged(*pair) for pair in zip(settings, found, strict=True)]
@@ -78,17 +76,10 @@ def complete(found: Sequence[Assessment], settings: Sequence[Setting]) -> list[R
 
 
 def _with_strongest(result):
-    found = {name: {a: result.auc[a] for a in group if a in result.auc} for name, group in STRONGEST.items()
-             if group is not BY_WEIGHTS or "stacked" in result.auc}  # fmt: skip
-    auc = {name: attacks.strongest(those) for name, those in found.items()}
-    signs = {name: _signs(values, result.setting) for name, values in auc.items()}
-    return replace(result, auc=result.auc | auc, signs=result.signs | signs)
-
-
-def threat_of(attack: str) -> str:
-    """Return "white" for an attack that reads weights, else "black"."""
-    known = {"strongest": "scores", "strongest, weights": "weights"}
-    return "white" if (known.get(attack) or attacks.ATTACKS[attack].access) == "weights" else "black"
+    black = np.stack([result.auc[attack] for attack in BLACK_BOX])
+    auc = np.take_along_axis(black, black.mean(axis=1).argmax(axis=0)[None, None], axis=0)[0]
+    signs = result.signs | {"strongest": _signs(auc, result.setting)}
+    return replace(result, auc=result.auc | {"strongest": auc}, signs=signs)
 
 
 def _with_orders(result, others):
@@ -129,7 +120,8 @@ def tau_table(results: Iterable[Result]) -> pd.DataFrame:
         setting = result.setting
         for attack, signs in result.signs.items():
             reference = result.auc[attack].mean(axis=0)
-            threat = threat_of(attack)
+            of_weights = attack != "strongest" and attacks.ATTACKS[attack].access == "weights"
+            threat = "white" if of_weights else "black"
             for name, value in result.value.items():
                 tau = float(indicators.kendall_resolved(value, signs))
                 draws = indicators.kendall_resolved(result.draws[name], signs)

@@ -55,21 +55,7 @@ def test_the_strongest_attack_is_chosen_per_quantizer_among_the_black_box_ones()
     np.testing.assert_allclose(result.auc["strongest"], np.tile(np.maximum(ORDER, ORDER[::-1]), (8, 1)))
     assert result.signs["strongest"][0, 1] == 1
     assert "strongest" not in found.auc  # what the engine found is left alone
-    assert "strongest, weights" not in result.auc  # no stack was run
     assert result.null["lira"].tolist() == [0.8] * 8
-
-
-def test_the_strongest_attack_on_weights_stands_beside_that_on_outputs_where_stacks_were_run():
-    found = assessment(ORDER)
-    found.auc["stacked_outputs"] = np.tile(ORDER + 0.01, (8, 1))
-    found.auc["weight_regression"], found.auc["stacked"] = np.tile([[0.9], [0.6]], (1, 8))[..., None] + np.zeros(4)
-    (result,) = tables.complete([found], [Setting("only")])
-    np.testing.assert_allclose(result.auc["strongest"], found.auc["stacked_outputs"])
-    np.testing.assert_allclose(result.auc["strongest, weights"], 0.9)
-    threats = {name: tables.threat_of(name) for name in result.auc}
-    assert {name for name, threat in threats.items() if threat == "white"} == {
-        *("weight_regression", "stacked", "strongest, weights")
-    }
 
 
 def test_a_fixed_order_is_learnt_from_the_other_choosing_settings_alone():
