@@ -454,7 +454,7 @@ figures.legend_above(fig, marks, ncols=5, title=message)
 kept = tau[tau.attack.isin([*REFERENCE.values(), "combined"]) | tau.estimator.isin(kept_names)]
 table = pd.concat([kept, summary])[[*tau.columns[:10]]].round(3)
 figures.save_figure(
-    fig, "B_tau", data=table, atol=0.05,
+    fig, "B_tau", data=table, atol=0.15,  # tau jumps by pairs that processors resolve differently
     alt="Kendall tau of the estimators on the judging settings, against black-box LiRA and a white-box attack: rows "
     f"by mean tau, from {order[0]} down to {order[-1]}.",
 )  # fmt: skip
@@ -489,7 +489,7 @@ ax.set_xlabel(r"Kendall $\tau$ with LiRA, resolved pairs")
 ax.set_title("Both distortions rank better than $r$ in every setting", loc="left")
 figures.legend_above(fig, ax, ncols=3)
 figures.save_figure(
-    fig, "B_settings", data=in_grid.loc[grid.index].reset_index(), atol=0.05,
+    fig, "B_settings", data=in_grid.loc[grid.index].reset_index(), atol=0.1,
     alt="Kendall tau with LiRA in each setting, a mark with its interval each for the recommended correlation, the error of "
     "outputs and r.",
 )  # fmt: skip
@@ -604,7 +604,7 @@ for ax, (threat, name) in zip(axes, recommended.items(), strict=True):
 message = rf"A new seed alone moves the $\tau$ of a setting by up to {apart_by:.2f}"
 figures.legend_above(fig, axes[0], ncols=n_seeds + 1, title=message)
 figures.save_figure(
-    fig, "B_seeds", data=seeds.round(3), atol=0.05,
+    fig, "B_seeds", data=seeds.round(3), atol=0.1,
     alt="Kendall tau of the recommended indicators in each judging setting, one mark per seed; dotted lines are the least "
     "values that were asked.",
 )  # fmt: skip
