@@ -33,7 +33,7 @@
 # *In the paper: sections 2 and 3 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), Theorem 3.1 in section 5;
 # statements 10 and 11 and theorems A and E are ours, and A says what they rest on. Figures: `01_three_laws`, `01_bits`,
 # `01_one_geometry`, `01_phase_diagram`, `01_utility_frontier`.*
-# **Run time** (2 cores): full 45 s, quick 30 s.
+# **Run time** (2 cores): full 45 s, quick 25 s.
 
 # %%
 import itertools
@@ -178,8 +178,7 @@ print(f"{gain:.4f}, predicted {helper:.4f}")
 # *Derivation.* Every attack on $Q(\hat\theta_n)$ is also an attack on $\hat\theta_n$: apply $Q$ first. So the best attack
 # on $\hat\theta_n$ is at least as good. $\square$
 #
-# Here is a Gaussian mean of 100 samples, whose true value is 0.3, rounded to multiples of a step: its insecurity as a
-# share of the unrounded one.
+# A Gaussian mean of 100 samples, true value 0.3, rounded to multiples of a step: insecurity as a share of the unrounded.
 
 # %%
 steps = [0.05, 0.1, 0.2, 0.3, 0.6]
@@ -606,7 +605,7 @@ exercises.check("01.4", (gap, law))
 #
 # ## Appendix · Equation, section, test
 #
-# The test that fails when an equation is wrong; the others are in `A_proofs` and `02_many_weights`.
+# The test that fails when an equation is wrong; others: `A_proofs`, `02_many_weights`.
 #
 # | equation | section | test |
 # |---|---|---|
@@ -619,6 +618,7 @@ exercises.check("01.4", (gap, law))
 # | (4.1) | 4 | `tests/theory/test_security.py::test_full_precision_follows_the_square_root_law` |
 # | (5.1) | 5 | `tests/theory/test_bits.py::test_theorem_a_lower_bound_for_erm` |
 # | statement 5 | 5 | `tests/theory/test_theory.py::test_statement_05_exponential_rate` |
+# | theorem E | 5 | `tests/theory/test_geometry.py::test_theorem_e_order_on_a_codeword` |
 # | (7.1) | 7 | `tests/theory/test_theory.py::test_statement_07_ties_follow_the_square_root_law` |
 # | (10.1) | 10 | `tests/theory/test_theory.py::test_statement_10_rounding_multiplies_by_exp_minus_n_r` |
 # | (11.1) | 11 | `tests/theory/test_theory.py::test_statement_11_dithered_rounding_against_noise` |
