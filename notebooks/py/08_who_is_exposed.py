@@ -236,14 +236,14 @@ cast = judged[shown, "random"].loc[ten].reset_index(names="record")
 cast.insert(0, "smiles", pools[shown].smiles[cast.record])
 look = Draw.MolDrawOptions()
 look.useBWAtomPalette()
-look.minFontSize, look.legendFontSize = 22, 30
+look.minFontSize, look.legendFontSize = 20, 28
 rows = cast[["exposure", "low", "high"]].round(2).to_numpy() + 0.0
 legends = ["{:.2f} [{:.2f}, {:.2f}]".format(*row) for row in rows]
 mols = [Chem.MolFromSmiles(s) for s in cast.smiles]
-how = dict(molsPerRow=5, subImgSize=(330, 280), legends=legends, drawOptions=look)
+how = dict(molsPerRow=5, subImgSize=(300, 250), legends=legends, drawOptions=look)
 grid = Draw.MolsToGridImage(mols, **how, returnPNG=False).convert("L")
 fig, ax = plt.subplots(figsize=(figures.PAGE, 2.8))
-ax.imshow(np.asarray(grid) // 64 * 85, cmap="gray", vmin=0, vmax=255)
+ax.imshow(np.asarray(grid) // 64 * 85, cmap="gray", interpolation="none")
 ax.axis("off")
 ax.set_title(f"{shown}, the five most exposed molecules (above) and the five least:\n"
              "measured TPR - FPR with 95 % intervals", fontsize=9)  # fmt: skip
