@@ -30,10 +30,10 @@
 # has the number of its statement; statements 3, 6, 8, 9 and all fine print are in [A, the proofs](A_proofs.ipynb), 12
 # to 14 in `02_many_weights`.
 #
-# *In the paper: sections 2 and 3 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), Theorem 3.1 in section 5 here;
+# *In the paper: sections 2 and 3 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), Theorem 3.1 in section 5;
 # statements 10 and 11 and theorems A and E are ours, and A says what they rest on. Figures: `01_three_laws`, `01_bits`,
-# `01_phase_diagram`, `01_utility_frontier`.*
-# **Run time** (2 cores): full 35 s, quick 20 s.
+# `01_one_geometry`, `01_phase_diagram`, `01_utility_frontier`.*
+# **Run time** (2 cores): full 45 s, quick 25 s.
 
 # %%
 import itertools
@@ -43,11 +43,12 @@ import os
 import ipywidgets
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from scipy import special, stats
 
-from qmis_utils import figures
-from qmis_utils.theory import bits, numerics, rates, security
+from qmis_utils import attacks, figures
+from qmis_utils.theory import bits, geometry, rates, security
 
 figures.use_style()
 
@@ -156,17 +157,16 @@ helper = security.bernoulli_insecurity(3, p, codebook)
 print(f"{abs(joint - product).sum() / 2:.6f}, {helper:.6f}")
 
 # %% [markdown]
-# Now we play. The attacker says "member" where $p_1 > p_0$; its accuracy must be near $(1 + \Delta_3)/2$.
+# Now we play. The attacker says "member" where $p_1 > p_0$, more often of members than of others by nearly $\Delta_3$:
 
 # %%
 rng = np.random.default_rng(seed)
 data = rng.random((n_simulations, 3)) < p
 word = abs(codebook[:, None] - data.mean(1)).argmin(0)
-member = rng.random(n_simulations) < 0.5
-z = np.where(member, data[:, 0], rng.random(n_simulations) < p).astype(int)
-right = ((joint > product)[word, z] == member).mean()
-error = 1.96 * math.sqrt(right * (1 - right) / n_simulations)
-print(f"{right:.4f} ± {error:.4f}, predicted {(1 + helper) / 2:.4f}")
+fresh = rng.random(n_simulations) < p
+yes = [(joint > product)[word, 1 * z] for z in (data[:, 0], fresh)]
+gain = attacks.mean_interval(1.0 * yes[0] - yes[1])
+print(f"{gain:.4f}, predicted {helper:.4f}")
 
 # %% [markdown]
 # ## 2 · Rounding afterwards cannot hurt, unless it looks at the data
@@ -178,8 +178,7 @@ print(f"{right:.4f} ± {error:.4f}, predicted {(1 + helper) / 2:.4f}")
 # *Derivation.* Every attack on $Q(\hat\theta_n)$ is also an attack on $\hat\theta_n$: apply $Q$ first. So the best attack
 # on $\hat\theta_n$ is at least as good. $\square$
 #
-# Here is a Gaussian mean of 100 samples, whose true value is 0.3, rounded to multiples of a step: its insecurity as a
-# share of the unrounded one.
+# A Gaussian mean of 100 samples, true value 0.3, rounded to multiples of a step: insecurity as a share of the unrounded.
 
 # %%
 steps = [0.05, 0.1, 0.2, 0.3, 0.6]
@@ -192,13 +191,9 @@ pd.Series(share, pd.Index(steps, name="step")).round(3)
 # moves the edges and may: steps 0.2 and 0.6 have an edge exactly at 0.3. "Fewer bits are safer" is not a theorem.
 #
 # **A warning: calibration.** Let the algorithm release the constant 0, which tells nothing. Let $Q$ set its scale to the
-# largest training sample. For ten coin flips with $P(1) = 0.1$ the scale tells whether any flip was a one:
-
-# %%
-flips, p = 10, 0.1
-print(f"with calibrated scale {2 * p * (1 - p) ** flips:.4f}")
-
-# %% [markdown]
+# largest training sample. For ten coin flips with $P(1) = 0.1$ the scale tells whether any flip was a one, which
+# gives $\Delta_n = 2 \cdot 0.1 \cdot 0.9^{10} = 0.070$.
+#
 # A one excludes the answer "none", so $\Delta_n = 2\, P(Z = 1)\, P(\text{none})$. Statement 2 does not speak of *training*
 # in a quantized space: the best codeword is no function of the unrounded minimiser (section 5).
 #
@@ -263,17 +258,8 @@ figures.save_figure(fig, "01_bits", frame, alt, rtol=1e-7)
 #
 # *Derivation.* The mean is close to $N(\mu, V/n)$. To know $Z_1 = z$ moves its centre by $(z - \mu)/n$, which is $u =
 # V^{-1/2}(z - \mu)/\sqrt n$ in units of its standard deviation. Two unit Gaussians at distance $\|u\|$ have the total
-# variation $2\Phi(\|u\|/2) - 1 \approx \|u\|/\sqrt{2\pi}$. Average over $z$. $\square$ (That the normal law may stand for
-# the true one needs the density: [A, section 4](A_proofs.ipynb).)
-
-# %%
-law = stats.chi(10).mean() / math.sqrt(2 * math.pi)  # d = 10
-for n in (10, 1000, 10**6):
-    print(n, math.sqrt(n) * security.full_precision_insecurity(n, 10) / law)
-
-# %% [markdown]
-# That is exact over law for $d = 10$. More coordinates leak more, like $\sqrt{d/n}$. Asymptotic normality alone would not
-# do: a mean of samples that are 0, 1 or $\sqrt 2$ reveals how often each occurred, and leaks 1.56 times what (4.1) says.
+# variation $2\Phi(\|u\|/2) - 1 \approx \|u\|/\sqrt{2\pi}$. Average over $z$. $\square$ (Proof and
+# counter-example without a density: [A, section 4](A_proofs.ipynb).)
 #
 # ## 5 · A fixed codebook: the exponential law
 #
@@ -300,7 +286,7 @@ for n in (10, 1000, 10**6):
 # it is at most 0: all members are alike, and the sum of their gaps is at most 0 because $k$ won.
 #
 # So $\Delta_n$ and the chance of a wrong codeword have the same rate, and by Cramér's theorem it is the smallest $I_k$.
-# $\square$ (Unbounded gaps: [A, section 5](A_proofs.ipynb).)
+# $\square$ (Stronger, unbounded gaps, tables: [A, section 5](A_proofs.ipynb).)
 #
 # Four codewords, three kinds of samples, random losses. The *Gaussian rate* $r_k=\delta_k^2/(2\sigma_k^2)$
 # (`gaussian_rate`), from which the paper makes its indicator, sees two moments of the gap only.
@@ -310,31 +296,63 @@ losses = np.random.default_rng(seed + 1).random((4, 3))
 probs = np.array([0.5, 0.3, 0.2])
 losses = losses[(losses @ probs).argsort()]  # home first
 gaps = losses[1:] - losses[0]
-table = pd.DataFrame({"mean gap": gaps @ probs}, index=[2, 3, 4])
-table["I"] = [rates.cramer_rate(gap, probs) for gap in gaps]
-table["r"] = [rates.gaussian_rate(gap, probs) for gap in gaps]
-table.round(4)
+rows = [(rates.cramer_rate(g, probs), rates.gaussian_rate(g, probs)) for g in gaps]
+pd.DataFrame(rows, index=[2, 3, 4], columns=["I", "r"]).round(4)
 
 # %%
-rows = []
 for n in (20, 80, 200):
-    counts = numerics.count_vectors(n, 3)
-    chance = stats.multinomial.pmf(counts, n, probs)
-    law = np.bincount((counts @ losses.T).argmin(1), chance, 4)
-    low, high = bits.erm_lower_bound(losses, probs, law), bits.level_one_bound(law, n)
-    exact = security.finite_support_insecurity(losses, probs, n)
-    rows.append((n, low, exact, high, -math.log(exact) / n))
-pd.DataFrame(rows, columns=["n", "lower", "exact", "upper", "-log(exact) / n"])
+    print(n, -math.log(security.finite_support_insecurity(losses, probs, n)) / n)
 
 # %% [markdown]
-# The exact value lies between the bounds, and the last column falls towards the smallest $I$. What is left is the
-# constant and the power of $n$; [A, section 6](A_proofs.ipynb) finds both, for a fixed problem as $n$ grows: no value
-# of $n I$ makes them safe.
+# $-\frac1n\log\Delta_n$ falls towards the smallest $I$. What is left is the constant and the power of $n$;
+# [A, section 6](A_proofs.ipynb) finds both, for a fixed problem as $n$ grows: no value of $n I$ makes them safe.
 #
-# **Or rounding afterwards?** For fine codebooks the rate of training over them and that of rounding are one thing: half the
-# squared distance from the optimum to the nearest edge, in standard deviations of the unrounded estimate (Theorem E,
-# [A, section 9](A_proofs.ipynb)). If the optimum is a codeword of a grid and the model well specified, training is never
-# less secure than rounding, GPTQ lies between; elsewhere there is no order.
+# **Or rounding afterwards?** *Theorem E. Let the unrounded estimate be near normal, of covariance $V/n$, and the release
+# its nearest codeword in a metric $M$. On grids whose step falls slowly with $n$ the rate is half the squared distance, in
+# the metric $V^{-1}$, from the optimum to the edge of its cell. On a codeword of a well-specified model, $V^{-1}=H$ the
+# Hessian, each rate is at most the next:* rounding each *weight ($M=I$);* greedy *rounding, which adapts later weights to
+# each error, as GPTQ does;* training *over the grid ($M=H$).* Proof: [A, section 9](A_proofs.ipynb). Exact, for means of 40
+# samples of five kinds:
+
+# %%
+n, turn = 40, 0.4 * np.pi * np.arange(5)
+kinds = math.sqrt(2) * np.c_[np.cos(turn), np.sin(turn)]  # of covariance I
+grid = np.array([*np.ndindex(5, 5)]) - 2
+
+
+# %%
+def way(M, V, step):
+    """The rate times n and the exact insecurity of the codeword nearest in M."""
+    apart = step * grid[:, None] - kinds @ np.linalg.cholesky(V).T
+    losses = np.einsum("kzi,ij,kzj->kz", apart, M, apart)
+    rate = geometry.codebook_rate([0, 0], step * grid, M, M @ V @ M).min()
+    return n * rate, security.finite_support_insecurity(losses, [0.2] * 5, n)
+
+
+# %%
+rows, shapes = [], ((1, -0.9), (1, 0.5), (0.5, 0.35))
+for (v, c), hessian, nr in itertools.product(shapes, ("right", "wrong"), (2, 4, 6)):
+    V = np.array([[v, c], [c, 1]])
+    H = np.linalg.inv(V)
+    adapt = np.array([[1e3, 0], [H[0, 1] / H[1, 1], 1]])  # first weight first
+    V = V if hessian == "right" else np.eye(2)
+    for name, M in (("each", np.eye(2)), ("greedy", adapt.T @ adapt), ("training", H)):
+        rows.append((hessian, c, nr, name, *way(M, V, math.sqrt(8 * nr / n))))
+plane = pd.DataFrame(rows, columns=["Hessian", "c", "size", "way", "nr", "insecurity"])
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.6))
+ax.semilogy(x := np.array([0.3, 8]), np.exp(-x) / np.pi / n**0.5, "k", lw=0.8)
+sns.scatterplot(plane, x="nr", y="insecurity", hue="way", style="Hessian", ax=ax)
+ax.set(xlabel="$n$ times the rate", ylabel=r"insecurity $\Delta_n$")
+ax.set_title("The Hessian protects, if it is right", loc="left")
+alt = """Exact insecurity of three ways to a grid on the falling line of theorem E."""
+figures.save_figure(fig, "01_one_geometry", plane, alt, rtol=1e-6)
+
+# %% [markdown]
+# The line is $e^{-nr}/(\pi\sqrt n)$, the leak over one pair of edges; a cell has two or three. With the right Hessian greedy
+# rounding leaks less than rounding each weight, and training no more than greedy rounding. With a wrong one ($V=I$,
+# correlation 0.9 in $H$) both have 0.5525 of the rate, and leak up to 11 times as much. Off a codeword there is no order.
 #
 # ## 7 · Ties: the exponential law switches off
 #
@@ -346,22 +364,12 @@ pd.DataFrame(rows, columns=["n", "lower", "exact", "upper", "-log(exact) / n"])
 # *Derivation.* Given $Z_1 = z$, the second codeword wins if the other $n - 1$ gaps sum to less than $-D(z)$, which by the
 # central limit theorem has the probability $\Phi(-D(z) / (\sigma\sqrt n)) \approx \frac12 - D(z) / (\sigma\sqrt{2\pi n})$.
 # The two codewords change by the same amount in opposite directions, so (1.1) has two equal halves. All others are
-# exponentially rarer. $\square$ (This too needs a local limit theorem.)
-
-# %%
-tied, tied_probs = [[0, 1, 2], [1, 0, 2], [3, 3, 3]], [0.3, 0.3, 0.4]
-for n in (10, 100, 1000):
-    law = 0.6 / math.sqrt(0.6 * 2 * math.pi * n)  # E|D| = sigma^2 = 0.6
-    print(n, security.finite_support_insecurity(tied, tied_probs, n) / law)
-
-# %% [markdown]
+# exponentially rarer. $\square$ (The local limit, more than
+# two codewords, exact values: [A, section 7](A_proofs.ipynb).)
+#
 # A surprise: a Gaussian mean on the edge of two cells has $\mathbb E|D|/\sigma=\sqrt{2/\pi}$, so (7.1) is
 # $1/(\pi\sqrt n)$, the *full-precision* law: the best attack on an unrounded mean asks only on which side of the true
 # mean it fell.
-
-# %%
-print(security.gaussian_mean_insecurity(10**6, 0.5, 0.25))
-print(security.full_precision_insecurity(10**6, 1))
 
 # %% [markdown]
 # ## 10 · The phase diagram
@@ -378,18 +386,10 @@ print(security.full_precision_insecurity(10**6, 1))
 # $x$ moves the mean by $x/\sqrt n$ of these: cell $k$ changes by $\frac{x}{\sqrt n} (\varphi(e_k) - \varphi(e_{k+1}))$ to
 # first order. So (1.1) is $\frac{\mathbb E|X|}{2\sqrt n} \sum_k |\varphi(e_k) - \varphi(e_{k+1})|$. The normal density
 # rises, then falls: the sum is twice its largest value, at the nearest edge, where $e = \sqrt n\, b$. With $\mathbb E |X|
-# = \sqrt{2/\pi}$ this is (10.1). $\square$ It is the trick of (1.2) once more. At fixed $b$ the constant differs a little:
-# [A, (6.3)](A_proofs.ipynb).
+# = \sqrt{2/\pi}$ this is (10.1). $\square$  In full:
+# [A, section 10](A_proofs.ipynb).
 #
-# The check: exact over law for the first figure.
-
-# %%
-laws["ratio"] = np.exp(laws.exact - laws.law)
-table = laws.pivot(index="n", columns="release", values="ratio")
-table.iloc[::7].round(4)
-
-# %% [markdown]
-# The ratio tends to 1, but at fixed $b = 0.13$ to a constant near it. Now the map: many sizes, steps and six means.
+# The first figure checks it. Now the map: many sizes, steps and six means.
 
 # %%
 sizes = np.unique(np.geomspace(1, 10**5, n_sizes).round().astype(int))
@@ -419,7 +419,6 @@ for ax, mean in zip(axes, (0, 0.3), strict=True):
     ax.set_title(f"true mean {mean}", loc="left")
 axes[0].set_ylabel(r"grid step (units of $\sigma$)")
 axes[0].legend(labelcolor="w", loc="lower left")
-axes[1].text(1.3, 0.19, "ridges at 0.6, 0.2, 0.12, ...", fontsize=7)
 fig.colorbar(image, ax=axes, label=r"$\log_{10}$ exact share of unrounded $\Delta_n$")
 fig.suptitle("A coarse step hides membership, but not on the ridges", fontsize=8)
 alt = """Share of the unrounded insecurity over training-set size and grid step, with
@@ -430,8 +429,7 @@ figures.save_figure(fig, "01_phase_diagram", diagram, alt, rtol=1e-5, atol=1e-30
 # The diagonal band is narrow: from half to a millionth the step grows by a factor $\sqrt{\log 10^6/\log 2}=4.5$. All
 # privacy is decided there, and by where the mean happens to lie.
 #
-# **Move through it.** In a live notebook the next cell has sliders: exact values and the law (10.1) against the step. The
-# peaks are ridges.
+# **Move through it.** In a live notebook the next cell has sliders: exact values and law against the step. Peaks are ridges.
 
 
 # %%
@@ -466,7 +464,8 @@ if "QMIS_RUN" not in os.environ:
 #
 # *Derivation.* The offset is public: average (10.1) over the place of the mean, $\frac{1}{\pi\sqrt n}\frac2w\int_0^{w/2}
 # e^{-b^2/2}db$. Noise dilutes the shift of section 4: $\frac1{\pi\sqrt n}(1+w^2/12)^{-1/2}$. Divide. With $x=w/\sqrt8$ the
-# ratio falls if $\mathrm{erf}(x)>\frac2{\sqrt\pi}e^{-x^2}(x+\frac23x^3)$: two terms of a positive series. $\square$
+# ratio falls if $\mathrm{erf}(x)>\frac2{\sqrt\pi}e^{-x^2}(x+\frac23x^3)$: two terms of a positive series.
+# $\square$ (In full: [A, section 11](A_proofs.ipynb).)
 #
 # **Many coordinates reverse the order.** There Fisher information $J$ counts (`02_many_weights`). Gaussian noise has the least
 # of its variance, $1/(1+w^2/12)$; rounding has $1.806/w$. For wide steps *(theorem B, [A](A_proofs.ipynb))*
@@ -475,44 +474,37 @@ if "QMIS_RUN" not in os.environ:
 #
 # Unbiased rounding up or down at random, with secret coins, keeps $J\sim2(\log w+1.20)/w^2$: nearly noise.
 #
-# The check is exact, at $n=100$, with a mean at any `place` of its cell, 0 the centre and 0.5 the edge.
+# The check is exact, at $n=100$.
 
 # %%
 from qmis_utils.theory import edges
 
-n, (nodes, weights) = 100, np.polynomial.legendre.leggauss(24)
-
-
-def rounding(place, h):
-    """n times error, and insecurity."""
-    k = np.arange(-60, 61)[:, None] - place
-    upper, lower = (stats.norm.cdf((k + side) * h * 10) for side in (0.5, -0.5))
-    leak = security.gaussian_mean_insecurity(n, h, place * h)
-    return n * ((upper - lower) * (h * k) ** 2).sum(0), leak
-
+n, x = 100, stats.norm.ppf((np.arange(10_000) + 0.5) / 10_000)
+places = np.r_[(np.arange(24) + 0.5) / 48, 0, 0.5]  # in the cell
 
 # %%
 rows = []
 for w in np.geomspace(0.3, 40, 24):
     h = w / math.sqrt(n)
     noise = security.gaussian_noise_insecurity(n, h / math.sqrt(12))
-    error, leak = (values @ weights / 2 for values in rounding((nodes + 1) / 4, h))
-    rows += [("noise", w, 1 + w**2 / 12, noise), ("dithered", w, error, leak)]
-    for name, place in (("at centre", 0), ("on edge", 0.5)):
-        error, leak = rounding(np.array([place]), h)
-        rows.append((name, w, error[0], leak[0]))
+    *leak, centre, edge = security.gaussian_mean_insecurity(n, h, h * places)
+    unit = 1 + w**2 / 12
+    rows += [("noise", w, unit, noise), ("dithered", w, unit, np.mean(leak))]
+    error = [w**2 * np.mean((np.round(x / w + p) - p) ** 2) for p in (0, 0.5)]
+    rows += [("at centre", w, error[0], centre), ("on edge", w, error[1], edge)]
 frontier = pd.DataFrame(rows, columns=["rule", "w", "n_mse", "insecurity"])
 
 # %%
 table = frontier.pivot(index="w", columns="rule", values="insecurity")
-table, w = pd.DataFrame({"one": table.dithered / table.noise}), table.index
-unit = np.sqrt(1 + w**2 / 12)
+table = table.iloc[[0, 8, 12, 16, 20, 23]]
+w, unit = table.index, np.sqrt(1 + table.index**2 / 12)
+table = pd.DataFrame({"one": table.dithered / table.noise})
 table["law"] = special.erf(w / 8**0.5) / w * math.sqrt(2 * np.pi) * unit
 kept = [edges.noise_information("uniform", x / 12**0.5) for x in w]
 table["many"] = np.sqrt(kept) * unit
 kept = [edges.stochastic_information(x / 2**0.5) for x in w]
 table["random"] = np.sqrt(kept) * unit
-table.iloc[[0, 8, 12, 16, 20, 23]].round(4)
+table.round(4)
 
 # %% [markdown]
 # All over noise of equal error. For one coordinate ratio and law agree, but for a little at wide steps. Without the dither
@@ -520,10 +512,7 @@ table.iloc[[0, 8, 12, 16, 20, 23]].round(4)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.7))
-places = iter([(0.0105, 9), (0.0033, 8), (0.0015, 0.12), (0.0165, 40)])
-for name, part in frontier.groupby("rule", sort=False):
-    line = ax.plot(part.insecurity, part.n_mse)[0]
-    ax.text(*next(places), name, color=line.get_color(), fontsize=7)
+sns.lineplot(frontier, x="insecurity", y="n_mse", hue="rule", estimator=None, ax=ax)
 ax.set(xscale="log", yscale="log", xlim=(1e-3, 0.06), ylim=(0.05, 300))
 ax.minorticks_off()
 ax.set(xlabel="insecurity, $n=100$", ylabel="$n$ times squared error")
@@ -570,8 +559,8 @@ exercises.check("01.1", answer)
 
 # %% [markdown]
 # **Exercise 01.2.** In section 2 a scale makes a constant leak. Find the worst case: a number of coin flips, at least two,
-# and the probability of a one, such that the calibrated constant has an insecurity above 0.29. One line of section 2
-# computes it; no bit does worse on as many flips (section 3).
+# and the probability of a one, such that the calibrated constant has an insecurity above 0.29. The formula of
+# section 2 computes it; no bit does worse on as many flips (section 3).
 
 # %% tags=["exercise"]
 answer = None  # a pair: number of flips, probability of a one
@@ -616,7 +605,7 @@ exercises.check("01.4", (gap, law))
 #
 # ## Appendix · Equation, section, test
 #
-# The test that fails when an equation is wrong; the others are in `A_proofs` and `02_many_weights`.
+# The test that fails when an equation is wrong; others: `A_proofs`, `02_many_weights`.
 #
 # | equation | section | test |
 # |---|---|---|
@@ -629,6 +618,7 @@ exercises.check("01.4", (gap, law))
 # | (4.1) | 4 | `tests/theory/test_security.py::test_full_precision_follows_the_square_root_law` |
 # | (5.1) | 5 | `tests/theory/test_bits.py::test_theorem_a_lower_bound_for_erm` |
 # | statement 5 | 5 | `tests/theory/test_theory.py::test_statement_05_exponential_rate` |
+# | theorem E | 5 | `tests/theory/test_geometry.py::test_theorem_e_order_on_a_codeword` |
 # | (7.1) | 7 | `tests/theory/test_theory.py::test_statement_07_ties_follow_the_square_root_law` |
 # | (10.1) | 10 | `tests/theory/test_theory.py::test_statement_10_rounding_multiplies_by_exp_minus_n_r` |
 # | (11.1) | 11 | `tests/theory/test_theory.py::test_statement_11_dithered_rounding_against_noise` |

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reading import answer, table, text
 
-from qmis_utils.theory import bits, edges, security
+from qmis_utils.theory import bits, edges, geometry, numerics, security
 
 STEM = "01_theory_derivation"
 
@@ -88,6 +88,56 @@ def test_for_many_coordinates_noise_beats_rounding_and_random_rounding_nearly_do
         assert edges.coordinate_leak("uniform", w / math.sqrt(12)) < edges.coordinate_leak(
             "gaussian", w / math.sqrt(12)
         )
+
+
+@pytest.fixture
+def plane():
+    """The rows of the figure of theorem E, n = 40: a row for each Hessian and size, the ways as columns."""
+    rows = table("01_one_geometry")
+    return rows.pivot(index=["Hessian", "c", "size"], columns="way", values=["nr", "insecurity"])
+
+
+def test_theorem_e_gives_the_rate_of_every_way_to_the_grid(plane):
+    over = plane.insecurity * math.pi * math.sqrt(40) * np.exp(plane.nr)
+    assert ((over > 0.9) & (over < 3)).all(axis=None)  # one pair of edges; a cell in the plane has two or three
+    assert (plane.insecurity.stack().max() / plane.insecurity.stack().min()) > 1000  # over three decades
+    for c, v in ((-0.9, 1), (0.5, 1), (0.35, 0.5)):
+        found = geometry.on_codeword_rates(np.linalg.inv([[v, c], [c, 1]]), math.sqrt(8 * 4 / 40))
+        known = [40 * found[name] for name in ("round", "greedy", "train")]
+        assert plane.nr.loc["right", c, 4][["each", "greedy", "training"]].tolist() == pytest.approx(known, rel=1e-5)
+
+
+def test_the_hessian_protects_on_a_codeword_if_it_is_right(plane):
+    leak, said = plane.insecurity, text(STEM)
+    right, wrong = leak.loc["right"], leak.loc["wrong"]
+    assert (right.greedy < 0.9 * right.each).all()
+    assert (right.training <= right.greedy).all()
+    assert (plane.nr.loc["right"].greedy >= (1 - 1e-6) * plane.nr.loc["right"].each).all()
+    assert (wrong[["greedy", "training"]].min(axis=1) > 1.2 * wrong.each).all()  # where the theorem stops
+    skewed = plane.loc["wrong", -0.9]
+    for way in ("greedy", "training"):
+        assert (skewed.nr[way] / skewed.nr.each).to_numpy() == pytest.approx(0.5525, abs=5e-5)
+    most = (wrong[["greedy", "training"]].max(axis=1) / wrong.each).max()
+    assert f"both have 0.5525 of the rate, and leak up to {most:.0f} times as much" in said
+
+
+def test_the_metric_of_greedy_rounding_is_greedy_rounding(plane):
+    """One weight rounded, the other moved by the Hessian and rounded: the same exact insecurity, by enumeration."""
+    counts, turn = numerics.count_vectors(40, 5), 0.4 * np.pi * np.arange(5)
+    V, step = np.array([[1, 0.5], [0.5, 1]]), math.sqrt(8 * 4 / 40)
+    H = np.linalg.inv(V)
+    kinds = math.sqrt(2) * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    first, second = (counts @ kinds @ np.linalg.cholesky(V).T / 40 / step).T
+    home = np.round(first)
+    code = 9 + home + 20 * (9 + np.round(second + H[0, 1] / H[1, 1] * (first - home)))
+    exact = security.release_insecurity(code.astype(int), counts, np.full(5, 0.2))
+    assert plane.insecurity.greedy["right", 0.5, 4] == pytest.approx(exact, rel=1e-3)
+
+
+def test_a_calibrated_constant_leaks_what_section_2_says():
+    counts = numerics.count_vectors(10, 2)
+    leak = security.release_insecurity((counts[:, 1] > 0).astype(int), counts, [0.9, 0.1])
+    assert f"\\Delta_n = 2 \\cdot 0.1 \\cdot 0.9^{{10}} = {leak:.3f}$" in text(STEM)
 
 
 def test_the_map_has_ridges_and_a_narrow_band():

@@ -1,13 +1,16 @@
 """What notebook 02 says, against the tables of its figures."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from reading import answer, table, text
 from scipy import stats
 
+from qmis_utils import run
 from qmis_utils.quantizers import quantize, sparsity
+from qmis_utils.runner import notebooks
 from qmis_utils.studies import synthetic
 from qmis_utils.theory import edges, information
 
@@ -104,7 +107,7 @@ ORDER = ["ternary_90", "sign", "ternary_50", "ternary_33"]
 def leak():
     """The rows of the last figure by quantizer, the line of the least apart."""
     rows = table("02_edge_law")
-    assert list(rows) == ["quantizer", "distortion", "entropy_bits", "predicted", "measured", "low", "high", "setting"]
+    assert set(rows) == {"quantizer", "distortion", "entropy_bits", "predicted", "measured", "low", "high", "setting"}
     return rows[rows.setting == "pool game, shared initialisation"].set_index("quantizer")
 
 
@@ -127,6 +130,37 @@ def test_sparsity_decides_and_the_sign_leaks_less_than_33_per_cent_of_zeros(leak
     share = (stats.norm.ppf(leak.measured["sign"]) / stats.norm.ppf(leak.measured["fp32"])) ** 2
     assert f"= {share:.2f}$ of $d'^2$ survives" in seen
     assert f"says {edges.EDGE * 0.19 * leak.predicted['sign']:.2f}" in seen
+
+
+def test_with_own_starts_the_attack_is_at_chance_and_alignment_brings_little_back():
+    rows, seen = table("02_edge_law").set_index("quantizer"), text(STEM)
+    plain, aligned = (rows[rows.setting == f"pool game, random initialisation{how}"] for how in ("", ", aligned"))
+    assert len(plain) == len(aligned) == 14
+    assert (plain.low < 0.5).all()
+    assert (plain.high > 0.5).all()
+    assert (plain.high < 0.51).all()  # chance, and the interval is narrow
+    assert (aligned.low > 0.5).all()
+    assert aligned.high.max() < 0.55
+
+    def written(row):
+        return f"{row.measured:.3f} {row.low:.3f}, {row.high:.3f}"
+
+    assert f"even unrounded: {written(plain.loc['fp32'])}" in seen
+    assert f"little back, {written(aligned.loc['fp32'])} unrounded" in seen
+    order = ["ternary_90", "ternary_50", "sign", "ternary_33"]
+    assert aligned.measured[order].is_monotonic_increasing
+    others = [f"{aligned.measured[name]:.3f}" for name in order[1:]]
+    said = "90 % zeros {}, 50 % zeros {}, sign {}, 33 % zeros {}"
+    assert said.format(written(aligned.loc["ternary_90"]), *others) in seen
+
+
+def test_with_own_starts_the_sign_leaks_more_than_half_zeros():
+    """The paired difference over pools, from the output of the notebook."""
+    cells = notebooks.read_notebook(run.ROOT / "notebooks" / f"{STEM}.ipynb").cells
+    shown = " ".join(str(o.get("text", "")) for c in cells for o in c.get("outputs", []))
+    gap, low, high = map(float, re.search(r"ternary_50 - sign: .+?\], (\S+) \[(\S+), (\S+)\]", shown).groups())
+    assert low < gap < high < 0
+    assert f"by {-gap:.3f} {-high:.3f}, {-low:.3f}" in text(STEM)
 
 
 def test_the_order_of_the_others_and_the_one_exception(leak):

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 from reading import answer, table, text
+from scipy import stats
 
 from qmis_utils import run
 from qmis_utils.runner import notebooks
@@ -134,3 +135,31 @@ def test_exposure_goes_with_a_label_unlike_the_neighbours_in_study_d():
     found = table("D_exposure").query("description == 'gap'")
     assert (found.low > 0).all()
     assert (found.high < 0.8).all()  # a good part stays unexplained
+
+
+def test_rounding_leaves_a_linear_model_what_theorem_d_says():
+    found, said = table("08_directions"), text(STEM)
+    some = found.dropna()
+    assert len(found) == 514
+    assert len(some) == 11
+    assert ((some.low <= some.law) & (some.law <= some.high)).all()
+    assert "All eleven hold the law" in said
+    assert (abs(some.measured / some.law - 1) < 0.03).all()
+    assert stats.spearmanr(found.energy, found.law).statistic < -0.7
+    least, most = (some.loc[at] for at in (some.energy.idxmin(), some.energy.idxmax()))
+    assert most.high < least.low - 0.2
+    quoted = "least energy keeps {} of its $d'^2$, that of most energy {}: rounding"
+    assert quoted.format(written(least, "measured"), written(most, "measured")) in said
+
+
+def test_for_networks_the_law_does_not_find_the_protected():
+    rows = table("B_records").query("number == 'share left'")
+    mean = rows[rows.setting == "mean"].set_index(["quantizer", "attack"])
+    assert rows.setting.nunique() - 1 == 8
+    assert len(mean) == 12
+    assert ((mean.low <= 0) & (mean.high >= 0)).all()
+    sign, four = (
+        f"{row.spearman:.3f} {row.low:.3f}, {row.high:.3f}"
+        for row in (mean.loc[(q, "lira")] for q in ("sign", "uniform_4"))
+    )
+    assert f"over eight settings is {sign}, with 4 bits {four}, and all twelve intervals" in text(STEM)
