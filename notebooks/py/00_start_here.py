@@ -305,9 +305,9 @@ coarse.round(3)
 #    reference, the attacker sees the mean): an attack is a lower bound, and one that finds little proves little. [C,
 #    section 4](C_attack_families.ipynb)
 # 10. **An average hides its worst case.** From heads on the molecules of FreeSolv an attacker learns something on
-#     average, an exposure (TPR minus FPR for one molecule) of 0.277 [0.251, 0.303], but nearly all about the most
-#     exposed twentieth, 0.916 [0.884, 0.947]; where 90 % zeros hide the average, 0.014 [−0.003, 0.031], these still
-#     have 0.144 [0.073, 0.218] (pool game, LiRA on outputs, random initialisation). [08, section
+#     average, an exposure (TPR minus FPR for one molecule) of 0.277 [0.251, 0.304], but nearly all about the most
+#     exposed twentieth, 0.916 [0.883, 0.947]; where 90 % zeros hide the average, 0.014 [−0.004, 0.031], these still
+#     have 0.144 [0.072, 0.218] (pool game, LiRA on outputs, random initialisation). [08, section
 #     5](08_who_is_exposed.ipynb), evidence in [D, section 7](D_report_your_table.ipynb)
 #
 # ## How to run it, and on your own data

@@ -291,7 +291,13 @@ wide.loc[["entropy of the release", "sqrt_J", "bits", "rho_pool"]].round(2)
 # $\sqrt J$, the share of information that survives in the weights (02, statement 12), comes nearest of all that can be computed
 # without the truth, hardly better than the *nominal bits*, which need no model at all; the entropy of the release, which needs
 # all trainings, is the ceiling. Our ten estimators of the paper's $r$ hardly rank, as [B](B_indicator_study.ipynb) finds by
-# attacks: gaps between codewords say little of the codewords that a training can reach. And **no number ranks
+# attacks: gaps between codewords say little of the codewords that a training can reach.
+#
+# Attacks estimate, too (section 5). A table of simulated trainings ranks the codes as the truth does but for near ties
+# ($\tau$ = 0.94), a ridge on codes with 0.87 [0.85, 0.90], LiRA with 0.39 [0.23, 0.54] only: it reads one output, and outputs
+# give away other things than codes. **A ranking by LiRA is one of what outputs tell; for who ships weights it may mislead.** That is
+# why $\rho_{\rm pool}$, which ranks as LiRA does in B, is not first here. (The bits bound $W(H/n)$ of
+# [01](01_theory_derivation.ipynb) is a function of the entropy and ranks as it does.) And **no number ranks
 # what the outputs give away**: in the column of two digits all stand at zero, for outputs depend on the float biases.
 #
 # Two claims of the paper, judged by the truth of the codes instead of by an attack, on the judging half.
