@@ -48,13 +48,14 @@
 # | $D_k$, $\delta_k$, $\sigma_k$ | gap of codeword $k$, its mean and standard deviation; $y$ a value of a gap |
 # | $t_k$, $M_k$, $s_k$, $a_k$ | Cramér tilt, moment generating function of $-D_k$, tilted standard deviation of $D_k$, $t_k s_k \sqrt n$ |
 # | $d$ | a dimension or a number of weights |
-# | $u$ | shift of the release by the record, in standard deviations (sd) of the release |
-# | $d'$ | length of $u$: the distance of two unit Gaussians; $d'_q$ after rounding |
+# | $u$ | shift of the release by the record, in standard deviations (sd) of the release; in 16 a vector in the units of the release |
+# | $d'$ | length of $u$ (in 16 of $\Sigma^{-1/2} u$): the distance of two unit Gaussians; $d'_q$ after rounding |
 # | $\eta_n = n^{-1/2}$ | correlation of one sample with the standardised mean |
 # | $\rho$, $J$ | what rounding keeps: correlation (12.3), Fisher information (12.1) |
 # | $b$, $e_k$, $w$ | distance to the nearest edge in sd (of a sample in 6, 8, 10, of a weight from 12 on), an edge in sd of the release, the width of a cell in sd |
 # | $\epsilon$; $\varepsilon$, $\gamma$ | a small number; in 13 the shift of a weight in sd, and $p_1/p_0 - 1$ of its flips |
 # | $\varphi$, $\Phi$ | density and distribution function of $N(0, 1)$ |
+# | $H$, $V$, $R$, $S$, $A$ | differ by section: entropy in 3 and 15, Hessian in 9; covariance in 4 and 9, noise in theorem B; nats in 3, what theorem B releases, correlations in 12 and 16; a sum in 3, 6 and 8, a score from 12 on; an event in 3, slopes in 16 |
 
 # %%
 import itertools
@@ -106,8 +107,8 @@ n_bootstrap: int = 1000  # resamples behind each interval of the ladder (at leas
 # 4. *for every $R > 0$ there are algorithms with $\log K \le n R$ and $\Delta_n \to W(R)$;*
 # 5. *the largest $\Delta_n$ of a release of one bit, over all algorithms and laws, is $\max_p \mathbb E|\mathrm{Bin}(n, p) -
 #    np| / n$;*
-# 6. *for the codeword of least total loss also $\Delta_n \ge \sum_k P_k\, \delta_k / (\max D_k - \min D_k)$, and twice that
-#    if $K = 2$.*
+# 6. *for the codeword of least total loss, with bounded gaps, also $\Delta_n \ge \sum_{k \ge 2} P_k\, \delta_k / (\max D_k -
+# \min D_k)$, where $k = 1$ has the least expected loss, and twice that if $K = 2$.*
 #
 # *Proof of 1 and 2: one value.* Let $A = \{\hat\theta = k\}$. The difference $P(A \mid Z_1) - P_k$ has mean zero, so with
 # the supremum over measurable functions $s$ with $|s| \le 1$ (the sign of the difference attains it), and because
@@ -196,7 +197,7 @@ table.pivot(index="R", columns="n", values="share").round(4)
 # \frac{m+1}{n+1}, \tag{3.7}$$
 #
 # about $1/\sqrt{2 \pi n}$, where (3.1) says $\sqrt{\log 2 / (2n)}$, 1.48 times as much. Listing all $2^{n+1}$ releases of the
-# number of heads, at 2,000 biases, finds the same.
+# number of heads, at 1,999 biases, finds the same.
 
 # %%
 bias = np.linspace(0, 1, 2001)[1:-1, None]
@@ -228,7 +229,7 @@ pd.DataFrame(rows, columns=["n", "exact", "theorem A", "(3.1), entropy", "(3.1),
 # %% [markdown]
 # Now 300 random problems, two to eight codewords, two to four kinds of samples, $n$ below 60: exact insecurity
 # against the best of the bounds 1 to 3 (`sharp_bound`) and against (3.1) with the entropy of the exact law. To these we add
-# Gaussian means on a grid, the mean at distance $b$ from an edge. There 1 over (6.3) is about $\sqrt{\pi/2}\,
+# Gaussian means on a grid, the mean at distance $b$ from an edge. There bound 1 divided by (6.3) is about $\sqrt{\pi/2}\,
 # \sqrt{2 \log(1/P_k) / (n b^2)}$, which tends to $\sqrt{\pi / 2} = 1.2533$ as $b \to 0$ and $n b^2 \to \infty$.
 
 
@@ -309,8 +310,9 @@ pd.DataFrame(rows, columns=["n", "bits", "Pinsker", "W", "one bit"]).round(4)
 # %% [markdown]
 # **Where it stops.**
 #
-# - *Bits alone cannot protect a network.* By 4 nothing better than $W(H/n)$ can be said from the number of bits, and at
-#   several nats a sample that is all but 1. What protects such a release is that its bits are not *about* its samples.
+# - *Bits alone cannot protect a network.* By 4 nothing better than $W(\log K/n)$ can be said for large $n$ from the number
+# of bits, and at several nats a sample that is all but 1. What protects such a release is that its bits are not *about* its
+# samples.
 # - *Independence* is used in (3.4) and (3.5). Members drawn as a random half of a fixed pool are not independent: the
 #   theorem is about the population game.
 # - *Symmetry* is not needed for the mean of $\Delta_n$ over the positions $i$ of the record: let $s$ depend on $i$ in (3.3). A
@@ -335,11 +337,11 @@ pd.DataFrame(rows, columns=["n", "bits", "Pinsker", "W", "one bit"]).round(4)
 # 2. the *difference* of its laws with and without $Z_1 = z$ agrees with that of the Gaussians $N(\theta^*, V/n)$ and
 #    $N(\theta^* + \psi(z)/n, V/n)$ up to $o(n^{-1/2})$ in total variation, in mean over $z$.
 #
-# Then (4.1) holds with $\psi(Z)$ in the place of $Z - \mu$. The second condition is the claim but for the last integration:
-# for a general estimator it has to be checked, and here it is assumed. *For a mean it is proved*, if the sum of finitely
-# many samples has a density. (For Gaussian data the mean in (4.1) is $\mathbb E \|N(0, I_d)\| = \sqrt2\,
-# \Gamma(\frac{d+1}2) / \Gamma(\frac d2)$, which is $\sqrt{2/\pi}$ in one dimension and $\sqrt d\, (1 - \frac1{4d} + \dots)$
-# in many.)
+# Then (4.1) holds with $\psi(Z)$ in the place of $Z - \mu$. The second condition alone gives it: it is the claim but for
+# the last integration, has to be checked for a general estimator, and is assumed here. The first is what one usually knows,
+# and below we see that it is not enough. *For a mean the second is proved*, if the sum of finitely many samples has a
+# density. (For Gaussian data the mean in (4.1) is $\mathbb E \|N(0, I_d)\| = \sqrt2\, \Gamma(\frac{d+1}2) / \Gamma(\frac
+# d2)$, which is $\sqrt{2/\pi}$ in one dimension and $\sqrt d\, (1 - \frac1{4d} + \dots)$ in many.)
 #
 # *Lemma: a shift costs $O(n^{-1/2})$.* If the sum of finitely many samples has a density, then the total variation between
 # the law of $S_m = Z_1 + \dots + Z_m$ and that of $S_m + y$ is at most $C (1 + \|y\|) / \sqrt m$. *Proof.* The density
@@ -367,8 +369,8 @@ pd.DataFrame(rows, columns=["n", "bits", "Pinsker", "W", "one bit"]).round(4)
 # the $\mu$ of the Gaussian membership-inference privacy of Leemann et al. (arXiv
 # 2306.07273).
 #
-# For Gaussian data the value is exact. With $\eta_n = n^{-1/2}$ the correlation of a sample and the standardised mean, $c =
-# (d/\eta_n) \log(1 - \eta_n^2)$, and $A$, $B$ independent $\chi^2_d$,
+# For Gaussian data and $n \ge 2$ the value is exact. With $\eta_n = n^{-1/2}$ the correlation of a sample and the
+# standardised mean, $c = (d/\eta_n) \log(1 - \eta_n^2)$, and $A$, $B$ independent $\chi^2_d$,
 #
 # $$\Delta_n = P(A - B > c) - P\Big(\frac{A}{1 + \eta_n} - \frac{B}{1 - \eta_n} > c\Big). \tag{4.2}$$
 #
@@ -510,9 +512,9 @@ print(f"Delta_40 with three kinds {three:.12f}, with four {four:.12f}")
 #
 # $$x_k(z) = P_k \Big( \frac{e^{-t_k D_k(z)}}{M_k(t_k)} - 1 \Big), \qquad P_k = e^{-n I_k + a_k^2 / 2}\, \Phi(-a_k).$$
 #
-# *Let the gaps of the smallest rate $I$ be non-lattice with $P(D_k < 0) > 0$ and $M_k$ finite in a neighbourhood of $t_k$, let
-# duplicates be merged, and let no two of these gaps be proportional. Then, for a* fixed *problem, as $n \to \infty$*
-# (`sharp_insecurity`),
+# *Let there be finitely many codewords and one of least expected loss. Let the gaps of the smallest rate $I$ be non-lattice
+# with $P(D_k < 0) > 0$ and $M_k$ finite in a neighbourhood of $t_k$, let duplicates be merged, and let no two of these gaps
+# be proportional. Then, for a* fixed *problem, as $n \to \infty$* (`sharp_insecurity`),
 #
 # $$\Delta_n \sim \tfrac12\, \mathbb E \Big[ \sum_{k \ge 2} |x_k(Z)| + \Big| \sum_{k \ge 2} x_k(Z) \Big| \Big].
 # \tag{6.1}$$
@@ -710,7 +712,7 @@ groups.agg(cases=("ratio", "size"), beyond=("beyond", "mean"), least=("ratio", "
 # by the least tilted count and by whether the helper warns of a coarser lattice. Ten expected samples of each kind make an
 # error rare, not impossible, and the warning finds the worst cases only. What is left is a nearly lattice gap, $(-0.53,
 # 0.721, 0.7)$, with a ratio of 0.48, and problems with a second runner-up of nearly the least rate, which disturbs the
-# first until $n$ times the difference of the rates in (6.5) is large: without it their ratios are within an eighth of 1.
+# first until $n$ times the difference of the rates in (6.5) is large: without it their ratios are within 13 % of 1.
 
 # %%
 rows += [("nearly lattice", n, *nearly_lattice(1e-3, n)[::2]) for n in range(4, 200, 4)]
@@ -792,9 +794,10 @@ pd.DataFrame(rows, columns=columns).map("{:.3g}".format)
 # interval has as many points as spans. For the mean over $z$ use $\sup_x P(S' \in [x, x + y]) \le C (1 + y) / \sqrt n$
 # (Kolmogorov's concentration inequality) and dominated convergence. $\square$
 #
-# *More than two tied codewords.* Let $\theta_1, \dots, \theta_K$ share the least expected loss, none of them equal, with
-# non-lattice differences. The same argument in the direction of each pair of them gives, with $\ell_k$ the loss of codeword
-# $k$,
+# *More than two tied codewords.* Let $\theta_1, \dots, \theta_K$ share the least expected loss, with non-lattice
+# differences, and let no three of their losses lie on a line, $\ell_i - \ell_k = c\, (\ell_j - \ell_k)$: of three such the
+# middle one never has the least total alone, and is to be left out (at $G_j = G_k$ below all three are equal, and $q_{jk}$
+# has no meaning). The same argument in the direction of each pair of them gives, with $\ell_k$ the loss of codeword $k$,
 #
 # $$\sqrt n\, \Delta_n \to \tfrac12\, \mathbb E \sum_k \Big| \sum_{j \ne k} \frac{q_{jk}}{\sqrt{2\pi}\, \sigma_{jk}}
 # (\ell_j - \ell_k)(Z) \Big|, \tag{7.2}$$
@@ -901,17 +904,17 @@ pd.DataFrame(rows, columns=columns).round(4)
 # ## 9 · The rate is a distance
 #
 # **Statement 9.** *For codewords near the optimum $\theta^*$ of a well-specified likelihood (the Hessian of the
-# risk equals the score covariance, $F$), take codewords $\theta^* + s v_k$ with fixed $v_k$ that are not
-# equidistant from 0 in the Fisher metric $\|v\|_F^2 = v^\top F v$. As $s \to 0$, to leading order*
+# risk equals the score covariance, $F$), take codewords $\theta^* + s v_k$ with fixed $v_k$, one of which is
+# nearer to 0 than all others in the Fisher metric $\|v\|_F^2 = v^\top F v$. As $s \to 0$, to leading order*
 # (`fisher_voronoi_rate`),
 #
 # $$\begin{aligned} r_k &= \tfrac12\, \mathrm{dist}_F\big(\theta^*, \text{ bisector of } \theta_1 \text{ and }
 # \theta_k\big)^2, \cr \min_k r_k &= \tfrac12\, \mathrm{dist}_F\big(\theta^*, \text{ edge of its Voronoi cell}\big)^2.
 # \end{aligned} \tag{9.1}$$
 #
-# *Misspecified, with $H$ the Hessian of the risk, $\Sigma$ the covariance of the score and $V = H^{-1} \Sigma H^{-1}$ the*
-# sandwich *covariance of the unrestricted estimator: the cell is cut in the metric of $H$, the distance is measured in that
-# of $V^{-1}$,*
+# *Misspecified, with one $v_k$ nearest in the metric of $H$, the Hessian of the risk, $\Sigma$ the covariance of the score
+# and $V = H^{-1} \Sigma H^{-1}$ the* sandwich *covariance of the unrestricted estimator: the cell is cut in the metric of
+# $H$, the distance is measured in that of $V^{-1}$,*
 #
 # $$\begin{aligned} r_k &= \tfrac12\, \mathrm{dist}_{V^{-1}}\big(\theta^*, \text{ bisector in the metric } H\big)^2, \cr \min_k r_k
 # &= \tfrac12\, \mathrm{dist}_{V^{-1}}\big(\theta^*, \text{ edge of its Voronoi cell in } H\big)^2. \end{aligned} \tag{9.2}$$
@@ -1056,7 +1059,7 @@ figures.save_figure(fig, "A_voronoi", data, alt, rtol=1e-6, atol=0.05)
 #
 # - *training over the codebook: the Voronoi cell in the* Hessian *metric, $\{\theta : \|\theta - \theta_1\|_H \le \|\theta -
 #   \theta_k\|_H \text{ for all } k\}$;*
-# - *rounding $\tilde\theta$, each coordinate to its nearest level: a box.*
+# - *rounding $\tilde\theta$, each coordinate to its nearest level (the codewords then form a grid): a box.*
 #
 # *Then, whether or not the model is well specified,*
 #
@@ -1090,10 +1093,10 @@ figures.save_figure(fig, "A_voronoi", data, alt, rtol=1e-6, atol=0.05)
 # \psi(Z_i) / \mathrm{range}$, which by step 3 is at least $c_n (1 - O(\epsilon)) P(G) / \mathrm{range}$ but for the exceptional
 # set. So $\Delta_n \ge e^{-O(\log n)} P(G)$, and $\log n = o(n s_n^2)$. $\square$
 #
-# **On a codeword.** *Let the model be well specified ($V = H^{-1}$), the codebook a grid of step $h$ (cut to a box around
-# $\theta^*$), $\theta^*$ one of its points. Let $H^{-1} = L L^\top$ with $L$ lower triangular and $\lambda_1$ the length of the
-# shortest vector $v \ne 0$ of $\mathbb Z^d$ in the metric $H$. Then the rates of rounding, of greedy rounding as in GPTQ and of
-# training are ordered,*
+# **On a codeword.** *Let the model be well specified ($V = H^{-1}$), the codebook a grid of step $h$ in the place of $s_n$
+# (cut to a box around $\theta^*$ that holds its neighbours and a shortest vector, see below), $\theta^*$ one of its points.
+# Let $H^{-1} = L L^\top$ with $L$ lower triangular and $\lambda_1$ the length of the shortest vector $v \ne 0$ of $\mathbb
+# Z^d$ in the metric $H$. Then the rates of rounding, of greedy rounding as in GPTQ and of training are ordered,*
 #
 # $$\frac{h^2}8 \min_j \frac1{(H^{-1})_{jj}} \;\le\; \frac{h^2}8 \min_j \frac1{L_{jj}^2} \;\le\; \frac{h^2}8 \lambda_1^2.
 # \tag{9.4}$$
@@ -1158,7 +1161,8 @@ covariance = geometry.sandwich(skewed, skewed @ skewed)
 train / geometry.rounding_rate(np.zeros(2), 1.0, covariance).min()
 
 # %%
-rows = []
+rows, far = [], {2: 12, 3: 8, 4: 5}  # skew metrics have neighbours far out
+whole = {d: np.array(list(itertools.product(range(-k, k + 1), repeat=d))) for d, k in far.items()}
 for number in range(600):
     rng = np.random.default_rng([seed, 9, number])
     d = 2 + number % 3
@@ -1166,11 +1170,7 @@ for number in range(600):
     metric, share = root @ root.T, rng.random() if number > 90 else 0.0
     place = rng.uniform(-1, 1, d)
     place *= share / (2 * abs(place).max())  # share of the way from the codeword to the wall of its box
-    words = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=d)))
-    short = geometry.shortest_vector(metric)[0]
-    words = np.vstack([words, short, -short])
-    words = np.unique(words, axis=0)
-    train = geometry.codebook_rate(place, words, metric, metric).min()
+    train = geometry.codebook_rate(place, whole[d], metric, metric).min()
     rounded = geometry.rounding_rate(place, 1.0, np.linalg.inv(metric)).min()
     rows.append((d, share, train / rounded))
 places = pd.DataFrame(rows, columns=["d", "share", "train_over_round"])
@@ -1538,15 +1538,17 @@ for n, step, mean in ((10, 0.5, 0.0), (100, 0.5, 0.12), (1000, 0.1, 0.03)):
 #
 # **Theorem B.** *Let a coordinate of an estimator be $N(\mu, 1)$ in units of its standard deviation over retrainings (in the sense
 # of statement 4: the laws with and without a record agree with those of shifted normal laws up to $o(n^{-1/2})$ in total
-# variation), and release $R = T + V$ with noise $V$ of finite variance, independent of $T$. Let $p$ be the density of $R$.*
+# variation, in mean over the record), let $\psi$ be its influence function and $\sigma$ the sd of $\psi(Z)$, and release $R =
+# T + V$ with noise $V$ of finite variance, independent of $T$. Let $p$ be the density of $R$.*
 #
 # 1. *One coordinate:* $\sqrt n\, \Delta_n \to \frac{\mathbb E|\psi|}{\sigma}\, \frac12 \int |p'|$, *and* $\frac12 \int |p'| \ge
 #    (12\, \mathrm{Var} R)^{-1/2}$ *for every $V$. Uniform noise on an interval of length $w$, that is dithered rounding to step $w$,
-#    attains the bound as $w \to \infty$; Gaussian noise pays $\sqrt{6/\pi} = 1.38$, Laplace noise $\sqrt 6$.*
+#    attains the bound as $w \to \infty$; Gaussian noise of any size pays $\sqrt{6/\pi} = 1.38$, much Laplace noise $\sqrt
+#    6$.*
 # 2. *Many independent coordinates, none dominant (the conditions of statement 12):* $d'^2 = \sum_j J_j u_j^2$ *with $J = \int p'^2 /
 #    p \ge 1 / \mathrm{Var} R$, with equality only for Gaussian (or no) noise. Dithered rounding, and plain rounding on average over
-#    the place of the mean, have $J = (c_0 / w)(1 + O(w\, e^{-w^2/4}))$ with $c_0 = 2 \int \varphi^2/\Phi = 1.80639$; so at equal error*
-#    $d'_{\text{rounded}} / d'_{\text{noise}} = \sqrt{J (1 + w^2/12)} \sim \sqrt{c_0 w / 12}$.
+#    the place of the mean, have $J = (c_0 / w)(1 + O(e^{-w^2/4}))$ with $c_0 = 2 \int \varphi^2/\Phi = 1.80639$; so at
+#    equal error* $d'_{\text{rounded}} / d'_{\text{noise}} = \sqrt{J (1 + w^2/12)} \sim \sqrt{c_0 w / 12}$.
 # 3. *Rounding up or down at random on a grid of step $w$, without bias and with coins that are not released, has the mean over
 #    places*
 #    $$\overline J = \frac2{w^2} \Big(\log w + C + O(1/w)\Big), \qquad C = \int_{-\infty}^1 \frac{\Phi^2}{G} + \int_1^\infty
@@ -1566,8 +1568,12 @@ for n, step, mean in ((10, 0.5, 0.0), (100, 0.5, 0.12), (1000, 0.1, 0.03)):
 # Cramér's theorem on sums. Given the offset $U$, dithered rounding is rounding with the mean at a uniform place, so the information
 # of $(X, U)$ is the mean of $J$ over places. As $(X, U)$ is equivalent to $R$ (Schuchman), it is $\int \frac{(\varphi(x + w/2) -
 # \varphi(x - w/2))^2}{w (\Phi(x + w/2) - \Phi(x - w/2))} dx$. The integrand is even; on $x < 0$ put $b = x + w/2$: it is $\varphi(b)^2 /
-# (w \Phi(b))$ but for terms in $\varphi(b - w)$ and $\Phi(b - w)$, which matter only where $b$ is near $w/2$ or above, where
-# $\varphi(b)^2$ is below $e^{-w^2/4}$ and $\varphi(b) \varphi(b - w)$ below $e^{-w^2/4}$ too. $\square$
+# (w \Phi(b))$ but for terms in $\varphi(b - w)$ and $\Phi(b - w)$, up to $b = w/2$. There $\varphi(b) \varphi(b - w) =
+# e^{-w^2/4 - (b - w/2)^2} / 2\pi$ and $\varphi(b - w)^2 \le \varphi(w/2)\, \varphi(b - w)$ have integrals of order
+# $e^{-w^2/4}$, $\varphi(b)^2 \Phi(b - w)$ is below $e^{-w^2/3}$, and for $b < 0$ the ratios $\varphi(b - w) / \varphi(b)$
+# and $\Phi(b - w) / \Phi(b)$ are below $e^{-w^2/2}$. Beyond $w/2$ the integral of $\varphi^2 / \Phi$ is of order
+# $e^{-w^2/4} / w$, and to leading order the second term makes up for it: the first is what is left, $w J = c_0 - e^{-w^2/4}
+# (1 + o(1)) / \sqrt\pi$. $\square$
 #
 # *Proof of 3.* Let the level be at 0 and the mean at $m$. The level is released with the probability $P(m) = \mathbb E (1 - |m + Z| /
 # w)_+ = (G(m + w) - 2 G(m) + G(m - w)) / w$, as $\mathbb E (Z + a)_+ = G(a)$ and $G' = \Phi$. The levels are translates of each other,
@@ -1773,7 +1779,7 @@ for b, u in ((1, 0.6), (3, 0.6), (5, 0.6), (5, 0.06)):
 
 # %% [markdown]
 # In the regime of rare flips the error of (12.2) is small against $\sum u_j^2$, as claimed, but not against $\sum J_j
-# u_j^2$. The cure is the chi-square distance of the true cell probabilities in place of $J_j u_j^2$, as in (13.3).
+# u_j^2$. The cure is the chi-square distance of the true cell probabilities in place of $J_j u_j^2$, as in (13.7).
 #
 # **Which AUC?** (12.5) speaks of the mean over records of each record's own AUC. An audit compares the scores of
 # *different* records, members and others of one target, with one threshold. If the score is the log-likelihood ratio and
@@ -1788,11 +1794,11 @@ for b, u in ((1, 0.6), (3, 0.6), (5, 0.6), (5, 0.06)):
 # $N(\frac12 s^2, s^2)$ with $s^2 = d_z^2 + d_{z'}^2$, positive with the probability $\Phi(s/2)$. A *pair* of records has
 # the AUC $v = \Phi(s/2)$ before, and after rounding, which multiplies all distances by $\rho$, the AUC $\psi(v)$. $\psi$ is
 # convex above one half: Jensen's inequality over pairs. $\square$ (Scores that are scaled differently from record to record
-# have other pooled AUCs.) Where records differ the pooled AUC is the larger one, for $\sqrt{d_z^2 + d_{z'}^2}$ is near the
-# larger of the two.
+# have other pooled AUCs.) Where records differ the pooled AUC is larger than the mean of their own: $\Phi(\sqrt{x/2})$ is
+# concave, and the pooled one takes it at the mean of $d_z^2$ and $d_{z'}^2$.
 #
 # **How much the survival law misses.** For small differences between records, with $v$ a record's (or a pair's) AUC and $t =
-# \Phi^{-1}(\bar v)$, the right side of (12.5) exceeds the left by about
+# \Phi^{-1}(\bar v)$, the middle of (12.5) exceeds its left side by about
 #
 # $$\tfrac12\, \rho (1 - \rho^2)\, t\, e^{(1 - \rho^2) t^2/2} / \varphi(t) \cdot \mathrm{Var}(v). $$
 #
@@ -1829,8 +1835,8 @@ missed.round(4)
 # %% [markdown]
 # A few thousandths *for the lognormal spread*: there the law is usable, and the formula knows its bias. Where few records
 # carry everything, the law misses up to 0.032 of AUC, always to the records' risk, and the formula, made for small
-# differences, misses most of it. For a few memorised records the law belongs to each record's own AUC, not to a mean over
-# them.
+# differences, finds between a twentieth and three quarters of it. For a few memorised records the law belongs to each
+# record's own AUC, not to a mean over them.
 
 # %% [markdown]
 # ### A linear attack, simulated
@@ -1864,8 +1870,8 @@ pd.DataFrame(map(linear_auc, (0.4, 1, 2, 4, 6)), columns=["step", "predicted", "
 # %% [markdown]
 # ## 13 · What the two regimes ask for
 #
-# **The exact value for equal weights.** Let each of $d$ weights flip with the probability $p_0$ without the record and
-# $p_1 > p_0$ with it. Then
+# **The exact value for equal weights**, (13.3), and an integral for it. Let each of $d$ weights flip with the probability
+# $p_0$ without the record and $p_1 > p_0$ with it. Then
 #
 # $$\begin{aligned} \Delta(z) &= P\big(\mathrm{Bin}(d, p_1) > m\big) - P\big(\mathrm{Bin}(d, p_0) > m\big) \cr &= d
 # \int_{p_0}^{p_1} P\big(\mathrm{Bin}(d - 1, q) = m\big)\, dq, \cr m &= \bigg\lfloor d\, \log\frac{1 - p_0}{1 - p_1} \Big/
@@ -1875,7 +1881,12 @@ pd.DataFrame(map(linear_auc, (0.4, 1, 2, 4, 6)), columns=["step", "predicted", "
 # exceeds 1 where $k > m$. So the best attack says "member" at more than $m$ flips. The derivative of $P(\mathrm{Bin}(d,
 # q) > m)$ in $q$ is $d\, P(\mathrm{Bin}(d - 1, q) = m)$: the trick of (1.2) a third time. $\square$
 #
-# Against enumeration, for all cases of the table below (`flip_insecurity` is the helper for it):
+# The *closed form* of `02_many_weights` is the smaller of the sum of total variations and the Gaussian limit,
+#
+# $$\min\Big( d\, (p_1 - p_0),\; 2 \Phi\big( \tfrac12 \sqrt{d\, \chi^2} \big) - 1 \Big), \qquad \chi^2 = \frac{(p_1 -
+# p_0)^2}{p_0 (1 - p_0)}. \tag{13.7}$$
+#
+# (13.4) against enumeration, for all cases of the table below (`flip_insecurity` is the helper for it):
 
 
 # %%
@@ -1904,17 +1915,17 @@ for d, eps, b in itertools.product(counts, shifts, np.linspace(0, 6, 25)):
     rows.append((eps, abs(crossing(p0, p1, d) / exact - 1), closed / exact))
 
 # %%
-cases = pd.DataFrame(rows, columns=["eps", "(13.4) error", "(13.3) / exact"])
+cases = pd.DataFrame(rows, columns=["eps", "(13.4) error", "(13.7) / exact"])
 print(f"largest relative difference of (13.4) to enumeration: {cases['(13.4) error'].max():.0e}")
 
 # %% [markdown]
-# **How good (13.3) is, derived.** Let $d \to \infty$ with $\lambda = d p_0$ fixed, and then $\gamma = p_1/p_0 - 1 \to 0$.
+# **How good (13.7) is, derived.** Let $d \to \infty$ with $\lambda = d p_0$ fixed, and then $\gamma = p_1/p_0 - 1 \to 0$.
 # In (13.4) $m \to \lfloor \lambda \rfloor$ and
 #
 # $$\Delta(z) / \gamma \to \lambda\, P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big), \tag{13.5}$$
 #
-# de Moivre's mean absolute deviation, halved. The two arguments of the minimum in (13.3), over $\gamma$, tend to
-# $\lambda$ and $\sqrt{\lambda / (2\pi)}$. So (13.3) over exact tends to
+# de Moivre's mean absolute deviation, halved. The two arguments of the minimum in (13.7), over $\gamma$, tend to
+# $\lambda$ and $\sqrt{\lambda / (2\pi)}$. So (13.7) over exact tends to
 #
 # $$\begin{aligned} &\min\Big(1, \frac1{\sqrt{2\pi\lambda}}\Big) \Big/ P\big(\mathrm{Poi}(\lambda) = \lfloor \lambda \rfloor\big) \cr
 # &\quad \in \Big[ \sqrt{e/\pi},\; e^{1/(2\pi)} \Big] = [0.9302,\; 1.1725]. \end{aligned} \tag{13.6}$$
@@ -1927,16 +1938,16 @@ print(f"largest relative difference of (13.4) to enumeration: {cases['(13.4) err
 # \frac12$ equal to $\Gamma(x + \frac12)\, e^x x^{-x} / \sqrt{2\pi}$, increase (the digamma function at $x + \frac12$
 # exceeds $\log x$) from 0.930 and 0.973 towards 1. $\square$
 #
-# So (13.3) is a theorem in the limit, within these two constants, and at $\lambda \to 0$ and $\lambda \to \infty$ it is
+# So (13.7) is a theorem in the limit, within these two constants, and at $\lambda \to 0$ and $\lambda \to \infty$ it is
 # exact. The cases above with finite shifts, by $\varepsilon$ in sd:
 
 # %%
-cases.groupby("eps")["(13.3) / exact"].agg(["min", "median", "max"]).round(3)
+cases.groupby("eps")["(13.7) / exact"].agg(["min", "median", "max"]).round(3)
 
 # %% [markdown]
 # For $\varepsilon \le 0.1$ the closed form stays within the constants of (13.6), to a thousandth. At $\varepsilon = 0.3$ it
-# is up to 38 % too large: with $\varepsilon b$ near 1 the record doubles the flip probability, and two Poisson counts are
-# not two Gaussians of equal variance.
+# is up to 38 % too large: with $\varepsilon b$ near 1 the record nearly triples the flip probability, and two Poisson
+# counts are not two Gaussians of equal variance.
 #
 # *Rare flips, (13.2).* "A release shows none or one" costs at most the relative error $d p_1$: the event "a flip" alone
 # gives $\Delta(z) \ge (1 - p_0)^d - (1 - p_1)^d \ge d (p_1 - p_0) (1 - p_1)^{d-1} \ge d (p_1 - p_0) (1 - d p_1)$, and
@@ -1952,9 +1963,10 @@ for b in (0.1, 0.5, 1, 2, 3):
     print(f"b = {b}: (13.1) / exact = {many / exact:.2f}")
 
 # %% [markdown]
-# *Unequal weights* are outside (13.3). Where many weights flip often and barely move while a few others flip rarely and move a
-# lot, the two groups are in different regimes and one minimum over both is several times too large. There we suggest $\min_A
-# \big[\sum_{j \in A} \mathrm{TV}_j + g(\sum_{j \notin A} \chi^2_j)\big]$ over splits $A$, with $g(x) = 2\Phi(\sqrt x / 2) - 1$.
+# *Unequal weights* are outside (13.7). Where many weights flip often and barely move while a few others flip rarely and
+# move a lot, the two groups are in different regimes and one minimum over both is several times too large. There we suggest
+# $\min_A \big[\sum_{j \in A} \mathrm{TV}_j + g(\sum_{j \notin A} \chi^2_j)\big]$ over splits $A$, with $g(x) = 2\Phi(\sqrt
+# x / 2) - 1$.
 
 # %%
 pairs, copies = [two_cells(0.0, 3.2e-5), two_cells(5.0, 0.06)], [1900, 350]
@@ -2019,7 +2031,7 @@ figures.save_figure(fig, "A_crossover", crossover, alt, rtol=1e-5, atol=1e-14)
 # = 2 \int \frac{\varphi^2}\Phi, \end{aligned} \tag{14.2}$$
 #
 # the last since $1/(\Phi(1 - \Phi)) = 1/\Phi + 1/(1 - \Phi)$ and $\varphi$ is even. $\square$ The true error falls even
-# faster, about like $e^{-w^2/4}$: what the tails lose is what the second edge adds.
+# faster: $w \overline J = 1.806 - e^{-w^2/4} (1 + o(1)) / \sqrt\pi$, by theorem B.
 
 
 # %%
@@ -2099,8 +2111,8 @@ pd.DataFrame(rows, columns=["rule", "mean J", "(14.3)"]).round(5)
 #
 # *Known, and new.* That uniform grids are best for given error and entropy is Gish and Pierce (1968), by the same two inequalities: here the sum over
 # edges takes the place of the entropy. Point densities: Bennett (1948), Panter and Dite (1951). Fisher information under quantization: Lam and Reibman (1993),
-# Venkitasubramaniam et al. (2007), Barnes et al. (2019), who design quantizers that *keep* information about a few bits; we have not found
-# the edge law, nor the grids that leak least at low rate.
+# Venkitasubramaniam et al. (2007), who design quantizers that *keep* it, and Barnes et al. (2019), who bound what few bits can keep; we have not
+# found the edge law, nor the grids that leak least at low rate.
 #
 # *Where it stops.* (15.4) is a limit, not a bound for every grid: with the error 0.01 the best grid leaks 0.5 % less than it, the sign 17 %
 # less. (15.3) needs $s$ small against the cells: above $\overline J$ of about 0.4 it overstates. Both need independent weights to speak of attacks
@@ -2146,9 +2158,9 @@ print(
 # on each coordinate by finitely many cells (or by a uniform grid), and let a record shift $\mu$ by $u$. Write $A = \mathrm{diag}(\partial\,
 # \mathrm E\, Q_j / \partial \mu_j)$ and $C_Q = \mathrm{Cov}\, Q(x)$; leave out coordinates that are released as constants; $C_Q$ is then non-singular, as $x$ has a positive density.*
 #
-# 1. *The best attack that is linear in $Q(x)$ has, as $u \to 0$,*
+# 1. *The best attack that is linear in $Q(x)$ has (squared mean difference over variance), as $u \to 0$,*
 #
-#     $$d'^2_{\rm lin} = u' A\, C_Q^{-1} A\, u\, (1 + O(\|u\|)), \tag{16.1}$$
+#     $$d'^2_{\rm lin} = u^\top A\, C_Q^{-1} A\, u\, (1 + O(\|u\|)), \tag{16.1}$$
 #
 #     *and $A C_Q^{-1} A \preceq J \preceq \Sigma^{-1}$, with $J$ the Fisher information matrix of the release for $\mu$.*
 # 2. *For signs of centred coordinates, $\Sigma = D R D$ with $D$ diagonal and $R$ the correlations,*
@@ -2156,20 +2168,20 @@ print(
 #     $$A C_Q^{-1} A = D^{-1} (\arcsin R)^{-1} D^{-1}, \tag{16.2}$$
 #
 #     *the arcsine taken of each entry.*
-# 3. *For a uniform grid of step $h$ with a subtracted dither (uniform, independent, known to all), a linear attack on the release keeps
-#     exactly*
+# 3. *For a uniform grid of step $h$ with a subtracted dither (uniform, independent, known to all), the best linear attack on the release
+#     keeps exactly*
 #
-#     $$d'^2_{\rm q} = u' \big(\Sigma + \tfrac{h^2}{12} I\big)^{-1} u, \qquad \frac{d'^2_{\rm q}}{d'^2} = \sum_i a_i\, \frac{\lambda_i}{\lambda_i + h^2 / 12}, \tag{16.3}$$
+#     $$d'^2_{\rm q} = u^\top \big(\Sigma + \tfrac{h^2}{12} I\big)^{-1} u, \qquad \frac{d'^2_{\rm q}}{d'^2} = \sum_i a_i\, \frac{\lambda_i}{\lambda_i + h^2 / 12}, \tag{16.3}$$
 #
-#     *$\lambda_i$ the eigenvalues of $\Sigma$ and $a_i$ the share of $d'^2 = u' \Sigma^{-1} u$ along the $i$-th eigenvector.*
+#     *$\lambda_i$ the eigenvalues of $\Sigma$ and $a_i$ the share of $d'^2 = u^\top \Sigma^{-1} u$ along the $i$-th eigenvector.*
 #
 # *Without dither (16.3) is Bennett's approximation, for means spread over the cells. It is not a theorem, and below we say where it stops to hold.* In words: rounding is a
 # floor of noise that all directions share. It protects the records that act through well-determined directions (small $\lambda_i$) and leaves those
 # that act through loose ones.
 #
-# *Proof of 1.* A linear statistic $b' Q(x)$ has the mean difference $b' (\mathrm E_{\mu + u} Q - \mathrm E_\mu Q)$ and, without the record, the variance $b' C_Q b$. The
-# $j$-th mean depends on $\mu_j$ alone and is smooth, so the difference is $b' A u + O(\|b\| \|u\|^2)$; with the record the variance is $b' C_Q b\,(1 + O(\|u\|))$.
-# By Cauchy and Schwarz $\sup_b (b' A u)^2 / b' C_Q b = u' A C_Q^{-1} A u$, reached at $b = C_Q^{-1} A u$. (By Stein's lemma $A_j \Sigma_{jk} = \mathrm{Cov}(Q_j, x_k)$, so that
+# *Proof of 1.* A linear statistic $\beta^\top Q(x)$ has the mean difference $\beta^\top (\mathrm E_{\mu + u} Q - \mathrm E_\mu Q)$ and, without the record, the variance $\beta^\top C_Q \beta$. The
+# $j$-th mean depends on $\mu_j$ alone and is smooth, so the difference is $\beta^\top A u + O(\|\beta\| \|u\|^2)$; with the record the variance is $\beta^\top C_Q \beta\,(1 + O(\|u\|))$.
+# By Cauchy and Schwarz $\sup_\beta (\beta^\top A u)^2 / \beta^\top C_Q \beta = u^\top A C_Q^{-1} A u$, reached at $\beta = C_Q^{-1} A u$. (By Stein's lemma $A_j \Sigma_{jk} = \mathrm{Cov}(Q_j, x_k)$, so that
 # $A$ is what Bussgang's theorem calls the gain.) For the order: let $S = \nabla_\mu \log p_\mu(Q)$ be the score of the release. Differentiating $\mathrm E_\mu Q$ under the sum
 # gives $\mathrm{Cov}(Q, S) = A$. The residual $S - A C_Q^{-1} (Q - \mathrm E Q)$ has the covariance $J - A C_Q^{-1} A$, which is therefore positive semi-definite; and $J \preceq \Sigma^{-1}$ as
 # the score of a function of $x$ is the conditional mean, given the release, of the score $\Sigma^{-1} (x - \mu)$ of $x$, and conditional means reduce covariances. $\square$
@@ -2180,10 +2192,10 @@ print(
 #
 # *Proof of 3.* With dither $v$ uniform on $[-h/2, h/2]^d$ the error $e = h\,\mathrm{round}((x + v) / h) - v - x$ is uniform on that cube given $x$ (Schuchman), so independent of $x$. The release is $x + e$, of
 # mean $\mu$ and covariance $\Sigma + (h^2 / 12) I$, whatever $\mu$. The first line of the proof of 1 with $A = I$ and no remainder gives the left side. Both matrices share their eigenvectors $q_i$, so
-# with $c_i = q_i' u$ the share is $\sum_i c_i^2 / (\lambda_i + h^2/12)$ over $\sum_i c_i^2 / \lambda_i$, and $a_i = (c_i^2 / \lambda_i) / d'^2$. $\square$
+# with $c_i = q_i^\top u$ the share is $\sum_i c_i^2 / (\lambda_i + h^2/12)$ over $\sum_i c_i^2 / \lambda_i$, and $a_i = (c_i^2 / \lambda_i) / d'^2$. $\square$
 #
-# **Known before.** (16.1) is Stein's lemma and Bussgang's (1952) and Rowe's gain, (16.2) Van Vleck's arcsine law, in the form that Stein, Barbe and Nossek use to bound the Fisher information of one-bit receivers; (16.3) is
-# Bennett's (1948) noise with Schuchman's dither. $u' \Sigma^{-1} u$ is the Mahalanobis leakage score of Azize and Basu (2024), and the $\mu$ of the Gaussian trade-off curve in $\mu$-GMIP of Leemann, Pawelczyk and
+# **Known before.** (16.1) is Stein's lemma and Bussgang's (1952) and Rowe's gain, (16.2) Van Vleck's arcsine law, in the form that Stein, Barbé and Nossek use to bound the Fisher information of one-bit receivers; (16.3) is
+# Bennett's (1948) noise with Schuchman's dither. $u^\top \Sigma^{-1} u$ is the Mahalanobis leakage score of Azize and Basu (2024), and the $\mu$ of the Gaussian trade-off curve in $\mu$-GMIP of Leemann, Pawelczyk and
 # Kasneci (2023). What seems new is the reading: what quantizing a *released model* leaves *of a record*, and that it is decided by the record's direction.
 #
 # First signs. Along the well-determined direction of two coordinates with correlation 0.99, a sign keeps .071 of $d'^2$ where
@@ -2298,9 +2310,9 @@ figures.save_figure(fig, "A_matrix_law", directions, alt, rtol=1e-6, atol=1e-6)
 # %% [markdown]
 # Up to a step of two mean standard deviations the noise floor is right within a few per mille, at three within a few per cent in each of these
 # directions (5 % at most over 24 directions of 16 coordinates and 24 places), at four within about 14 %, and beyond that it takes too much away: wide
-# cells let those means that sit near an edge tell more than noise of that size would, which is statement 14 and theorem C. At a *single* place it can be off by 6, 30 and 57 % at
-# steps of 2, 3 and 4. For signs and ternary values, whose cells are wider still, only (16.1) and (16.2) hold. Where (16.3) is off, it promises too little
-# leakage.
+# cells let those means that sit near an edge tell more than noise of that size would, which is statement 14 and theorem C. At a *single* place a grid can keep 8, 30 and 57 % more of $d'$ than (16.3)
+# at steps of 2, 3 and 4, or 6, 20 and 31 % less. For signs and ternary values, whose cells are wider still, only (16.1) and (16.2) hold. Where (16.3) is off on average
+# over places, it promises too little leakage.
 #
 # Least squares as an example: refit on fresh noise, with and without a fixed record, rounded, attacked by the best linear attack.
 
@@ -2343,7 +2355,7 @@ refits.round(3)
 # ## Verdicts
 #
 # *Theorem 3.1*, random problems with three kinds of samples: the slope of $-\log \Delta_n$ between half of `largest_n` and
-# `largest_n`, less the known $\frac{1}{2n} \log 2$ of the power law in (6.1), over $\min_k I_k$. Only problems in which the
+# `largest_n`, its difference less the $\frac12 \log 2$ that the power law in (6.1) adds, over $\min_k I_k$. Only problems in which the
 # exponential is visible count, $n I > 10$.
 
 # %%
@@ -2403,7 +2415,8 @@ pd.DataFrame(rows, columns=columns).round(3)
 # The third row speaks of our wording of the theorem, not of the paper's text: ours asks only for $\sqrt n\,
 # \delta_n/\sigma_n \to \infty$; a reader with the paper at hand should compare its conditions.
 #
-# **To go further.** (1) Show that for two codewords (5.2) and theorem A determine $\Delta_n$ up to a constant. (2) Which
+# **To go further.** (1) Show that for two codewords (5.2) and theorem A determine $\Delta_n$ up to a factor that depends on the gap
+# alone, and find gaps for which it is as large as you like. (2) Which
 # prior on the place of the mean makes undithered rounding equal to dithered? (3) Replace the edge rate by one that uses the
 # nearest *corner*; does $\tau$ change? (4) Derive (13.1) for weights with an edge on both sides.
 #
@@ -2420,7 +2433,7 @@ pd.DataFrame(rows, columns=columns).round(3)
 # | 9 | misspecified models do have an edge: Hessian metric for the cell, sandwich metric for the distance | 9 |
 # | 10, 11 | no expansion under an infinite sum; the ratio falls, proved; one number only | 10, 11 |
 # | 12 | one record, bounded $d'_q$, *independent* coordinates; the AUC of an audit is the pooled one | 12 |
-# | 13 | (13.3) is a limit theorem within two constants, with the exact value beside it | 13 |
+# | 13 | the closed form (13.7) is a limit theorem within two constants, with the exact value beside it | 13 |
 # | 14 | without flatness $J$ is $1.806$ sd times the density of the means at the edges | 14 |
 #
 # ## Appendix · Equation, section, test
@@ -2457,6 +2470,7 @@ pd.DataFrame(rows, columns=columns).round(3)
 # | (6.5) | 6 | `tests/theory/test_corrections.py::test_statement_06_two_runners_up_win_together_at_a_larger_rate` |
 # | (6.5), proportional gaps | 6 | `tests/theory/test_corrections.py::test_statement_06_proportional_gaps_win_together` |
 # | (7.2) | 7 | `tests/theory/test_corrections.py::test_statement_07_more_than_two_tied_codewords` |
+# | (7.2), three on a line | 7 | `tests/theory/test_corrections.py::test_statement_07_of_three_tied_losses_on_a_line_the_middle_one_never_wins_alone` |
 # | (7.2), its orthants | 7 | `tests/theory/test_corrections.py::test_statement_07_orthants_in_closed_form` |
 # | (8.1) | 8 | `tests/theory/test_theory.py::test_statement_08_size_adaptive_rate` |
 # | (8.1), its condition | 8 | `tests/theory/test_corrections.py::test_statement_08_three_codewords_need_rates_above_log_n` |
@@ -2482,7 +2496,8 @@ pd.DataFrame(rows, columns=columns).round(3)
 # | (12.6) | 12 | `tests/theory/test_corrections.py::test_statement_12_survival_law_holds_for_the_pooled_auc` |
 # | (12.6), played | 12 | `tests/theory/test_corrections.py::test_statement_12_audits_measure_the_pooled_auc` |
 # | (13.2), its error | 13 | `tests/theory/test_corrections.py::test_statement_13_rare_flips_err_by_their_number` |
-# | (13.3), unequal weights | 13 | `tests/theory/test_theory.py::test_statement_13_unequal_coordinates_need_a_split` |
+# | (13.7) | 13 | `tests/theory/test_edges.py::test_the_smaller_of_two_bounds_is_at_most_seventeen_per_cent_too_large` |
+# | (13.7), unequal weights | 13 | `tests/theory/test_theory.py::test_statement_13_unequal_coordinates_need_a_split` |
 # | (13.4) | 13 | `tests/theory/test_corrections.py::test_statement_13_exact_difference_of_binomial_tails` |
 # | (13.5) | 13 | `tests/theory/test_corrections.py::test_statement_13_poisson_limit_is_de_moivre` |
 # | (13.6) | 13 | `tests/theory/test_corrections.py::test_statement_13_closed_form_errs_by_at_most_seventeen_per_cent` |
@@ -2490,11 +2505,14 @@ pd.DataFrame(rows, columns=columns).round(3)
 # | (14.2) | 14 | `tests/theory/test_corrections.py::test_statement_14_error_of_one_edge_at_a_time` |
 # | (14.3) | 14 | `tests/theory/test_corrections.py::test_statement_14_without_flatness` |
 # | theorem B, one coordinate | 11 | `tests/theory/test_edges.py::test_uniform_noise_attains_the_bound_of_one_coordinate_and_gaussian_noise_that_of_many` |
+# | theorem B, many coordinates | 11 | `tests/theory/test_edges.py::test_dithered_rounding_is_plain_rounding_averaged_over_places` |
 # | theorem B, at random | 11 | `tests/theory/test_edges.py::test_stochastic_rounding_far_out_and_at_fine_steps` |
-# | (15.3) | 15 | `tests/theory/test_edges.py::test_the_edge_law_needs_no_flat_density` |
+# | (15.3) | 15 | `tests/theory/test_edges.py::test_the_edge_law_is_the_mean_of_j_over_gaussian_weights` |
+# | (15.3), other densities | 15 | `tests/theory/test_edges.py::test_the_edge_law_needs_no_flat_density` |
 # | (15.4) | 15 | `tests/theory/test_edges.py::test_both_bounds_are_attained_by_the_uniform_grid` |
-# | (16.1) | 16 | `tests/theory/test_matrix.py::test_simulated_attacks_keep_what_the_law_says_by_direction` |
+# | (16.1) | 16 | `tests/theory/test_matrix.py::test_the_best_linear_attack_of_all_directions_keeps_what_the_matrix_says` |
 # | (16.1), order of the matrices | 16 | `tests/theory/test_matrix.py::test_three_signs_linear_at_most_all_at_most_unrounded` |
 # | (16.2) | 16 | `tests/theory/test_matrix.py::test_signs_of_centred_coordinates_follow_the_arcsine_law` |
 # | (16.3) | 16 | `tests/theory/test_matrix.py::test_subtracting_the_dither_makes_the_floor_exact_in_second_order` |
+# | (16.3) without dither, played | 16 | `tests/theory/test_matrix.py::test_simulated_attacks_keep_what_the_law_says_by_direction` |
 # | (16.3), where it stops | 16 | `tests/theory/test_matrix.py::test_wide_cells_keep_more_than_a_floor_of_noise` |

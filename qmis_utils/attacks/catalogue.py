@@ -50,11 +50,9 @@ def _combined(evidence: Evidence) -> np.ndarray:
     return first + second
 
 
-# What costs is kept for the last evidences, which the attack itself and the stacks ask for.
-_output_regression, _release_regression, _joint_decoder = map(
-    lru_cache(maxsize=4),
-    (partial(joint.release_regression, access="scores"), joint.release_regression, joint.joint_decoder),
-)
+_kept = lru_cache(maxsize=4)  # what costs is kept for the attack itself and the stacks, which ask for it again
+_output_regression = _kept(partial(joint.release_regression, access="scores"))
+_release_regression, _joint_decoder = _kept(joint.release_regression), _kept(joint.joint_decoder)
 _BY_OUTPUTS = (
     *(thresholds.loss, _lira, partial(_lira, variant="online_fixed"), partial(_lira, variant="offline"), _rmia),
     _output_regression,

@@ -92,16 +92,19 @@ def draw_records(setting, n, world, rng):
     return x, np.where(noisy, (y + 1 + rng.integers(setting.classes - 1, size=n)) % setting.classes, y)
 
 
-def read_table(name):
-    """Return inputs (N, d) and labels (N,) of a real table: of scikit-learn, or of ``molecules.TASKS``.
+def read_table(name, n, rng):
+    """Return inputs (n, d) and labels (n,) of at most n random records of a real table, of scikit-learn or ``TASKS``.
 
-    Inputs, and labels that are not classes, are in units of their spread over the table.
+    Inputs, and labels that are not classes, are in units of their spread.
     """
     if name in SKLEARN:
         x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     else:
-        frame = molecules.load_task(name)
-        x, y = molecules.embed(frame.smiles, "rdkit2d"), frame.y.to_numpy()
+        x, y = (column.to_numpy() for _, column in molecules.load_task(name)[["smiles", "y"]].items())
+    pick = rng.permutation(len(x))[:n]
+    x, y = x[pick], y[pick]
+    if name not in SKLEARN:
+        x = molecules.embed(x, "rdkit2d")
         usable = np.isfinite(x).all(axis=1)
         x, y = x[usable], y[usable]
     spread = x.std(axis=0)
@@ -115,10 +118,8 @@ def draw_data(setting, rng):
     if not setting.table:
         world = draw_world(setting, rng)
         return tuple(draw_records(setting, n, world, rng) for n in (setting.n_pool, setting.n_heldout))
-    x, y = read_table(setting.table)
-    order = rng.permutation(len(x))
-    pool, fresh = order[: setting.n_pool], order[setting.n_pool :][: setting.n_heldout]
-    return (x[pool], y[pool]), (x[fresh], y[fresh])
+    x, y = read_table(setting.table, setting.n_pool + setting.n_heldout, rng)
+    return (x[: setting.n_pool], y[: setting.n_pool]), (x[setting.n_pool :], y[setting.n_pool :])
 
 
 def draw_world(setting, rng):

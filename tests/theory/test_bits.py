@@ -182,13 +182,13 @@ def test_theorem_a_lower_bound_for_erm(seed, n, two):
 
 
 def test_the_factor_two_of_two_codewords_is_attained():
-    """One coin: Delta = 2 p (1 - p) and the smaller codeword's gap is 1 - 2 p of a range of 2, at p near zero."""
-    p = 1e-6
-    losses, probs = [[0, 1], [1, 0]], [1 - p, p]
+    """One coin and the gap (1, -e): Delta = 2 p (1 - p) is the bound with its factor as e tends to zero."""
+    losses, probs = [[0, 1e-4], [1, 0]], [0.7, 0.3]
     law = law_of(losses, probs, 1)
     lower, exact = bits.erm_lower_bound(losses, probs, law), security.finite_support_insecurity(losses, probs, 1)
-    assert exact / lower == pytest.approx(2, rel=1e-5)
-    gaps = bits.erm_lower_bound([[0, 1], [1, 0], [0.5, 0.5]], probs, [*law, 0])
+    assert exact == pytest.approx(0.42)
+    assert 1 <= exact / lower < 1 + 2e-4
+    gaps = bits.erm_lower_bound([*losses, [0.5, 0.5]], probs, [*law, 0])
     assert lower == pytest.approx(2 * gaps)
 
 

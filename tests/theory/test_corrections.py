@@ -248,6 +248,20 @@ def test_statement_07_orthants_in_closed_form(seed):
         assert closed == pytest.approx(numerical, abs=2e-4)
 
 
+@pytest.mark.parametrize("place", [0.5, 2.0, -1.0])
+def test_statement_07_of_three_tied_losses_on_a_line_the_middle_one_never_wins_alone(place):
+    """Losses 0, l and place * l: what they leak is what the outer two leak, whatever the third."""
+    rng = np.random.default_rng(7)
+    probs, loss = rng.dirichlet(np.full(3, 5.0)), rng.normal(size=3)
+    loss -= loss @ probs
+    outer = max(0.0, 1.0, place) - min(0.0, 1.0, place)
+    law = abs(loss) @ probs / math.sqrt(2 * math.pi * (loss**2 @ probs))
+    for n in (30, 400):
+        three = security.finite_support_insecurity([0 * loss, loss, place * loss], probs, n)
+        assert three == pytest.approx(security.finite_support_insecurity([0 * loss, outer * loss], probs, n), rel=1e-9)
+    assert math.sqrt(400) * three == pytest.approx(law, rel=0.01)
+
+
 # --- statement 8 -------------------------------------------------------------------------------------------------
 
 
@@ -359,7 +373,7 @@ def test_statement_10_change_of_all_cells_is_the_largest_at_an_edge(n, width, pl
 @settings(max_examples=60)
 @given(a=st.floats(0.05, 30))
 def test_statement_11_ratio_falls(a):
-    """(11.2), by quadrature, and the derivative of the ratio by differences."""
+    """(11.3), by quadrature, and the derivative of the ratio by differences."""
     left = integrate.quad(lambda b: math.exp(-(b**2) / 2), 0, a)[0]
     assert left > a * math.exp(-(a**2) / 2) * (1 + a**2 / 3)
 

@@ -61,6 +61,24 @@ def test_one_coordinate_and_independent_ones_keep_the_squared_survival_correlati
     np.testing.assert_allclose(kept, np.diag(np.square(rho) / sd**2), atol=1e-12)
 
 
+@pytest.mark.parametrize("u", [(1.0, -1.0), (1.0, 0.4), (0.0, 1.0)])
+def test_the_best_linear_attack_of_all_directions_keeps_what_the_matrix_says(u):
+    """(16.1): squared mean difference over variance, from the cells' laws, for 20,000 weightings of two coordinates."""
+    covariance, mean, shift = np.array([[1.0, 0.6], [0.6, 0.7]]), np.array([0.2, -0.4]), 1e-3 * np.array(u)
+    law = stats.multivariate_normal(mean, covariance)
+    below = np.array([[law.cdf([a, b]) for b in np.clip(EDGES, -40, 40)] for a in np.clip(EDGES, -40, 40)])
+    cells = np.diff(np.diff(below, axis=0), axis=1).ravel()
+    values = np.array(list(itertools.product(LEVELS, LEVELS)))
+    spread = (values.T * cells) @ values - np.outer(cells @ values, cells @ values)
+    sd = np.sqrt(np.diag(covariance))
+    before, after = (np.diff(stats.norm.cdf((EDGES - m[:, None]) / sd[:, None])) @ LEVELS for m in (mean, mean + shift))
+    angle = np.linspace(0, np.pi, 20_000)
+    weights = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    kept = (weights @ (after - before)) ** 2 / ((weights @ spread) * weights).sum(axis=1)
+    expected = shift @ matrix.linear_information(LEVELS, EDGES, mean, covariance) @ shift
+    assert kept.max() == pytest.approx(expected, rel=2e-3)
+
+
 def test_a_coordinate_that_is_released_as_a_constant_brings_nothing():
     kept = matrix.linear_information([1.0, 1.0], SIGN[1], 0.0, [[1.0, 0.5], [0.5, 1.0]])
     assert not kept.any()
@@ -211,6 +229,8 @@ def test_subtracting_the_dither_makes_the_floor_exact_in_second_order():
     dither = step * rng.uniform(-0.5, 0.5, x.shape)
     released = step * np.round((x + dither) / step) - dither
     np.testing.assert_allclose(np.cov(released.T), covariance + step**2 / 12 * np.eye(2), atol=0.012)
+    kept = matrix.noise_floor_information(covariance, step**2 / 12)
+    np.testing.assert_allclose(np.linalg.inv(np.cov(released.T)), kept, atol=0.02)
     np.testing.assert_allclose(np.cov((released - x).T, x.T)[:2, 2:], 0, atol=0.01)  # the error knows nothing of x
 
 
