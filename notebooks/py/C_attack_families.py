@@ -19,22 +19,26 @@
 # # C · How far do attacks get? All families under one fair protocol
 #
 # **Question.** How much of what the best attack finds do the attacks of the field find, on exact models and on networks?
+# And is LiRA, the standard, the strongest on networks?
 #
 # **Answer.** On exact models the likelihood ratio finds all of $\Delta_n$, the calibrated loss 86 to 101 %, and the plain
 # loss threshold, on the mean of 64 Gaussians, 100, 79, 53, 34 and 24 % at n = 2, 5, 10, 20 and 40 (population game); on
-# networks (pool game) no family wins everywhere: a LiRA is strongest in 7 of 16 releases with the shared initialisation and
-# in 13 of 16 with random ones, an attack that reads weights in 8 and in 3.
+# networks (pool game, 96 models) no single family wins everywhere: a LiRA is strongest in 7 of 16 releases with the shared
+# initialisation and in 13 of 16 with random ones, an attack that reads weights in 8 and in 3. A stack of attacks, fitted on
+# shadows, finds more than all of them in 13 and in 11. It beats LiRA by more than 0.02 of AUC only where it reads
+# weights: in 7 of 16 releases with the shared initialisation, 90 % zeros of all four settings among them (by 0.05 to 0.10), and in 1 of 16
+# with random ones; from outputs, in none. With 384 models it does from outputs, too, most where they share a start.
 #
 # This is a study: the evidence behind notebooks 04, 06, 08, 09 and 10, not for reading in one sitting. *To follow it*, you
 # need $\Delta_n$ from `01_theory_derivation`, and LiRA and the leave-one-out protocol from `04_attack_a_network`.
 #
 # *In the paper: the definition of membership inference security and the attack-based baseline of the synthetic study
 # (Aubinais et al., AISTATS 2026, arXiv 2502.06567). The paper runs one attack; the comparison here is ours. Figures:
-# `C_gap`, `C_shares`, `C_attacks`, `C_random`, `C_seeds`, `C_budget`, `C_stability`, `C_worst`, `C_canary`.* **Run time** (2 cores): full 5 min, quick 28 s.
+# `C_gap`, `C_shares`, `C_strongest`, `C_attacks`, `C_random`, `C_seeds`, `C_budget`, `C_many`, `C_stability`, `C_worst`, `C_canary`.* **Run time** (2 cores): full 7 min, quick 35 s.
 
 # %% [markdown]
-# The attacks live in the room `attacks` (`thresholds`, `scores`, `learned`, `boundary`, `weights`), one small function each,
-# with a catalogue that states source and threat model. The other modules are those of the earlier notebooks.
+# The attacks live in the room `attacks` (`thresholds`, `scores`, `learned`, `boundary`, `weights`, `joint`), one small
+# function each, with a catalogue that states source and threat model. The other modules are those of the earlier notebooks.
 
 # %%
 from functools import cache, partial
@@ -76,6 +80,7 @@ table_settings: list[str] = ["close modes", "distant modes", "BBB_Martins", "Fre
 n_models: int = 96  # models of every setting; each is the target in turn (at least 1)
 n_costly: int = 8  # targets of the costly attacks (at least 1)
 budgets: list[int] = [12, 16, 24, 32, 48, 64, 96]  # models, the target included (not empty, at least 1)
+n_many: int = 384  # models of distant modes, for attacks on outputs that many models pay for (at least 64)
 n_walked: int = 24  # models whose label distances are calibrated (at least 1)
 n_repeats: int = 2  # further draws of pools, initialisations and memberships (at least 1)
 n_seeds: int = 5  # groups of models whose finds are compared (at least 3)
@@ -670,6 +675,17 @@ show("lira_fixed", "weight_regression", "weight_regression_aligned", "influence"
      seen=evidence["close modes", close_up, "random"])  # fmt: skip
 
 # %% [markdown]
+# **The whole release.** All attacks so far read the record's own output or compare weights one by one. Four families read
+# more. `output_regression` regresses membership on the outputs at *all* records of the pool and the population, a black box
+# of many queries; `release_regression` on these and the weights; `joint_decoder` models how every record moves the weights
+# and decodes all memberships at once. A *stack* weighs several attacks by a classifier that is fitted on shadows alone: the
+# loss, three LiRA, RMIA and the regression on outputs (`stacked_outputs`), or these with both attacks on weights
+# (`stacked`).
+
+# %%
+show("output_regression", "release_regression", "joint_decoder", "stacked_outputs", "stacked")
+
+# %% [markdown]
 # ## 8 · Every attack against every quantizer
 #
 # Now the whole table, with a null beside each number: each model is given the membership list of another one. An attack
@@ -678,12 +694,17 @@ show("lira_fixed", "weight_regression", "weight_regression_aligned", "influence"
 
 
 # %%
+@cache
+def under_null(seen):
+    """Return the evidence with each model's membership list dealt to another one."""
+    return seen.relabel(attacks.permuted(seen.members, np.random.default_rng(seed)))
+
+
 def report(key, name, init, family):
     """Return one row of the table, the scores, and the null's AUC with its half width."""
     scores, part = attack(family, evidence[key, name, init])
-    false = attacks.permuted(part.members, np.random.default_rng(seed))
-    rule = attacks.ATTACKS[family]
-    null = attacks.auc(rule.run(part.relabel(false)) if rule.shadows else scores, false)
+    rule, false = attacks.ATTACKS[family], under_null(part)
+    null = attacks.auc(rule.run(false) if rule.shadows else scores, false.members)
     found, models = attacks.advantage_held_out(scores, part.members, rule.shadows), rule.trained(len(part.members))
     row = (key, name, init, family, attacks.auc(scores, part.members).mean(), found.value, found.low, found.high,
            models, models * settings[key].steps)  # fmt: skip
@@ -736,12 +757,13 @@ strongest[[*CELL, "attack", "advantage", "low", "high"]].round(3).reset_index(dr
 
 
 # %%
+LIRA = ["lira", "lira_fixed", "lira_offline"]
 advantage_of = network_rows.set_index([*CELL, "attack"]).advantage.sort_index()
 
 
 def ahead(key, name, init, family):
     """Return the best LiRA of a cell and what an attack finds beyond it, with an interval over their common targets."""
-    best = advantage_of[key, name, init][["lira", "lira_fixed", "lira_offline"]].idxmax()
+    best = advantage_of[key, name, init][LIRA].idxmax()
     (_, scores, _), (_, other, _) = reported[key, name, init, family], reported[key, name, init, best]
     members = evidence[key, name, init].members[: len(scores)]
     gains = [attacks.advantage_held_out(s[: len(scores)], members).per_target for s in (scores, other)]
@@ -751,6 +773,58 @@ def ahead(key, name, init, family):
 beyond = pd.DataFrame([(*cell, *ahead(*cell)) for cell in strongest[[*CELL, "attack"]].to_numpy()],
                       columns=[*CELL, "attack", "best LiRA", "ahead", "low", "high"])  # fmt: skip
 beyond[~beyond.attack.str.startswith("lira")].round(3)
+
+# %% [markdown]
+# **How far is LiRA from the strongest known attack?** For each release and threat model the attack is picked on one half of the
+# targets and judged on the other (`attacks.strongest`), so that no luck is counted, and so is the best of the three LiRA. All
+# attacks that run on every model may be picked; `outputs` leaves out those that read weights.
+
+
+# %%
+def gained(*cell):
+    """Return rows (setting, quantizer, init, seen, AUC of LiRA, of the strongest, gain, low, high), one a threat model."""
+    ran = [name for name in attacks.ATTACKS if (*cell, name) in reported and name not in COSTLY]
+    aucs = {name: attacks.auc(reported[(*cell, name)][1], evidence[cell].members)[:, None] for name in ran}
+    by_lira = attacks.strongest({name: aucs[name] for name in LIRA})
+    outputs = {name: auc for name, auc in aucs.items() if attacks.ATTACKS[name].access != "weights"}
+    best = {"outputs": attacks.strongest(outputs), "weights": attacks.strongest(aucs)}
+    return [
+        (*cell, seen, by_lira.mean(), auc.mean(), *over_targets((auc - by_lira)[:, 0])) for seen, auc in best.items()
+    ]
+
+
+gain = pd.DataFrame([row for cell in strongest[CELL].to_numpy() for row in gained(*cell)],
+                    columns=[*CELL, "seen", "LiRA", "strongest", "gain", "low", "high"])  # fmt: skip
+gain.pivot(index=["init", "setting", "quantizer"], columns="seen", values=["LiRA", "strongest", "gain"]).drop(
+    columns=("LiRA", "weights")).round(3)  # fmt: skip
+
+# %% [markdown]
+# A gain above 0.02 of AUC with its whole interval is one that a report should not leave out.
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(
+    1, 2, figsize=(figures.PAGE, 0.9 + 0.17 * len(names) * len(table_settings)), sharex=True, sharey=True
+)
+gain["release"] = gain.setting + ", " + figures.words(gain.quantizer)
+releases = list(gain.release.unique())
+for ax, init in zip(axes, ("shared", "random"), strict=True):
+    for shift, (seen, color) in zip([-0.15, 0.15], {"outputs": 0, "weights": 1}.items(), strict=True):
+        part = gain[(gain.init == init) & (gain.seen == seen)].set_index("release")
+        label = "outputs seen" if seen == "outputs" else "weights seen, too"
+        figures.forest(ax, part, "gain", names=releases, color=figures.COLORS[color], width=1, shift=shift, label=label)
+    ax.axvline(0, color="0.4", lw=0.8)
+    ax.axvline(0.02, color="0.4", lw=0.8, ls=":")
+    ax.set_title(f"{init} initialisation", loc="left", fontsize=8)
+    ax.set_xlabel("AUC of the strongest attack beyond LiRA's")
+clear = (gain.low > 0.02).groupby([gain.seen, gain.init]).sum()
+message = (f"More than 0.02 beyond LiRA: {clear['weights', 'shared']} of {len(releases)} releases with the weights of a shared "
+           f"initialisation,\n{clear['weights', 'random']} with random ones, {clear['outputs'].sum()} from outputs")  # fmt: skip
+figures.legend_above(fig, axes[0], ncols=2, title=message)
+figures.save_figure(
+    fig, "C_strongest", data=gain.drop(columns="release"), atol=0.03,
+    alt="AUC of the strongest known attack less that of the best LiRA for each setting and quantizer, from outputs and with the "
+    "weights, shared and random initialisations, with intervals.",
+)  # fmt: skip
 
 # %% [markdown]
 # A broken model leaks nothing, so that a pale column means little without what its models are still worth: accuracy on
@@ -771,11 +845,13 @@ useful.round(3)
 # The heat map of the networks is the headline of this study: advantages in per cent, rows sorted by their mean over the
 # models of the shared initialisation. Each number has an interval of 95 % of its own in `figures/C_attacks.csv`, and is a
 # lower bound on what the best attack finds in the pool game. Grey: not run. A star marks attacks on `n_costly` targets
-# only. Left out are four attacks that order records as another one does, or nearly (modified entropy, maximal
-# confidence, entropy), or find less than their better form (label only by noise).
+# only. Left out are attacks that order records as another one does, or nearly: modified entropy, also by class, maximal
+# confidence, entropy and the shadow classifier are near the loss, and the regression on weights and outputs near the weight
+# attack where weights tell at all; and label only by noise, which finds less than its better form. Their numbers are in the CSV, too.
 
 # %%
-LEFT_OUT = {"max_confidence", "modified_entropy", "entropy", "label_only"}
+LEFT_OUT = {"max_confidence", "modified_entropy", "entropy", "modified_entropy_by_class", "shadow_classifier", "label_only",
+            "release_regression"}  # fmt: skip
 shown = network_rows[~network_rows.attack.isin(LEFT_OUT)]
 means = shown[shown.init == "shared"].groupby("attack").advantage.mean().sort_values(ascending=False)
 order = [*means.index, *sorted(set(shown.attack) - set(means.index))]
@@ -813,11 +889,10 @@ def save_map(stem, init, title):
 
 
 leads = strongest[strongest.init == "shared"].attack
-white = leads.map(lambda name: attacks.ATTACKS[name].access == "weights").sum()
 save_map(
     "C_attacks",
     "shared",
-    f"Shared initialisation: reading weights wins {white} of {len(leads)} releases (advantage, %)",
+    f"Shared initialisation: a stack of attacks leads in {leads.str.startswith('stacked').sum()} of {len(leads)} releases (advantage, %)",
 )
 
 # %% [markdown]
@@ -999,6 +1074,54 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 figures.save_figure(
     fig, "C_budget", data=budget, atol=0.04,
     alt="AUC of five attacks against the number of models trained, for close modes and FreeSolv.",
+)  # fmt: skip
+
+# %% [markdown]
+# **Where more models go on paying.** LiRA asks about one output at a time, and some dozens of models answer that. The outputs at
+# all other records tell of a record as well, but only a regression on many models can read them. Here are `n_many` models of
+# distant modes, of each initialisation, and the first half and quarter of them: the best LiRA, and the strongest of all attacks on
+# outputs that share its queries or ask for the whole pool, each picked on the other half of the targets.
+
+# %%
+ON_OUTPUTS = [*LIRA, "loss", "rmia", "output_regression", "stacked_outputs"]
+many = {init: train(settings["distant modes"], n_many, init=init) for init in ("shared", "random")}
+
+
+def with_many(init, name, k):
+    """Return a row: the AUC of the best LiRA and of the strongest attack on outputs against k models, and the gain."""
+    seen = observe(settings["distant modes"], *many[init], name).take(range(k))
+    seen = seen.records(attacks.enough_shadows(seen.members))
+    aucs = {family: attacks.auc(attacks.ATTACKS[family].run(seen), seen.members)[:, None] for family in ON_OUTPUTS}
+    by_lira, best = attacks.strongest({name: aucs[name] for name in LIRA}), attacks.strongest(aucs)
+    return init, name, k, by_lira.mean(), best.mean(), *over_targets((best - by_lira)[:, 0])
+
+
+paying = pd.DataFrame([with_many(init, name, k) for init in many for name in (names[0], names[-1])
+                       for k in (n_many // 4, n_many // 2, n_many)],
+                      columns=["init", "quantizer", "models", "LiRA", "strongest", "gain", "low", "high"])  # fmt: skip
+paying.round(3)
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 2, figsize=(figures.PAGE, 2.6), sharex=True, sharey=True)
+for ax, (init, part) in zip(axes, paying.groupby("init", sort=False), strict=True):
+    for shift, (name, curve) in zip([0.98, 1.02], part.groupby("quantizer", sort=False), strict=True):
+        bars = curve.gain - curve.low, curve.high - curve.gain
+        ax.errorbar(curve.models * shift, curve.gain, bars, **figures.look(name, ms=4, lw=0.9))
+    ax.axhline(0, color="0.4", lw=0.8)
+    ax.axhline(0.02, color="0.4", lw=0.8, ls=":")
+    ax.set(xscale="log", xlabel="models trained")
+    ax.set_title(f"distant modes, {init} initialisation", loc="left", fontsize=8)
+    ax.set_xticks(list(part.models.unique()), [str(k) for k in part.models.unique()])
+    ax.minorticks_off()
+axes[0].set_ylabel("AUC beyond LiRA's")
+at_most = paying[paying.models == n_many].set_index(["quantizer", "init"]).gain
+message = (f"Outputs alone: with {n_many} models the strongest attack gains {at_most[names[0], 'shared']:.2f} over LiRA in full "
+           f"precision\nwhere they share a start, {at_most[names[0], 'random']:.2f} where each has its own")  # fmt: skip
+figures.legend_above(fig, axes[0], ncols=2, title=message)
+figures.save_figure(
+    fig, "C_many", data=paying, atol=0.03,
+    alt="AUC of the strongest attack on outputs less that of the best LiRA against the number of models, for full precision and the "
+    "sparsest quantizer of distant modes, shared and random initialisations, with intervals.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -1312,10 +1435,17 @@ figures.save_figure(
 # - *Population game, exact models.* The likelihood ratio attains $\Delta_n$ and no attack exceeds it, with simultaneous
 #   intervals. On one-dimensional models the one-sided attacks that ask how hard this record is find nearly all of it, the
 #   two-sided Gaussian ratio about half; in 64 dimensions the loss threshold finds 24 % at n = 40.
-# - *Pool game, networks.* No family wins everywhere. With random initialisations a LiRA is strongest in 13 of 16 releases.
-#   With the shared one an attack that reads weights is strongest in 8 of 16, often by little.
+# - *Pool game, networks.* No single family wins everywhere. With random initialisations a LiRA is strongest of them in 13 of
+#   16 releases. With the shared one an attack that reads weights is strongest in 8 of 16, often by little.
+# - **LiRA as a reference.** From outputs the strongest known attack gains at most 0.014 of AUC over LiRA (90 % zeros of
+#   distant modes, [0.000, 0.029]), with 96 models of either initialisation. But LiRA is done after some dozens of models and
+#   others are not: on distant modes, with 384 models of one start it gains 0.068 [0.065, 0.071] in full precision and 0.047 [0.040,
+#   0.053] on 90 % zeros; with 384 of random ones 0.023 [0.021, 0.025] in full precision. With the weights of a shared
+#   initialisation, 96 models, it gains 0.096 [0.077, 0.115] on 90 % zeros of distant modes, and 0.049 [0.038, 0.060] on those of
+#   close modes. So with about a hundred models LiRA is nearly all that outputs say. It is too little for released weights of few
+#   levels whose start is known, and for outputs against an attacker who can afford hundreds of models.
 # - **What hangs on the shared initialisation: the white box.** On close modes, signs, the weight attack finds 0.313 with the
-#   shared initialisation, 0.021 with random ones, and 0.113 once hidden units are aligned. Influence on weights falls less:
+#   shared initialisation, 0.026 with random ones, and 0.113 once hidden units are aligned. Influence on weights falls less:
 #   0.537, 0.051, and 0.437 aligned. So aligned influence is the attack to run where initialisations differ.
 # - The strongest attack on 90 % zeros finds 0.18 to 0.22 with the shared initialisation and 0.02 to 0.12 with random ones.
 #   With the shared one it reads the weights in all four settings; with random ones the aligned influence leads in three, and

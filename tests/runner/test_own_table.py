@@ -47,10 +47,11 @@ def table():
     return frame
 
 
-def report(frame, folder):
-    """Run report D on a table with the quick parameters; return the exit status."""
+def report(frame, folder, **changes):
+    """Run report D on a table with the quick parameters, some of them changed; return the exit status."""
     frame.to_csv(folder / "mine.csv", index=False)
     given = {"tasks": json.dumps([f"csv:{folder / 'mine.csv'}"]), "smiles_column": "SMILES", "label_column": "active"}
+    given |= changes
     options = [word for name, value in given.items() for word in ("-p", name, value)]
     return run.main(["D", "--params", PARAMS, "--out", str(folder / "out"), "--figures", str(folder), *options])
 
@@ -59,7 +60,7 @@ def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
     assert report(table, tmp_path) == 0
     assert sorted(figure_files.read_manifest(tmp_path)) == [f"D_{stem}" for stem in STEMS]
     tradeoff = pd.read_csv(tmp_path / "D_tradeoff.csv")
-    assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "tpr_at_1pct"]
+    assert list(tradeoff.columns) == [*HEADLINE, "attack_auc", "lira_auc", "tpr_at_1pct"]
     assert set(tradeoff.task) == {"mine"}
     assert set(tradeoff.kind) == {"binary"}
     exposed = pd.read_csv(tmp_path / "D_exposed.csv")
@@ -85,6 +86,16 @@ def test_a_table_with_flaws_gives_the_whole_report(table, tmp_path):
     assert "2: 11, 92" in text
     assert "rank quantizers by rho_pool from" not in text  # advice that two groups cannot bear
     assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
+def test_with_fewer_than_sixteen_heads_a_group_the_stack_is_left_out_and_the_report_says_so(table, tmp_path):
+    assert report(table.head(90), tmp_path, n_models="30") == 0
+    notebook = nbformat.read(tmp_path / "out" / "D_report_your_table.ipynb", as_version=4)
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "attacks: LiRA, pooled variance, loss threshold, RMIA\n" in printed
+    assert "left out: stack on outputs, which needs 16 heads a group; n_models / n_groups is 15" in printed
+    tradeoff = pd.read_csv(tmp_path / "D_tradeoff.csv")
+    assert tradeoff.attack_auc.notna().all()
 
 
 class Markup(html.parser.HTMLParser):
