@@ -393,35 +393,36 @@ names = ["fp32", *order, "twn", "uniform_2", "uniform_3", "uniform_4", "lloyd_2"
 names += ["lloyd_3", "private_1", "private_2", "private_3"]
 
 
-def measured(pool, init):
-    """White-box AUC of every quantizer, as released, then aligned."""
-    how = {"n_models": n_models, "n_indicator": 2, "seed": 100 + pool, "init": init}
-    game = synthetic.prepare(synthetic.Setting("", **how))
+def measured(pool, how):
+    """White-box AUC of every quantizer in one pool."""
+    size = {"n_models": n_models, "n_indicator": 2, "seed": 100 + pool}
+    game = synthetic.prepare(synthetic.Setting("", init=how.split()[0], **size))
     for name in names:
         models = game.models.quantize(name)
-        for seen in (models, attacks.align(models)):
-            scores = attacks.regress_membership(seen.vectors(), game.members, [0.1])
-            yield attacks.auc(scores, game.members).mean()
+        seen = attacks.align(models) if "aligned" in how else models
+        scores = attacks.regress_membership(seen.vectors(), game.members, [0.1])
+        yield attacks.auc(scores, game.members).mean()
 
 
 # %%
 columns = ["distortion", "entropy_bits", "predicted"]
 plain = pd.DataFrame(map(on_gaussian_weights, names), names, columns)
 plain.loc["fp32"] = 0, np.nan, np.nan
+starts = [f"{init} initialisation" for init in ("shared", "random")]
 aucs, laws = [], []
-for init in ("shared", "random"):
-    both = np.array([[*measured(pool, init)] for pool in range(n_pools)])
-    for i, how in enumerate(("", ", aligned")):
-        aucs.append(pd.DataFrame(both[:, i::2], columns=names))
-        laws.append(plain.assign(setting=f"pool game, {init} initialisation{how}"))
-        interval = [[*attacks.mean_interval(auc, 1)] for auc in both.T[i::2]]
-        laws[-1][["measured", "low", "high"]] = interval
-law, own = laws[0], laws[3]
+for how in (*starts, f"{starts[1]}, aligned"):
+    every = [[*measured(pool, how)] for pool in range(n_pools)]
+    aucs.append(auc := pd.DataFrame(every, columns=names))
+    laws.append(plain.copy())
+    interval = [[*attacks.mean_interval(auc[name], 1)] for name in names]
+    laws[-1][["measured", "low", "high"]] = interval
+    laws[-1]["setting"] = f"pool game, {how}"
+law, own = laws[0], laws[2]
 law.loc[order].drop(columns="setting").round(3)
 
 # %%
 for a, b in itertools.combinations(order, 2):
-    gaps = [attacks.mean_interval(aucs[i][b] - aucs[i][a]) for i in (0, 3)]
+    gaps = [attacks.mean_interval(aucs[i][b] - aucs[i][a]) for i in (0, 2)]
     print(f"{b} - {a}: {gaps[0]:.4f}, {gaps[1]:.4f}")
 
 # %% tags=["hide-input"]
@@ -509,10 +510,9 @@ answer = None  # b in standard deviations, to two decimals
 exercises.check("02.1", answer)
 
 # %% tags=["solution"]
-# Near b = 0 the middle cell is never hit and only the sign is left; for large b nothing
-# is left. In between three cells tell more than a sign, J = 0.81 against 0.64.
-b, inf = np.linspace(0.05, 3, 2951), np.inf
-kept = [share([-inf, -x, x, inf], 0.0) for x in b]
+# Near b = 0 only the sign is left, for large b nothing; between, three cells tell more.
+b, inf, keep = np.linspace(0.05, 3, 2951), np.inf, information.surviving_information
+kept = [float(keep([-inf, -x, x, inf], 0.0, 1.0)) for x in b]
 exercises.check("02.1", b[np.argmax(kept)])
 
 # %% [markdown]
@@ -539,10 +539,9 @@ answer = None  # a pair of widths: means at the centre, means spread
 exercises.check("02.3", answer)
 
 # %% tags=["solution"]
-# At the centre two edges at w/2 count and the normal tail does the work. Spread means
-# need 1.806 / w = 0.01: a width that no useful quantizer has.
-w, inf = np.linspace(4, 10, 601), np.inf
-kept = np.array([share([-inf, -x / 2, x / 2, inf], 0.0) for x in w])
+# At the centre the normal tail does the work; spread means need 1.806 / w = 0.01.
+w, inf, keep = np.linspace(4, 10, 601), np.inf, information.surviving_information
+kept = np.array([keep([-inf, -x / 2, x / 2, inf], 0.0, 1.0) for x in w])
 answer = w[abs(kept - 0.01).argmin()], 1.806 / 0.01
 exercises.check("02.3", answer)
 
@@ -557,17 +556,19 @@ answer = None  # a pair: AUC predicted, AUC measured
 exercises.check("02.4", answer)
 
 # %% tags=["solution"]
-# Statement 14 gives d' = 1.2 sqrt(tanh(1.806 / 8)). The measured AUC differs by the
-# noise of the simulation, about 0.01, and by the luck of the places, half of that.
+# Statement 14: d' = 1.2 sqrt(tanh(1.806 / 8)). The simulation's noise is about 0.01.
 predicted = stats.norm.cdf(1.2 * math.sqrt(math.tanh(1.806 / 8) / 2))
 rng = np.random.default_rng(1)
-means, shift = rng.uniform(-4, 4, 2000), rng.normal(size=2000)
+means, shift = rng.uniform(-4, 4, (2000, 1)), rng.normal(size=(2000, 1))
 shift *= 1.2 / np.linalg.norm(shift)
-cuts = np.array([-np.inf, -4, 4, np.inf])  # the next ones are too far to matter
+edges = np.array([-np.inf, -4, 4, np.inf])  # others are too far
 both = means, means + shift
-codes = [np.digitize(rng.normal(m, size=(2000, 2000)), cuts[1:-1]) for m in both]
-ratio = cell_law(cuts, both[1]) - cell_law(cuts, means)
-measured = simulated_auc(ratio, codes)
+law = [numerics.log_interval(edges[:-1] - m, edges[1:] - m) for m in both]
+scores = []
+for m in both:
+    codes = np.digitize(m + rng.normal(size=(2000, 2000)), edges[1:-1])
+    scores.append(np.take_along_axis(law[1] - law[0], codes, 1).sum(0))
+measured = stats.mannwhitneyu(scores[1], scores[0]).statistic / 2000**2
 exercises.check("02.4", (predicted, measured))
 
 # %% [markdown]
