@@ -624,18 +624,8 @@ def pairs(pool, results, number="rho_pool", seed=0):
         sure = (draws[:, i] < draws[:, j]).mean() >= 0.975
         said = {"wrong": values[i] < values[j], "sure": sure}
         found.append(row | {"difference": measured[i] - measured[j]} | gains | said)
-    columns = [
-        "task",
-        "representation",
-        "leakier",
-        "other",
-        "difference",
-        "gain_leakier",
-        "gain_other",
-        "wrong",
-        "sure",
-    ]
-    return pd.DataFrame(found, columns=columns)
+    keys = ["task", "representation", "leakier", "other", "difference", "gain_leakier", "gain_other", "wrong", "sure"]
+    return pd.DataFrame(found, columns=keys)
 
 
 def predictions(pool, results):
