@@ -283,10 +283,10 @@ coarse.round(3)
 #    evidence in [B, section 3](B_indicator_study.ipynb)
 # 5. **At equal utility, most of what rounding saves rests on a known start.** A model that predicts nothing leaks
 #    nothing, so compare at equal utility. With random initial weights, full precision that was stopped early then
-#    leaks less than the quantized model in 36 of 41 cases, and quantizing leaks less in 1 (in 28 and 7 if the
+#    leaks less than the quantized model in 34 of 41 cases, and quantizing leaks less in 1 (in 28 and 6 if the
 #    stopped model may be worth nothing less, instead of 0.005); where all models share initial weights that the
-#    attacker knows, quantizing leaks less in 16 of 40 (pool game, LiRA on outputs, six settings, seven quantizers).
-#    [06, section 1](06_equal_utility.ipynb)
+#    attacker knows, quantizing leaks less in 16 of 40 (pool game, the strongest attack known to us on outputs, six
+#    settings, seven quantizers). [06, section 1](06_equal_utility.ipynb)
 # 6. **On molecules privacy has its price.** Heads on molecules with 90 % zeros keep 17 % [12, 23] of an attack's
 #    advantage over a coin in classification and 56 % [52, 59] of their utility; in regression 11 % [7, 15] and 23 %
 #    [18, 26] (pool game, LiRA on outputs, shared initialisation). [07, section

@@ -434,13 +434,16 @@ def rows(pool, results):
     Returns
     -------
     DataFrame
-        Columns task, kind, representation, group, quantizer, attack_auc and null_auc, means over the heads, utility,
-        spearman, nonzero, relative_gain, and tpr_at_1pct.
+        Columns task, kind, representation, group, quantizer, attack_auc (LiRA's), strongest and null_auc (of the
+        strongest of the attacks that were run), means over the heads, utility, spearman, nonzero, relative_gain, and
+        tpr_at_1pct.
     """
     parts = []
     for group, result in enumerate(results):
         names = {"task": pool.name, "kind": pool.kind, "representation": pool.representation, "group": group}
-        found = {"attack_auc": result.auc[ATTACK].mean(axis=0), "null_auc": result.null[ATTACK].mean(axis=0)}
+        found = {"attack_auc": result.auc[ATTACK].mean(axis=0)}
+        strong = {"strongest": result.auc, "null_auc": result.null}
+        found |= {column: attacks.strongest(auc).mean(axis=0) for column, auc in strong.items()}
         scalars = {name: result.measures[name] for name in ("utility", "spearman", "nonzero", "relative_gain")}
         tpr = {"tpr_at_1pct": result.measures["tpr"]}
         parts.append(pd.DataFrame(names | {"quantizer": result.releases} | found | scalars | tpr))
@@ -621,18 +624,8 @@ def pairs(pool, results, number="rho_pool", seed=0):
         sure = (draws[:, i] < draws[:, j]).mean() >= 0.975
         said = {"wrong": values[i] < values[j], "sure": sure}
         found.append(row | {"difference": measured[i] - measured[j]} | gains | said)
-    columns = [
-        "task",
-        "representation",
-        "leakier",
-        "other",
-        "difference",
-        "gain_leakier",
-        "gain_other",
-        "wrong",
-        "sure",
-    ]
-    return pd.DataFrame(found, columns=columns)
+    keys = ["task", "representation", "leakier", "other", "difference", "gain_leakier", "gain_other", "wrong", "sure"]
+    return pd.DataFrame(found, columns=keys)
 
 
 def predictions(pool, results):

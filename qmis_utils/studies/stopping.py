@@ -5,6 +5,7 @@ be compared with full precision that is stopped where it is as useful. ``compare
 whole, an independent job for ``run.sweep``.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ SETTINGS = (*MIXTURES, *MOLECULES)
 TENTHS = (1, 2, 4, 8)  # steps of a tenth of the usual size: the first usual step, in parts
 STEPS = (1, 2, 4, 8, 16, 32, 64)  # usual steps after which full precision is stopped
 LR = 1e-2  # of a usual step
+STRONG = ("lira", "lira_fixed", "stacked_outputs")  # the strongest known attacks on outputs
 
 
 class Records(NamedTuple):
@@ -84,9 +86,16 @@ def judge(records: Records, members: np.ndarray, models: Ensemble) -> tuple[floa
     return float(useful.mean()), float(attacks.auc(attacks.lira(signals, members), members).mean())
 
 
+def strongest(records: Records, members: np.ndarray, models: Ensemble) -> float:
+    """Return the mean AUC of the strongest known attack on outputs, picked of ``STRONG`` on other targets."""
+    seen = attacks.observe(models, records.x, records.y, members, records.x_out, records.y_out)
+    found = {name: attacks.auc(attacks.ATTACKS[name].run(seen), members)[:, None] for name in STRONG}
+    return float(attacks.strongest(found).mean())
+
+
 def compare(name: str, seed: int, init: str, names: tuple[str, ...], n_models: int = 64,
             tenths: tuple[int, ...] = TENTHS, steps: tuple[int, ...] = STEPS, early: bool = False,
-            **sizes: int) -> pd.DataFrame:  # fmt: skip
+            slacks: tuple[float, ...] = (), **sizes: int) -> pd.DataFrame:  # fmt: skip
     """Judge full precision at every stop, and quantizers after the whole training: one point of the sweep.
 
     Parameters
@@ -101,27 +110,47 @@ def compare(name: str, seed: int, init: str, names: tuple[str, ...], n_models: i
         Stops, in steps of a tenth of the usual size and in usual steps.
     early : bool
         Whether to quantize the models of every stop, too.
+    slacks : tuple of float
+        Tolerances of ``leak_at`` to be asked for: then quantizers, the whole training, and the stops that ``leak_at``
+        reads for any quantizer also meet the strongest known attack, at a hundred times the cost of LiRA.
 
     Returns
     -------
     DataFrame
-        With the columns setting, seed, init, kind ("stopped" or "quantized"), model, length (usual steps), utility and
-        auc. The first row, of length 0, is the untrained model: it has seen no record, so that its AUC is one half. The
-        stop of full length is the release that the quantizers are made from.
+        With the columns setting, seed, init, kind ("stopped" or "quantized"), model, length (usual steps), utility, and
+        the AUCs lira, strongest and null, the strongest under memberships of other models. NaN where it was not run;
+        the null is that of the whole training. The first row, of length 0, is the untrained model: it has seen no
+        record, so that its AUC is one half. The stop of full length is the release that the quantizers are made from.
+
+    Raises
+    ------
+    ValueError
+        As ``draw``; with slacks, for fewer than sixteen models.
     """
     records = draw(name, seed, **sizes)
     members = molecular.draw_members(n_models, len(records.x), np.random.default_rng([seed, 5]))
     untrained = train(records, members, init, seed, 1, 1e-30)  # no weight moves by so little
     whole = train(records, members, init, seed, records.steps)
     guess = utility(untrained.logits(records.x_out), records.y_out, records.task, ranked=records.ranked)
-    rows = [("stopped", "untrained", 0.0, float(guess.mean()), 0.5)]
+    released, rows = [untrained], [("stopped", "untrained", 0.0, float(guess.mean()), 0.5)]
     for count, size in [*((k, 0.1) for k in tenths), *((k, 1.0) for k in steps), (records.steps, 1.0)]:
         last = count * size == records.steps
         models = whole if last else train(records, members, init, seed, count, size * LR)
-        rows.append(("stopped", "fp32" if last else "early stop", count * size, *judge(records, members, models)))
-        if early or last:
-            rows += [("quantized", q, count * size, *judge(records, members, models.quantize(q))) for q in names]
-    frame = pd.DataFrame(rows, columns=["kind", "model", "length", "utility", "auc"])
+        found = [("stopped", "fp32" if last else "early stop", models)]
+        found += [("quantized", q, models.quantize(q)) for q in names if early or last]
+        released += [models for *_, models in found]
+        rows += [(kind, model, count * size, *judge(records, members, m)) for kind, model, m in found]
+    frame = pd.DataFrame(rows, columns=["kind", "model", "length", "utility", "lira"])
+    frame[["strongest", "null"]] = np.nan
+    if slacks:
+        is_stop, fp32 = frame.kind == "stopped", frame.index[frame.model == "fp32"][0]
+        useful, wanted = frame.utility[is_stop], itertools.product(frame.utility[~is_stop], slacks)
+        read = [[leak_at(useful, stop, *asked) > 0 for stop in np.eye(len(useful))] for asked in wanted]
+        asked = set(useful.index[np.any(read, axis=0)]) | set(frame.index[~is_stop]) | {fp32}
+        frame["strongest"] = [strongest(records, members, m) if i in asked else np.nan for i, m in enumerate(released)]
+        frame.loc[0, "strongest"] = 0.5
+        dealt = attacks.permuted(members, np.random.default_rng([seed, 6]))
+        frame.loc[fp32, "null"] = strongest(records, dealt, whole)
     return frame.assign(setting=name, seed=seed, init=init)
 
 

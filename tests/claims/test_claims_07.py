@@ -85,6 +85,33 @@ def test_what_two_bits_gain_and_ninety_per_cent_zeros_give_away(gain, price):
     assert f"and {row.use:.3f} {row.use_low:.3f}, {row.use_high:.3f} of utility" in said
 
 
+def test_the_strongest_attack_finds_little_more_than_lira(gain):
+    found = gain.dropna(subset="gain")
+    assert len(found) == 2 * 2 * 6
+    assert found.gain.max() < 0.02
+
+    def most(rows):
+        row = rows.loc[rows.gain.idxmax()]
+        return f"{row.gain:.3f} {row.gain - row.half:.3f}, {row.gain + row.half:.3f}"
+
+    assert found.gain.idxmax() == ("random", "binary", "sign")
+    said, regression = text(STEM), found.xs("regression", level="kind")
+    assert f"By no more than {most(found)} does any of these releases lose more (sign, classification, random" in said
+    assert f"adds {most(found)} at most" in said
+    assert f"in regression it is {most(regression)} at most" in said
+    assert f"though intervals reach {(found.gain + found.half).max():.3f}" in said
+    above = {"strong": found.strongest - 0.5, "lira": found.strongest - found.gain - 0.5}
+    kept = {
+        (attack, kind): f"{100 * auc['shared', kind, 'ternary_90'] / auc['shared', kind, 'fp32']:.0f} %"
+        for attack, auc in above.items()
+        for kind in ("binary", "regression")
+    }
+    strong, lira = (kept[attack, "binary"] for attack in above)
+    assert f"keep {strong} of the advantage in classification instead of {lira}" in said
+    assert kept["strong", "regression"] == kept["lira", "regression"]
+    assert f"and {kept['lira', 'regression']} in regression with both" in said
+
+
 def test_what_sign_and_fewer_zeros_give_away_in_regression(gain, kept):
     rows = gain.loc[(slice(None), "regression", ["sign", "ternary_33", "ternary_50"]), :]
     assert (rows.high < 0).all()

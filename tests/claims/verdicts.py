@@ -65,7 +65,7 @@ def verdicts_05(folder):
 
 def verdicts_06(folder):
     """Who wins at equal utility, by initialisation, and the cases that the prose names."""
-    rows = pd.read_csv(folder / "06_saving.csv").query("slack > 0")
+    rows = pd.read_csv(folder / "06_saving.csv").query("slack > 0 and attack == 'strongest'")
     says = rows.pivot(index=["setting", "model"], columns="init", values="says")
     count = {init: says[init].value_counts() for init in ("shared", "random")}
     compared = {init: (says[init] != "worth nothing").sum() for init in count}

@@ -308,6 +308,7 @@ def test_rows_and_shares_are_those_of_the_groups(studied):
     rows = molecular.rows(pool, results)
     assert len(rows) == 2 * len(NAMES)
     assert rows.attack_auc[0] == pytest.approx(results[0].auc["lira_fixed"][:, 0].mean())
+    assert (rows.strongest == rows.attack_auc).all()  # of one attack
     leak = molecular.leak_shares(rows)
     per_group = rows.pivot(index="group", columns="quantizer", values="attack_auc") - 0.5
     wanted = (per_group["uniform_2"] / per_group["fp32"]).mean()
@@ -320,6 +321,15 @@ def test_rows_and_shares_are_those_of_the_groups(studied):
     assert kept["ternary_90"].tolist() == ((useful["ternary_90"] - 0.5) / (useful["fp32"] - 0.5)).tolist()
     spans = molecular.spans({"binary": kept})
     assert spans.loc["binary", "ternary_90"].tolist() == kept["ternary_90"].quantile([0.5, 0.025, 0.975]).tolist()
+
+
+def test_rows_hold_the_strongest_of_the_attacks_that_were_run(source, write):
+    pool = molecular.prepare(write(source), "ecfp4")
+    found = molecular.evaluate_group(pool, 0, names=NAMES, attacked=("loss", "lira_fixed"), **SMALL)
+    rows = molecular.rows(pool, [found])
+    assert rows.strongest.tolist() == attacks.strongest(found.auc).mean(axis=0).tolist()
+    assert rows.null_auc.tolist() == attacks.strongest(found.null).mean(axis=0).tolist()
+    assert rows.attack_auc.tolist() == found.auc["lira_fixed"].mean(axis=0).tolist()
 
 
 def test_gains_are_those_of_drawn_groups_and_molecules(studied):

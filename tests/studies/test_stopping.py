@@ -36,12 +36,28 @@ def test_one_run_holds_every_stop_and_every_quantizer_and_the_start_matters():
     for frame in frames.values():
         assert frame.model.tolist() == ["untrained", "early stop", "early stop", "fp32", "sign"]
         assert frame.length.tolist() == [0, 0.2, 4, 200, 200]
-        assert frame.auc[0] == 0.5
+        assert frame.lira[0] == 0.5
+        assert frame[["strongest", "null"]].isna().all(axis=None)
         assert frame.utility[3] > frame.utility[1] > 0.4
         assert frame.utility[0] == pytest.approx(initial_accuracy(frame.init[0]))
-    early = {init: frame.auc[1] for init, frame in frames.items()}
+    early = {init: frame.lira[1] for init, frame in frames.items()}
     assert early["shared"] > 0.8
     assert 0.4 < early["random"] < 0.6
+
+
+def test_the_strongest_attack_meets_what_is_compared_and_nothing_else():
+    few = {"n_models": 32, "tenths": (1, 2), "steps": (4, 16), "n_heldout": 100, "slacks": (0.005, 0.0)}
+    frame = stopping.compare("overlapping classes", 1, "shared", ("sign",), **few)
+    stops, sign = frame[:-1], frame.iloc[-1]
+    for slack in few["slacks"]:
+        assert np.isfinite(stopping.leak_at(stops.utility, stops.strongest, sign.utility, slack))
+    assert 0 < stops.strongest.isna().sum() < len(stops) - 2
+    assert frame.strongest[0] == 0.5
+    fp32 = frame[frame.model == "fp32"].iloc[0]
+    for row in (fp32, sign):
+        assert -0.01 < row.strongest - row.lira < 0.1
+    assert fp32.null == pytest.approx(0.5, abs=0.04) != fp32.strongest
+    assert frame.null.notna().sum() == 1
 
 
 def test_a_stop_that_is_no_more_useful_than_a_shorter_one_is_left_out():
