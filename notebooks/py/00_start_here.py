@@ -269,12 +269,13 @@ coarse.round(3)
 #    standard deviations wide, 9 % of the information about a record is left; with every mean at the centre of its
 #    cell it would be a share of 1.6 × 10⁻²¹ (exact values for independent weights, population game, the attacker sees
 #    all weights). [02, section 14](02_many_weights.ipynb), evidence in [A, section 9](A_proofs.ipynb)
-# 3. **Looking private from outside is no privacy.** With separated modes, networks with 90 % zeros hide their
-#    members from outside (LiRA on outputs, AUC 0.523 [0.516, 0.530]); from inside they do not (0.650 [0.642, 0.659]
-#    from the weights), but only where the attacker knows the initial weights; with random ones the same attack
-#    finds nothing (0.505 [0.499, 0.512]). With overlapping modes LiRA finds 0.602 [0.582, 0.622] from outside, too
-#    (pool game, shared initial weights unless said otherwise, 256 networks a group). [04, section
-#    8](04_attack_a_network.ipynb), evidence in [B, section 6](B_indicator_study.ipynb)
+# 3. **Looking private to one attack is no privacy.** With separated modes, networks with 90 % zeros hide their
+#    members from LiRA, which looks at one output a record (AUC 0.523 [0.516, 0.530]). Where the attacker knows the
+#    initial weights, the strongest attack on all outputs finds 0.561 [0.555, 0.568], the strongest on outputs and
+#    weights 0.651 [0.642, 0.660]; with random ones that finds hardly anything (0.504 [0.501, 0.508]). In full
+#    precision LiRA finds 0.692 [0.676, 0.708], all outputs tell 0.788 [0.775, 0.801] (pool game, shared initial
+#    weights unless said otherwise, 256 networks a group). [04, section 8](04_attack_a_network.ipynb), evidence in
+#    [B, section 6](B_indicator_study.ipynb)
 # 4. **Plain measures of distortion rank quantizers, the rate r does not.** Plain measures of distortion rank
 #    quantizers nearly as an attack does: the error of a network's outputs agrees with LiRA's order by $\tau$ = 0.956
 #    [0.924, 0.989], our $\rho_{\rm pool}$ by 0.972 [0.958, 0.985], a fixed order that looks at no network by 0.949

@@ -18,20 +18,23 @@ def against(row, bar=0.0):
 
 
 def verdicts_04(folder):
-    """The weight attack against LiRA, by setting and initialisation, and what survives in 90 % zeros."""
+    """What all outputs tell beyond LiRA, what the weights add, and what survives in 90 % zeros."""
     rows = (
         pd.read_csv(folder / "04_two_attackers.csv").set_index(["setting", "init", "attack", "quantizer"]).sort_index()
     )
     found = {}
     for setting in ("separated modes", "overlapping modes"):
         for init in ("shared", "random"):
-            lira, weights = rows.loc[setting, init, "lira"], rows.loc[setting, init, "weight_regression"]
+            here = rows.loc[setting, init]
             for name in ("fp32", "ternary_90"):
-                found[f"weight attack beside LiRA, {name}, {setting}, {init}"] = compare(
-                    weights.loc[name], lira.loc[name]
+                where = f"{name}, {setting}, {init}"
+                found[f"weight attack beside LiRA, {where}"] = compare(
+                    here.loc["weight_regression", name], here.loc["lira", name]
                 )
+                found[f"all outputs beyond LiRA, {where}"] = against(here.loc["asking", name])
+                found[f"weights beyond all outputs, {where}"] = against(here.loc["reading", name])
             found[f"LiRA, 90 % zeros beside full precision, {setting}, {init}"] = compare(
-                lira.loc["ternary_90"], lira.loc["fp32"]
+                here.loc["lira", "ternary_90"], here.loc["lira", "fp32"]
             )
     found["weight attack on 90 % zeros, separated modes, random"] = against(weights_of(rows), 0.5)
     shared = rows.loc["separated modes", "shared"].value
@@ -46,18 +49,18 @@ def weights_of(rows):
 
 
 def verdicts_05(folder):
-    """Which numbers rank as LiRA does on fresh pools, and where the survival law errs."""
+    """Which numbers rank as the strongest attack on outputs does on fresh pools, and where the survival law errs."""
     rows = pd.read_csv(folder / "05_ranking.csv").set_index(["setting", "init", "number", "quantizer"]).sort_index()
     law = pd.read_csv(folder / "05_survival_law.csv").set_index(["init", "setting", "quantizer"])
     found = {}
     for setting in ("separated modes", "overlapping modes"):
         for init in ("shared", "random"):
-            tau = rows.loc[setting, init, "tau"]
+            tau = rows.loc[setting, init, "tau, strongest"]
             found[f"rho_pool ranks better than r, {setting}, {init}"] = compare(
                 tau.loc["rho_pool"], tau.loc["r ensemble all_pairs"]
             )
-            lira = rows.loc[setting, init, "lira"].value
-            found[f"LiRA finds least in, {setting}, {init}"] = lira.idxmin()
+            strongest = rows.loc[setting, init, "strongest"].value
+            found[f"the strongest attack finds least in, {setting}, {init}"] = strongest.idxmin()
     most = law.loc["shared", "overlapping modes", "ternary_90"]
     found["the law on 90 % zeros of overlapping modes, shared"] = against(most)
     return found
