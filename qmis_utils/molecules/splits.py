@@ -194,8 +194,8 @@ def _latest(values: pd.Series, column: str, test_fraction: float) -> tuple[np.nd
         wrong = values[times.isna()].iloc[0]
         raise ValueError(f"split 'time:{column}': {wrong!r} is no number and no date such as 2020-12-31")
     distinct = np.sort(times.unique())
-    share = [(times >= start).mean() for start in distinct]
-    late = [at for at, part in enumerate(share) if part <= test_fraction and at > 0]
+    sizes = [(times >= start).sum() for start in distinct]
+    late = [at for at, size in enumerate(sizes) if size <= test_fraction * len(times) and at > 0]
     if not late:
         return np.empty(0, int), ""
     first, name = late[0], dict(zip(times, values, strict=True))
