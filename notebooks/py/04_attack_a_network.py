@@ -89,7 +89,7 @@ def auc_of(seen, name):
 
 
 def attack_all(seen, shared, strong):
-    """Return the mean AUC of each attack on a release."""
+    """Return the mean AUC of each attack."""
     seen = seen if shared else seen.aligned()
     names = ["lira", "stacked_outputs", "weight_regression", "stacked"]
     names = names[: 3 + shared] if strong else names[::2]
@@ -132,7 +132,7 @@ found = pd.concat([study_group(*key) for key in keys])
 cells = []
 KEYS = ["setting", "init", "quantizer"]
 for key, part in found.groupby(KEYS, sort=False):
-    for name in MEASURED:
+    for name in [*MEASURED, "accuracy"]:
         cells.append((*key, name, *attacks.mean_interval(part[name], most=1)))
 columns = [*KEYS, "attack", "value", "low", "high"]
 table = pd.DataFrame(cells, columns=columns).dropna()
