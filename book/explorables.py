@@ -53,7 +53,7 @@ def phase_data(source, folder=None):
 def network_data(source, folder=None):
     """Return what the page of one network shows: for each quantizer and initialisation the utility and each release.
 
-    A quantizer that has no utility there, such as a control, is left out.
+    A quantizer that lacks one of them, such as a control, is left out.
     """
     tables = {"utility": source["utility"], **source["releases"]}
     found = {}
@@ -64,7 +64,7 @@ def network_data(source, folder=None):
         for name, given in source["predictions"].items():
             for quantizer, values in by_quantizer(given, init, folder).items():
                 found.get(quantizer, {}).get(init, {}).get(name, {}).update(values)
-    whole = {name: inits for name, inits in found.items() if all("utility" in values for values in inits.values())}
+    whole = {name: inits for name, inits in found.items() if all(tables.keys() <= v.keys() for v in inits.values())}
     records = [
         {"name": name, "label": figures.words([name])[0], "color": figures.look(name)["color"], **inits}
         for name, inits in whole.items()
