@@ -82,7 +82,7 @@ def release(full, name):
 # Beside them stand the strongest attacks that we know: one on *all outputs*, one on everything. All are explained below.
 
 
-# %%
+# %% tags=["hide-input"]
 def auc_of(seen, name):
     """Return an attack's AUC on each model, (models, 1)."""
     return attacks.auc(attacks.ATTACKS[name].run(seen), seen.members)[:, None]
