@@ -342,7 +342,8 @@ plane = pd.DataFrame(rows, columns=["Hessian", "c", "size", "way", "nr", "insecu
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(figures.COLUMN, 2.6))
-ax.semilogy(x := np.array([0.3, 8]), np.exp(-x) / np.pi / n**0.5, "k", lw=0.8)
+x, law = np.array([0.3, 8]), r"$e^{-nr}/\pi\sqrt{n}$"
+ax.semilogy(x, np.exp(-x) / np.pi / n**0.5, "k", lw=0.8, label=law)
 sns.scatterplot(plane, x="nr", y="insecurity", hue="way", style="Hessian", ax=ax)
 ax.set(xlabel="$n$ times the rate", ylabel=r"insecurity $\Delta_n$")
 ax.set_title("The Hessian protects, if it is right", loc="left")
