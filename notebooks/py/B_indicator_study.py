@@ -29,12 +29,16 @@
 # shadows; eight of the nine judging settings share one initialisation that the attacker knows, `three_layers_random_init`
 # does not. Two laws that came later, the *edge law* and the *noise floor*, were judged on eight fresh settings: neither is shown to
 # predict better than $\rho_{\rm w}$ what an attacker finds in weights, and which records a rounding protects the noise floor does not say (section 10).
+# By the *strongest* attacks known to us, which read a whole release, on fourteen fresh settings, five of them real tables (section 11):
+# $\rho_{\rm pool}$ ranks with 0.975 [0.953, 0.996] as the strongest on outputs does, now shown to be ahead of the error of outputs
+# (0.949) and of a fixed order, if by little; who reads weights too is ranked by the noise floor with 0.967, by $\rho_{\rm pool}$ with 0.960 and by
+# $\rho_{\rm w}$ with 0.953, which cannot be told apart; the paper's $r$ has 0.62 with both. On hard pairs no number reaches 0.9.
 #
 # This is a study: the evidence behind notebook 05, for looking things up. Half of the settings may *choose* between
 # statistics, the other half *judges*. Needed: `05_synthetic_mis_ranking`, and statement 12 in `02_many_weights`.
 #
 # *In the paper: section 4 of Aubinais et al. (AISTATS 2026, arXiv 2502.06567), the indicator and its ranking claim. Figures:
-# `B_tau`, `B_settings`, `B_seeds`, `B_law`, `B_white_box`, `B_budget`, `B_verdicts`, `B_records`.*
+# `B_tau`, `B_settings`, `B_seeds`, `B_law`, `B_white_box`, `B_budget`, `B_verdicts`, `B_records`, `B_strongest`.*
 # **Run time** (2 cores): full 10 min, quick 20 s.
 
 # %%
@@ -54,6 +58,7 @@ figures.use_style()
 # %% tags=["parameters"]
 settings_file: str = "settings/B_settings.yaml"  # one mapping per setting, fixed before results are read
 records_file: str = "settings/B_records.yaml"  # those of section 10, fixed later, before any of them was run
+strongest_file: str = "settings/B_strongest.yaml"  # those of section 11, as well
 n_draws: int = 100  # bootstrap draws of each estimate (at least 1)
 least_resolved: float = 0.5  # share of pairs that a setting must resolve to count
 n_seeds: int = 2  # further runs of every judging setting, with other seeds (at least 1)
@@ -133,8 +138,8 @@ won.apply(pd.Series.value_counts, axis=1).fillna(0).astype(int)
 # %% [markdown]
 # LiRA wins nearly everywhere in most settings; its offline form does in `default` and with three layers, RMIA in the noisy setting
 # `regression`. The same count per quantizer, over the settings, and how much LiRA leaves behind where another attack wins.
-# The reference `strongest` takes, for each quantizer of a setting, the attack with the largest mean AUC: an attacker who knows which
-# attack suits. As it picks the largest of four noisy means, it is a little too large.
+# The reference `strongest` takes, for each quantizer of a setting, the attack with the largest mean AUC on the *other half* of the targets:
+# an attacker who knows which attack suits, without the luck of the largest of four noisy means.
 
 # %%
 left = np.array([(r.auc["strongest"] - r.auc["lira"]).mean(axis=0) for r in results])
@@ -1198,6 +1203,253 @@ figures.save_figure(
 )  # fmt: skip
 
 # %% [markdown]
+# ## 11 · By the strongest attacks
+#
+# LiRA reads a release at the record in question, the weight attack reads the weights alone. An attacker may read all that is released:
+# the outputs at every record (`output_regression`), weights and outputs together (`release_regression`), all memberships at once
+# (`joint_decoder`), and weigh what several attacks say by a classifier fitted on shadows (`stacked_outputs`, `stacked`). On networks
+# whose exact MIS is known they come near it (notebook 03). The reference is now, for each quantizer, the attack that is
+# *strongest on other targets*: `strongest` of those that read outputs, `strongest, weights` of those that read anything.
+#
+# The attacks were designed on choosing settings. Four of these choose the number again, with 192 models; fourteen others judge, of which
+# no model was trained before the file was committed. Five are real tables: digits, breast cancer and diabetes of scikit-learn, and
+# the affinities of two targets of MoleculeACE. All but two settings share an initialisation that the attacker knows (`init`).
+# Thirteen quantizers, the pool game, quantized shadows.
+
+# %%
+later = synthetic.load_settings(strongest_file)
+every_attack = [*dict.fromkeys(attack for parts in tables.STRONGEST.values() for attack in parts)]
+cheap = [name for name in NUMBERS if not name.endswith("cramer") and "trajectory" not in name]
+points = [{"setting": s, "names": synthetic.FEWER, "draws": max(n_draws // 5, 1), "attacked": every_attack, "numbers": cheap}
+          for s in later]  # fmt: skip
+strong = tables.complete(run.sweep(synthetic.evaluate, points), later)
+STRONG = {"black": "strongest", "white": "strongest, weights"}
+AGAINST = {
+    "black": [a for a in tables.STRONGEST["strongest"] if a != "stacked_outputs"],
+    "white": ["weight_regression", "release_regression", "joint_decoder"],
+}  # single attacks
+seen_by = ["lira", "strongest", "weight_regression", "strongest, weights"]
+pd.DataFrame([{"split": s.split, "init": s.init, **{a: r.auc[a][:, 0].mean() for a in seen_by if a in r.auc}}
+              for s, r in zip(later, strong, strict=True)], [s.name for s in later]).round(3)  # fmt: skip
+
+# %% [markdown]
+# **How far beyond LiRA is it?** The AUC of a reference less that of LiRA, for each quantizer of each setting, with an interval over targets
+# $\sqrt 3$ times as wide as if these were independent.
+
+
+# %%
+def beyond(result, attack, than="lira"):
+    """Return the gain in mean AUC of one attack over another on each quantizer, with cautious intervals."""
+    gain = result.auc[attack] - result.auc[than]
+    half = 1.96 * np.sqrt(attacks.MUTUAL) * gain.std(axis=0, ddof=1) / np.sqrt(len(gain))
+    mean = gain.mean(axis=0)
+    return pd.DataFrame({"setting": result.setting.name, "init": result.setting.init, "quantizer": result.quantizers,
+                         "reference": attack, "gain": mean, "low": mean - half, "high": mean + half})  # fmt: skip
+
+
+gains = pd.concat([beyond(r, a) for r in strong for a in STRONG.values() if a in r.auc])
+by_init = gains.groupby(["reference", "init"])
+by_init.gain.agg(["mean", "min", "max", "count"]).assign(
+    above=by_init.apply(lambda part: (part.low > 0.02).sum())
+).round(3)
+
+# %% [markdown]
+# `above` counts the cases in which the gain is above 0.02 with its whole interval. Per setting, the mean gain over quantizers, and the largest:
+
+# %%
+gains.groupby(["setting", "reference"], sort=False).gain.agg(["mean", "max"]).unstack().round(3)
+
+# %% [markdown]
+# With a known start and few records for the width the strongest attack finds much more than LiRA, on outputs up to 0.089 (`small_pool`, `default`,
+# `two_hidden_28`), with weights up to 0.23; where LiRA finds nearly everything, as in regression, little. With random starts it adds at most
+# 0.018. So for half of the cases LiRA says enough, and for a network with a known start it does not.
+#
+# **Does the stack lose to what it stacks?** Its AUC less that of the best single attack (with the luck of the best of several means), at worst:
+
+# %%
+STACKS = {"black": "stacked_outputs", "white": "stacked"}
+behind = pd.concat({threat: pd.DataFrame([
+    r.auc[STACKS[threat]].mean(axis=0) - np.max([r.auc[a].mean(axis=0) for a in [*AGAINST["black"], *(AGAINST[threat] * (threat == "white"))]], axis=0)
+    for r in strong if STACKS[threat] in r.auc], [r.setting.name for r in strong if STACKS[threat] in r.auc], synthetic.FEWER)
+    for threat in STACKS})  # fmt: skip
+print({threat: f"{behind.loc[threat].min().min():+.4f} at worst, {behind.loc[threat].mean().mean():+.4f} on average"
+       for threat in STACKS})  # fmt: skip
+
+# %% [markdown]
+# It should not lose more than 0.005, and does not in 15 of 18 settings. It loses up to 0.013 in `diabetes`, to 0.009 in `small_pool`, and barely more
+# than 0.005 in `regression`: few records, or noisy labels, from which the classifier learns the weighing. That is why our reference is not the stack but
+# the strongest of all, the stack among them, picked on other targets.
+#
+# **The control**, on full precision with every model given the membership list of another one:
+
+# %%
+strong_null = pd.DataFrame([{a: v.mean() for a, v in r.null.items()} for r in strong])
+strong_null.agg(["mean", "min", "max"]).T.round(3)
+
+# %% [markdown]
+# **Which number ranks as the strongest attacks do?** Kendall's $\tau$ over resolved pairs, as before. The four choosing settings decide:
+
+# %%
+strong_tau = tables.tau_table(strong)
+strong_tau = strong_tau[strong_tau.resolved >= least_resolved].dropna(subset="tau")
+strong_summary = tables.summarise(strong_tau, strong, STRONG, n_bootstrap)
+
+
+def headline(split, threat):
+    """Return mean tau with its interval, the least and the hard pairs of every number on one half, best first."""
+    part = strong_summary[(strong_summary.split == split) & (strong_summary.threat == threat)].set_index("estimator")
+    rows = {how: part[part.setting == how] for how in ("mean", "min", "hard_pairs")}
+    table = rows["mean"][["kind", "tau", "low", "high"]].assign(least=rows["min"].tau, hard=rows["hard_pairs"].tau)
+    return table.sort_values("tau", ascending=False)
+
+
+chosen_by = {threat: headline("choose", threat) for threat in STRONG}
+strong_pick = {threat: table.query("kind == 'indicator'").index[0] for threat, table in chosen_by.items()}
+print("recommended by the strongest attacks:", strong_pick)
+pd.concat({threat: table.head(6).round(3) for threat, table in chosen_by.items()})
+
+# %% [markdown]
+# And on the fourteen settings that judge:
+
+# %%
+judged_by = {threat: headline("judge", threat) for threat in STRONG}
+judged_by["black"].head(14).round(3)
+
+# %%
+judged_by["white"].head(14).round(3)
+
+# %% [markdown]
+# Is the number that the four settings recommend, or the one that section 2 recommended, better than the others, or only luckier? Paired
+# differences of $\tau$ over the judging settings, Student's $t$:
+
+# %%
+strong_wide = strong_tau[(strong_tau.split == "judge") & strong_tau.attack.isin(STRONG.values())].pivot_table(
+    index=["threat", "setting"], columns="estimator", values="tau")  # fmt: skip
+ahead_of = {(threat, name, other): attacks.mean_interval((strong_wide.loc[threat, name] - strong_wide.loc[threat, other]).to_numpy())
+            for threat in STRONG for name in dict.fromkeys([strong_pick[threat], recommended[threat]])
+            for other in judged_by[threat].index[:9] if other != name}  # fmt: skip
+ahead_of = pd.DataFrame({k: [*v] for k, v in ahead_of.items()}, ["difference", "low", "high"]).T
+ahead_of.round(3)
+
+# %% [markdown]
+# On outputs the four settings take the `noise floor` by a hair (0.947, `rho_shape` 0.940, `rho_pool` 0.934, and their intervals are as wide as 0.2). On the
+# fourteen it is not told apart from `rho_pool`, which section 2 had recommended by LiRA on other settings. `rho_pool` is ahead
+# of the error of outputs by 0.026 [0.003, 0.049] and of a fixed order by 0.023 [0.004, 0.043], which nine settings with LiRA had not shown; of several such
+# comparisons these are the nearest to zero. On everything released `rho_w`, taken by the four settings, is not told apart from the noise
+# floor nor from `rho_pool`. So the advice of the audit stands, `rho_pool` for outputs and `rho_w` for weights: no number is
+# shown to be better than these, and neither needs gradients, labels or the data of training, as the noise floor does.
+#
+# Setting by setting, for the recommended numbers, those recommended before, the error of outputs and our best estimator of $r$:
+
+# %%
+kept_by = {
+    threat: [*dict.fromkeys([strong_pick[threat], recommended[threat], "function error", best_r])] for threat in STRONG
+}
+pd.concat({threat: strong_wide.loc[threat, names_of] for threat, names_of in kept_by.items()}, axis=1).round(2)
+
+# %% [markdown]
+# **How large will the AUC be?** A law says what LiRA or the weight attack keeps of its $d' = \sqrt 2\, \Phi^{-1}(\mathrm{AUC})$; the strongest
+# attack on outputs, or on everything, should keep as much of its own. Misses on the judging settings, by task:
+
+# %%
+strong_laws = tables.law_table(strong).query("split == 'judge' and attack in @STRONG.values()")
+strong_laws = strong_laws.assign(
+    size=strong_laws.miss.abs(), task=np.where(strong_laws.task == "regression", "regression", "classes")
+)
+by_law = {"median": ("size", "median"), "worst": ("size", "max"), "mean": ("miss", "mean")}
+strong_quality = strong_laws.groupby(["attack", "law"]).agg(**by_law)
+by_task = strong_laws.groupby(["attack", "law", "task"]).agg(**by_law).unstack()
+by_task.round(3)
+
+# %% [markdown]
+# For classes the simulation law with `rho` is within 0.01 in the median. The closed law promises far too much in regression, where LiRA finds nearly all
+# in full precision, and so does the one from weights, though there the strongest attack is LiRA: whoever reads weights finds at least what outputs say, so
+# that no law of weights alone can do.
+#
+# **The targets**, set before: mean $\tau$ at least 0.95, none below 0.9, hard pairs at least 0.9; predicted AUC within 0.01 (median) and 0.05 (worst).
+
+# %%
+rows = []
+for threat, name in strong_pick.items():
+    found_there = judged_by[threat].loc[name]
+    law = strong_quality.loc[STRONG[threat]]["median"].idxmin()  # the law that errs least, with hindsight
+    rows += [(f"{threat} box, {how} tau, {name}", found_there[column], bar)
+             for how, column, bar in (("mean", "tau", 0.95), ("least", "least", 0.9), ("hard pairs", "hard", 0.9))]  # fmt: skip
+    rows += [(f"{threat} box, {law}, -{how} miss", -strong_quality.loc[(STRONG[threat], law), how], -bar)
+             for how, bar in (("median", 0.01), ("worst", 0.05))]  # fmt: skip
+strong_checks = pd.DataFrame(rows, columns=["target", "reached", "asked"]).set_index("target")
+strong_checks.assign(met=strong_checks.reached >= strong_checks.asked).round(4)
+
+# %% [markdown]
+# Where does the recommended number fail? The settings with the lowest $\tau$, and the pairs that it puts in the wrong order there:
+
+
+# %%
+def wrong_pairs(result, attack, name):
+    """Return the resolved pairs that a number orders wrongly, by the difference of their AUCs, largest first."""
+    signs, value, mean = result.signs[attack], result.value[name], result.auc[attack].mean(axis=0)
+    wrong = np.argwhere(np.triu(signs * np.sign(value[:, None] - value[None, :]) < 0))
+    by_size = sorted(wrong.tolist(), key=lambda pair: -abs(mean[pair[0]] - mean[pair[1]]))
+    return [f"{result.quantizers[i]}/{result.quantizers[j]} ({abs(mean[i] - mean[j]):.3f})" for i, j in by_size]
+
+
+for threat, name in strong_pick.items():
+    for setting, value in strong_wide.loc[threat, name].nsmallest(3).items():
+        result = next(r for r in strong if r.setting.name == setting and r.setting.split == "judge")
+        print(f"{threat} box, {setting}: tau {value:.2f};", ", ".join(wrong_pairs(result, STRONG[threat], name)[:5]))
+
+# %% [markdown]
+# Pairs go wrong where a quantizer is hardly useful any more, by 0.01 to 0.04, once by 0.085: `uniform_2` beside `ternary_90` with five modes, whose order
+# changes from setting to setting. On such hard pairs `rho_pool` has 0.85 of the 0.9 that was asked, and with weights nothing has more than 0.69.
+#
+# **Beside the truth.** Notebook 03 knows the exact MIS of forty trained networks. The mean $\tau$ of each number with that truth (population
+# game, the released codes) beside the mean with the strongest attack on outputs and on everything (pool game):
+
+# %%
+truth = pd.read_csv(run.ROOT / "figures" / "03_truth_tau.csv")
+truth = truth.query("released == 'codes' and problem == 'mean' and split == 'judge'").set_index("number")
+beside_truth = pd.DataFrame({"exact": truth.tau, "low": truth.low, "high": truth.high,
+                             **{STRONG[threat]: table.tau for threat, table in judged_by.items()}}).dropna()  # fmt: skip
+beside_truth.sort_values("exact", ascending=False).round(3)
+
+# %% [markdown]
+# The two orders differ. Truth speaks of the best attack on networks of some twenty weights whose every training set is known, in the population game: there
+# it matters how many codes a release can take at all, and the surviving information in a weight, entropy and even bits rank best, at 0.84 to 0.86. The attacks
+# speak of thousands of weights, in the pool game, and there survival does. Neither has the paper's $r$ above 0.63.
+
+# %%
+ROWS = ["rho_pool", "noise floor", "rho_shape", "rho", "rho_w", "function error", "weight error", "train loss", "sqrt_J",
+        "edge law", "code entropy", "bits", "test accuracy", "sparsity", best_r]  # fmt: skip
+REFERENCES = {"strongest": ("strongest attack on outputs", figures.COLORS[0], "o"),
+              "strongest, weights": ("strongest attack on everything", figures.COLORS[1], "s"),
+              "exact": ("exact MIS of tiny networks", "0.25", "D")}  # fmt: skip
+means = {STRONG[threat]: table for threat, table in judged_by.items()} | {"exact": truth}
+fig, ax = plt.subplots(figsize=(figures.PAGE * 0.8, 4.6))
+for i, (reference, (label, color, marker)) in enumerate(REFERENCES.items()):
+    part = means[reference].reindex(ROWS)
+    figures.forest(
+        ax, part, "tau", names=ROWS, color=color, marker=marker, width=1, size=4, shift=0.22 * (i - 1), label=label
+    )
+    if "least" in part:
+        ax.scatter(
+            part.least, np.arange(len(ROWS)) + 0.22 * (i - 1), marker="|", s=22, color=color, alpha=0.6, linewidths=0.8
+        )
+ax.axvline(0.95, color="0.4", ls=":", lw=0.8)
+ax.set_yticks(range(len(ROWS)), readable(ROWS))
+ax.set_ylim(len(ROWS) - 0.5, -0.5)
+ax.grid(axis="y", color="0.93")
+ax.set_xlabel(r"Kendall $\tau$, resolved pairs: mean over settings (|: the least; dotted: target)")
+message = "Survival ranks as the strongest attacks do; with exact truth no number agrees as well"
+figures.legend_above(fig, ax, ncols=3, title=message)
+by_first = strong_tau.attack.isin(REFERENCE.values()) & strong_tau.estimator.isin([*kept_names, *strong_pick.values()])
+strong_table = pd.concat([strong_tau[strong_tau.attack.isin(STRONG.values()) | by_first], strong_summary])
+figures.save_figure(
+    fig, "B_strongest", data=strong_table[[*tau.columns[:10]]].round(3), atol=0.15,  # as B_tau
+    alt="Kendall tau of fifteen numbers with the strongest attack on outputs, the strongest on everything released and the "
+    "exact MIS of tiny networks: survival correlations lead with the attacks, measures of the codes with the truth.",
+)  # fmt: skip
+
+# %% [markdown]
 # ## What we saw
 #
 # With the settings file and the parameters as they stand:
@@ -1239,6 +1491,10 @@ figures.save_figure(
 # - **"Sign is less private than 33 % zeros" is contradicted**, from outputs on average and from weights in all five settings.
 #   Whether sparsity ranks the paper's set better than bits is undecided, from outputs or from weights; code entropy ranks
 #   it better than both.
+# - **Against the strongest attacks survival ranks best, too.** On fourteen fresh settings `rho_pool` has 0.975 with the strongest attack on outputs and
+#   is shown to be ahead of the error of outputs and of a fixed order; with weights released too, the noise floor, `rho_pool` and `rho_w` have 0.95 to 0.97 and
+#   are not told apart. Both mean targets of 0.95 are met; the least (0.9) and the hard pairs (0.9) are missed, by the numbers that were chosen and by
+#   all others; the predicted AUC is within 0.01 in the median on outputs, but not at worst. The truth of tiny networks is ranked best by what the codes can hold.
 # - **Rank becomes magnitude**: noise added to one full-precision shadow set, as much as `rho` says, predicts the AUC of the
 #   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most; its median miss is below 0.01
 #   but the interval of that median is not.
@@ -1340,6 +1596,43 @@ if as_written:
         assert min(attacks.mean_interval(part[q].to_numpy()).low for q in part) > 0
 
 # %% [markdown]
+# What section 11 says:
+
+# %%
+if as_written:
+    for threat, leader in (("black", "rho_pool"), ("white", "noise floor")):
+        assert judged_by[threat].query("kind == 'indicator'").index[0] == leader
+        assert judged_by[threat].tau[best_r].round(2) == 0.62
+        assert judged_by[threat].hard.max() < 0.9
+    assert strong_pick == {"black": "noise floor", "white": "rho_w"}
+    black_lead = ahead_of.loc["black", "rho_pool"].low
+    assert min(black_lead["function error"], black_lead["fixed order"]) > 0 > black_lead["noise floor"]
+    assert (
+        ahead_of.loc["black", "noise floor"].low["rho_pool"] < 0 < ahead_of.loc["black", "noise floor"].high["rho_pool"]
+    )
+    with_weights = ahead_of.loc["white", "rho_w"]
+    assert (with_weights.low[["noise floor", "rho_pool"]] < 0).all()
+    assert (with_weights.high[["noise floor", "rho_pool"]] > 0).all()
+    assert gains[gains.init == "random"].gain.max() < 0.02
+    assert set(gains[(gains.reference == "strongest") & (gains.low > 0.02)].setting) == {
+        "default",
+        "two_hidden_28",
+        "small_pool",
+    }
+    assert gains.groupby("reference").gain.max().round(2).tolist() == [0.09, 0.23]
+    assert -0.02 < behind.min().min() < -0.005
+    assert (behind > -0.005).all(axis=1).groupby(level=1).all().sum() == len(later) - 3
+    assert strong_null.mean().between(0.49, 0.51).all()
+    assert strong_null.max().max() < 0.52
+    simulated = by_task.loc[("strongest", "simulation rho")]
+    assert simulated["median", "classes"] < 0.01 < 0.05 < simulated["worst", "regression"]
+    assert by_task.xs("closed rho_w", level="law")["mean", "regression"].iloc[0] > 0.1
+    assert strong_checks.reached[strong_checks.index.str.contains("mean tau")].min() > 0.95
+    assert strong_checks.reached[strong_checks.index.str.contains("least tau|hard pairs")].max() < 0.9
+    assert beside_truth.exact.nlargest(3).index.tolist() == ["sqrt_J", "bits", "code entropy"]
+    assert beside_truth.loc[best_r].max() < 0.63
+
+# %% [markdown]
 # And the paper's claims:
 
 # %%
@@ -1370,7 +1663,8 @@ if as_written:
 # setting has one pool and one seed, a judging one three. Whether a pair is
 # resolved rests on targets taken for independent, though targets that are each other's shadows share noise: where little
 # leaks, intervals over targets should be up to 1.7 times as wide (notebook C); section 3 repeats the judgement with such
-# intervals. The reference `strongest` is a maximum of noisy means. Other seeds were run with LiRA and the weight attack only, so
+# intervals. Section 11 compares many numbers, and the
+# intervals are not corrected for that; its choosing settings are four. Other seeds were run with LiRA and the weight attack only, so
 # what is said of the other attacks rests on one seed. Pairs with full precision or 8 bits are
 # easy for every distortion measure. RMIA is run with the population that the indicator also uses, which is what an outsider
 # would have.

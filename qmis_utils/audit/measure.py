@@ -30,7 +30,8 @@ NULLS = 20  # memberships dealt to other models, at most, on which the attack mu
 STRONG = 64  # models from which on LiRA may estimate each record's own variances
 LEAST_ATTACKED = 0.5  # share of the members that must have shadows of both kinds
 ENDS = ("", "_low", "_high")
-# Rank -> the number of ``assess.NUMBERS`` behind it; column -> number.
+# Rank -> the number of ``assess.NUMBERS`` behind it; column -> number. By the strongest known attacks on fresh settings
+# no number is shown to rank better (notebook B, section 11).
 SEVERAL = (
     {"rank": "rho_pool", "rank_weights": "rho_w"},
     {"rho_pool": "rho_pool", "rho": "rho", "rho_w": "rho_w", "r": "r ensemble all_pairs"},

@@ -15,15 +15,21 @@ FIXED_ORDERS = {
     "fixed order": "lira",
     "fixed order, weights": "weight_regression",
 }  # rival -> the attack it is learnt from
-LAWFUL = ("lira", "weight_regression", "combined")  # attacks that the laws are judged by
+STRONGEST = {
+    "strongest": (*BLACK_BOX, "output_regression", "stacked_outputs"),
+    "strongest, weights": ("weight_regression", "release_regression", "joint_decoder", "stacked",
+                           "lira", "stacked_outputs"),
+}  # reference -> the attacks that it picks from; weights only where all their attacks were run  # fmt: skip
+FIRST = {"strongest": "lira", "strongest, weights": "weight_regression"}  # reference -> whose laws are its own
+LAWFUL = ("lira", "weight_regression", "combined", *STRONGEST)  # attacks that the laws are judged by
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """Hold what one setting says of Q quantizers, as the tables read it.
 
-    ``auc``: attack -> (M, Q) per target, "strongest" among them after ``complete``; ``signs``: attack -> (Q, Q) of
-    ``indicators.resolved_pairs``; ``value`` and ``draws``: number -> (Q,) and (R, Q), larger = leaks more;
+    ``auc``: attack -> (M, Q) per target, those of ``STRONGEST`` among them after ``complete``; ``signs``: attack ->
+    (Q, Q) of ``indicators.resolved_pairs``; ``value`` and ``draws``: number -> (Q,) and (R, Q), larger = leaks more;
     ``predicted``: (law, number, attack) -> (Q,); ``null``: attack -> (M,); ``utility`` (Q,).
     """
 
@@ -67,19 +73,26 @@ def complete(found: Sequence[Assessment], settings: Sequence[Setting]) -> list[R
     Returns
     -------
     list of Result
-        With the reference "strongest", for each quantizer the black-box attack with the largest mean AUC there, and the
-        fixed orders as rivals: the mean rank of an attack's AUC over the *other* choosing settings, NaN where there is
-        none, with a bootstrap over them.
+        With the references of ``STRONGEST``, for each quantizer the attack with the largest mean AUC on other targets;
+        what the laws say of them, whose d' falls by the same factor as that of the attack in ``FIRST``; and the fixed
+        orders as rivals: the mean rank of an attack's AUC over the *other* choosing settings, NaN where there is none,
+        with a bootstrap over them.
     """
     plain = [judged(*pair) for pair in zip(settings, found, strict=True)]
     return [_with_orders(_with_strongest(result), plain) for result in plain]
 
 
 def _with_strongest(result):
-    black = np.stack([result.auc[attack] for attack in BLACK_BOX])
-    auc = np.take_along_axis(black, black.mean(axis=1).argmax(axis=0)[None, None], axis=0)[0]
-    signs = result.signs | {"strongest": _signs(auc, result.setting)}
-    return replace(result, auc=result.auc | {"strongest": auc}, signs=signs)
+    auc, predicted, whole = dict(result.auc), dict(result.predicted), result.quantizers.index("fp32")
+    for name, parts in STRONGEST.items():
+        if name == "strongest" or set(parts) <= set(result.auc):
+            auc[name] = attacks.strongest({part: result.auc[part] for part in parts if part in result.auc})
+            for (law, number, attack), aucs in result.predicted.items():
+                if attack == FIRST[name]:  # what the law says that a release keeps of the distance of both groups
+                    kept = stats.norm.ppf(aucs) / stats.norm.ppf(result.auc[attack][:, whole].mean())
+                    predicted[law, number, name] = indicators.survival_law(kept, auc[name][:, whole].mean())
+    signs = {name: _signs(auc[name], result.setting) for name in STRONGEST if name in auc}
+    return replace(result, auc=auc, signs=result.signs | signs, predicted=predicted)
 
 
 def _with_orders(result, others):
@@ -98,6 +111,12 @@ def _with_orders(result, others):
 def kind_of(number: str) -> str:
     """Return "indicator", "attack" or "rival"."""
     return "rival" if number in FIXED_ORDERS else NUMBERS[number].kind
+
+
+def threat_of(attack: str) -> str:
+    """Return "white" for an attack, or a reference, that reads weights, and "black" for one that reads outputs."""
+    parts = STRONGEST.get(attack, (attack,))
+    return "white" if any(attacks.ATTACKS[part].access == "weights" for part in parts) else "black"
 
 
 def models_needed(number: str, spare: int) -> int:
@@ -120,8 +139,7 @@ def tau_table(results: Iterable[Result]) -> pd.DataFrame:
         setting = result.setting
         for attack, signs in result.signs.items():
             reference = result.auc[attack].mean(axis=0)
-            of_weights = attack != "strongest" and attacks.ATTACKS[attack].access == "weights"
-            threat = "white" if of_weights else "black"
+            threat = threat_of(attack)
             for name, value in result.value.items():
                 tau = float(indicators.kendall_resolved(value, signs))
                 draws = indicators.kendall_resolved(result.draws[name], signs)

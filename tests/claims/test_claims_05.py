@@ -33,11 +33,11 @@ def test_the_answer_quotes_the_figure(words, estimator):
 
 def test_any_honest_distortion_ranks_and_r_does_not():
     mean = STUDY.loc["mean"]
-    assert (mean.tau[[*DISTORTIONS, "fixed order"]] > 0.93).all()
+    assert (mean.tau[[*DISTORTIONS, "fixed order"]] > 0.9).all()
     assert mean.high["r ensemble all_pairs"] < 0.8
-    assert mean.high["r trajectory min"] < 0.5
+    assert mean.high["r ensemble min"] < 0.5
     assert mean.low["code entropy"] > mean.high["r ensemble all_pairs"]
-    assert len(STUDY.drop(["mean", "hard_pairs"], level="setting").unstack()) == 9
+    assert len(STUDY.drop(["mean", "hard_pairs"], level="setting").unstack()) == 14
 
 
 def lead(other):
@@ -45,13 +45,22 @@ def lead(other):
     return attacks.mean_interval((each["rho_pool"] - each[other]).to_numpy())
 
 
-def test_the_lead_of_rho_pool_is_not_shown():
+def test_the_lead_of_rho_pool_is_shown_by_the_strongest_attack_and_small():
     found = lead("function error")
-    assert f"is {found.value:.3f} {found.low:.3f}, {found.high:.3f}: not shown" in text(STEM)
-    assert found.low < 0 < found.high
-    assert lead("weight error").low < 0
-    assert abs(lead("fixed order").low) < 0.002
-    assert min(lead("code entropy").low, lead("r ensemble all_pairs").low) > 0
+    for words in ("is shown, and small: {} over the error of outputs", "leads the error of outputs by {}: shown there"):
+        assert words.format(f"{found.value:.3f} {found.low:.3f}, {found.high:.3f}") in text(STEM)
+    assert 0 < found.low < found.value < 0.05
+    assert min(lead(name).low for name in ("weight error", "fixed order", "code entropy", "r ensemble all_pairs")) > 0
+    each = STUDY.drop(["mean", "hard_pairs"], level="setting").tau.unstack()
+    gap = each["rho_pool"] - each["function error"]
+    assert ((gap > 0).sum(), (gap < 0).sum()) == (7, 1)
+    before = table("B_tau").query("split == 'judge' and attack == 'lira'")
+    before = before[~before.setting.isin(["mean", "min", "hard_pairs"])].pivot(
+        index="setting", columns="estimator", values="tau"
+    )
+    found = attacks.mean_interval((before["rho_pool"] - before["function error"]).to_numpy())
+    assert f"the lead was {found.value:.3f} {found.low:.3f}, {found.high:.3f}" in text(STEM)
+    assert found.low < 0
 
 
 def test_the_hard_pairs_are_quoted():
@@ -62,19 +71,20 @@ def test_the_hard_pairs_are_quoted():
     ]
     words = r"is {} for $\rho_{{\rm pool}}$, {} for the error of outputs and {} for the fixed order"
     assert words.format(*quoted) in text(STEM)
-    said = "error of weights ({:.3f}) and the entropy of codes ({:.3f}) are not shown to be better than the fixed order"
+    said = "error of weights ({:.3f}) is no better than that, and the entropy of codes ({:.3f}) is worse"
     assert said.format(hard.tau["weight error"], hard.tau["code entropy"]) in text(STEM)
-    assert hard.low[["rho_pool", "function error"]].min() > hard.tau["fixed order"]
-    assert hard.low[["weight error", "code entropy"]].max() < hard.tau["fixed order"]
+    assert hard.index[hard.low > hard.tau["fixed order"]].tolist() == ["rho_pool"]
+    assert hard.tau["weight error"] < hard.tau["fixed order"] < hard.high["weight error"]
+    assert hard.high["code entropy"] < hard.tau["fixed order"]
 
 
 def test_what_we_saw_quotes_the_means():
     order = ["rho_pool", "function error", "fixed order", "weight error", "code entropy"]
     quoted = [f"{STUDY.loc['mean', name].tau:.3f}" for name in [*order, "r ensemble all_pairs", "sparsity"]]
     words = (
-        r"$\tau$ with LiRA is {} for $\rho_{{\rm pool}}$, {} for the error of outputs, {} for a fixed order, "
-        "{} for the error of weights, {} for the entropy of codes, {} for the best estimate of $r$, and {} for the "
-        "share of zeros"
+        r"$\tau$ with the strongest attack is {} for $\rho_{{\rm pool}}$, {} for the error of outputs, {} for a fixed "
+        "order, {} for the error of weights, {} for the entropy of codes, {} for the best estimate of $r$, and {} for "
+        "the share of zeros"
     )
     assert words.format(*quoted) in text(STEM)
 
@@ -94,7 +104,7 @@ def test_the_ranking_survives_a_random_initialisation_and_the_strongest_attack()
             assert min(rank(attack)[(*cell, name)] for name in DISTORTIONS) > 0.84
             assert max(rank(attack)[(*cell, name)] for name in ("r ensemble all_pairs", "r trajectory min")) < 0.75
     ours, theirs = (rank(attack).unstack()["rho_pool"] for attack in ("strongest", "lira"))
-    assert rf"there $\rho_{{\rm pool}}$ has {ours.min():.2f} to {ours.max():.2f}" in answer(STEM)
+    assert rf"two more settings $\rho_{{\rm pool}}$ has {ours.min():.2f} to {ours.max():.2f}" in answer(STEM)
     best = rank("lira").unstack()["r ensemble all_pairs"].max()
     said = (
         rf"with LiRA $\rho_{{\rm pool}}$ has {theirs.min():.2f} to {theirs.max():.2f}, the best estimate of $r$ at most"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from reading import answer, table, text
 
-from qmis_utils import run
+from qmis_utils import attacks, run
+from qmis_utils.audit import measure
 from qmis_utils.runner import notebooks
 from qmis_utils.studies import synthetic
 
@@ -158,3 +159,53 @@ def test_section_10_says_which_settings_judge():
     assert [s.name for s in rows if s.init == "random"] == ["own_inits"]
     older = synthetic.load_settings(run.NOTEBOOKS / "settings" / "B_settings.yaml")
     assert not {s.seed for s in rows} & {s.seed for s in older}
+
+
+# --- section 11: by the strongest attacks ------------------------------------------------------------------------
+
+STRONG = {"black": "strongest", "white": "strongest, weights"}
+
+
+@pytest.fixture(scope="module")
+def strong():
+    """Return tau of every number in each judging setting against a threat's strongest attack, and summaries."""
+    rows = table("B_strongest").query("split == 'judge'")
+    rows = rows[rows.attack == rows.threat.map(STRONG)]
+    summed = rows.setting.isin(["mean", "min", "hard_pairs"])
+    each = rows[~summed].pivot_table(index=["threat", "setting"], columns="estimator", values="tau")
+    return each, rows[summed].set_index(["threat", "setting", "estimator"])[["tau", "low", "high"]]
+
+
+def test_the_answer_quotes_what_the_strongest_attacks_say(strong):
+    mean = strong[1].xs("mean", level="setting")
+    assert f"ranks with {quoted(mean.loc['black', 'rho_pool'])} as the strongest on outputs does" in answer(STEM)
+    said = "ranked by the noise floor with {:.3f}, by {} with {:.3f} and by {} with {:.3f}"
+    taus = mean.tau["white"]
+    names = r"$\rho_{\rm pool}$", r"$\rho_{\rm w}$"
+    words = said.format(taus["noise floor"], names[0], taus["rho_pool"], names[1], taus["rho_w"])
+    assert words in answer(STEM)
+    assert strong[1].xs("hard_pairs", level="setting").tau.max() < 0.9
+    assert {f"{mean.tau[threat, 'r ensemble all_pairs']:.2f}" for threat in STRONG} == {"0.62"}
+
+
+def test_rho_pool_leads_the_error_of_outputs_and_a_fixed_order(strong):
+    black = strong[0].loc["black"]
+    for other, least in (("function error", 0.002), ("fixed order", 0.003)):
+        found = attacks.mean_interval((black["rho_pool"] - black[other]).to_numpy())
+        assert found.low > least
+        assert f"{found.value:.3f} {found.low:.3f}, {found.high:.3f}" in text(STEM)
+
+
+def test_the_advice_of_the_audit_follows_from_the_table(strong):
+    """Nothing is shown to rank better than the numbers behind its ranks."""
+    ranks = measure.SEVERAL[0]
+    for threat, rank in (("black", "rank"), ("white", "rank_weights")):
+        each = strong[0].loc[threat]
+        leads = {name: attacks.mean_interval((each[name] - each[ranks[rank]]).to_numpy()) for name in each}
+        assert len(leads) > 20
+        assert not [name for name, lead in leads.items() if lead.low > 0]
+    assert strong[1].tau["black", "mean", ranks["rank"]] == strong[1].tau["black", "mean"].max()
+
+
+def test_the_judging_settings_are_fourteen_and_the_white_ones_at_least_eight(strong):
+    assert {threat: len(strong[0].loc[threat]) for threat in STRONG} == {"black": 14, "white": 13}

@@ -168,7 +168,7 @@ BUDGETS = {
     "attacks": 1250,
     "indicators assess": 650,
     "molecules": 900,
-    "studies": 1000,
+    "studies": 1050,
     "audit": 1200,
     "runner store figures exercises run": 1500,
 }

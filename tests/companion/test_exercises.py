@@ -396,7 +396,7 @@ def test_both_sets_run(sets, tmp_path, name, stem):
     tests, path = run.ROOT / "tests", sets / name / f"{stem}.ipynb"
     given = ["--params", str(tests / "params.yaml")]
     if stem.startswith("B_"):
-        for name in ("settings_file", "records_file"):
+        for name in ("settings_file", "records_file", "strongest_file"):
             given += ["-p", name, str(tests / "settings_quick.yaml")]
     folders = ["--out", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]
     assert run.main([str(path), *given, *folders]) == 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from qmis_utils import assess
 from qmis_utils.studies import tables
@@ -44,7 +45,8 @@ def assessment(auc, attack="lira", **numbers):
     aucs = {a: np.tile(np.full(len(auc), 0.5), (8, 1)) for a in tables.BLACK_BOX} | {attack: np.tile(auc, (8, 1))}
     found = {key: [assess.Interval(v, v, v, np.full(3, v)) for v in values] for key, values in numbers.items()}
     null = {a: v[:, :1] for a, v in aucs.items()}
-    return assess.Assessment(NAMES, aucs, null, found, {("closed", "rho", attack): auc}, {"utility": np.ones(4)})
+    predicted = {("closed", number, attack): auc for number in numbers}
+    return assess.Assessment(NAMES, aucs, null, found, predicted, {"utility": np.ones(4)})
 
 
 def test_the_strongest_attack_is_chosen_per_quantizer_among_the_black_box_ones():
@@ -54,8 +56,46 @@ def test_the_strongest_attack_is_chosen_per_quantizer_among_the_black_box_ones()
     (result,) = tables.complete([found], [Setting("only")])
     np.testing.assert_allclose(result.auc["strongest"], np.tile(np.maximum(ORDER, ORDER[::-1]), (8, 1)))
     assert result.signs["strongest"][0, 1] == 1
+    assert result.auc.keys() == {*found.auc, "strongest"}  # nobody ran all that reads weights
     assert "strongest" not in found.auc  # what the engine found is left alone
     assert result.null["lira"].tolist() == [0.8] * 8
+
+
+def test_whoever_reads_weights_may_read_outputs_too():
+    found = assessment(ORDER)
+    weak = {a: np.tile([0.55] * 4, (8, 1)) for parts in tables.STRONGEST.values() for a in parts}
+    found = replace(found, auc=weak | {"loss": np.tile(ORDER, (8, 1)), "lira": np.tile([0.7, 0.5, 0.5, 0.5], (8, 1))})
+    (result,) = tables.complete([found], [Setting("only", white_box=True)])
+    assert result.auc["strongest"][0].tolist() == [0.8, 0.7, 0.6, 0.55]
+    assert result.auc["strongest, weights"][0].tolist() == [0.7, 0.55, 0.55, 0.55]
+    assert [tables.threat_of(a) for a in ("strongest", "stacked_outputs", "loss")] == ["black"] * 3
+    assert [tables.threat_of(a) for a in ("strongest, weights", "stacked", "combined")] == ["white"] * 3
+
+
+def test_the_strongest_attack_is_picked_on_other_targets():
+    found = assessment(ORDER)
+    lucky = np.where(np.arange(8) % 2, 0.2, 0.9)  # mean .55; one half of the targets sees .2, the other .9
+    found.auc["rmia"][:] = lucky[:, None]
+    found.auc["lira"][:] = 0.56
+    (result,) = tables.complete([found], [Setting("only")])
+    assert result.auc["strongest"].mean() <= 0.56
+
+
+def test_a_law_speaks_of_the_strongest_attack_from_its_own_full_precision():
+    found = assessment(ORDER, rho=[1.0, 0.5, 0.0, -0.2], rho_w=[1.0, 0.1, 0.1, 0.1])
+    del found.predicted["closed", "rho_w", "lira"]
+    found.predicted["closed", "rho_w", "weight_regression"] = ORDER
+    share = np.array([1, 0.5, 0.25, 0])
+    for law in ("closed", "simulation"):
+        found.predicted[law, "rho", "lira"] = stats.norm.cdf(share * stats.norm.ppf(0.8))
+    found.auc.update(rmia=np.full((8, 4), 0.9), weight_regression=np.full((8, 4), 0.6))
+    (result,) = tables.complete([found], [Setting("only")])
+    for law in ("closed", "simulation"):
+        np.testing.assert_allclose(
+            result.predicted[law, "rho", "strongest"], stats.norm.cdf(share * stats.norm.ppf(0.9))
+        )
+    assert ("closed", "rho_w", "strongest") not in result.predicted
+    assert set(tables.law_table([result]).attack) == {"lira", "weight_regression", "strongest"}
 
 
 def test_a_fixed_order_is_learnt_from_the_other_choosing_settings_alone():
