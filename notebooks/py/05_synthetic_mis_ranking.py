@@ -78,7 +78,7 @@ for row, name in enumerate(EIGHT):
     figures.forest(ax, part, "tau", names=labels, color=color, size=5)
     ax.text(1.04, row, f"{mean.tau[name]:.2f}", va="center", fontsize=7)
 ax.axvline(0, color="0.4", ls=":", lw=0.8)
-ax.set(xlim=(-0.7, 1.02), xlabel=r"Kendall's $\tau$ with the strongest attack on outputs")
+ax.set(xlim=(-0.7, 1.02), xlabel=r"Kendall's $\tau$ with the strongest attack")
 title = "Distortion ranks as the strongest attack does; our estimates of $r$ do not"
 ax.set_title(title, loc="left")
 columns = ["estimator", "setting", "tau", "low", "high"]
@@ -117,7 +117,8 @@ rows = {}
 for name in EIGHT[1:6]:
     gap = wide["rho_pool"] - wide[name]
     found = attacks.mean_interval(gap)
-    rows[name] = {"lead": f"{found:+.3f}", "won": (gap > 0).sum(), "lost": (gap < 0).sum()}
+    won, lost = (gap > 0).sum(), (gap < 0).sum()
+    rows[name] = {"lead": f"{found:+.3f}", "won": won, "lost": lost}
 pd.DataFrame(rows).T.set_axis(figures.words(EIGHT[1:6]))
 
 # %% [markdown]

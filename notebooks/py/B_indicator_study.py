@@ -1343,7 +1343,10 @@ ahead_of.round(3)
 
 # %%
 kept_by = {
-    threat: [*dict.fromkeys([strong_pick[threat], recommended[threat], "function error", best_r])] for threat in STRONG
+    threat: [
+        n for n in dict.fromkeys([strong_pick[threat], recommended[threat], "function error", best_r]) if n in cheap
+    ]
+    for threat in STRONG
 }
 pd.concat({threat: strong_wide.loc[threat, names_of] for threat, names_of in kept_by.items()}, axis=1).round(2)
 
@@ -1620,6 +1623,12 @@ if as_written:
         "small_pool",
     }
     assert gains.groupby("reference").gain.max().round(2).tolist() == [0.09, 0.23]
+
+# %% [markdown]
+# And of the stack, the controls, the laws, the targets and the truth:
+
+# %%
+if as_written:
     assert -0.02 < behind.min().min() < -0.005
     assert (behind > -0.005).all(axis=1).groupby(level=1).all().sum() == len(later) - 3
     assert strong_null.mean().between(0.49, 0.51).all()

@@ -407,6 +407,33 @@ def secret_start(problem, name, starts, released="codes"):
     return rows
 
 
+def secret_table(problems, name, starts):
+    """Return what ``secret_start`` says of some problems as a tidy frame.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        With one hidden layer and one output.
+    name, starts
+        As ``secret_start``.
+
+    Returns
+    -------
+    DataFrame
+        Columns: weights, problem (its seed, or "mean"), starts, secret, known, share (the first of both over the
+        second), and of a mean low, high: Student's interval over problems.
+    """
+    rows = [(p.hidden[0] * (p.dim + 1), p.seed, *row) for p in problems for row in secret_start(p, name, starts)]
+    table = pd.DataFrame(rows, columns=["weights", "problem", "starts", "secret", "known"])
+    table = table.assign(share=table.secret / table.known)
+    means = [
+        (size, "mean", n, *attacks.mean_interval(part.share, most=1))
+        for (size, n), part in table.groupby(["weights", "starts"])
+    ]
+    columns = ["weights", "problem", "starts", "share", "low", "high"]
+    return pd.concat([table, pd.DataFrame(means, columns=columns)], ignore_index=True)
+
+
 def mixed_insecurity(ids, counts, probs):
     """Return the insecurity of releases (S, N), a row for each of S equally likely ways to train that stay unknown."""
     law = np.exp(log_multinomial(counts, probs)) / len(ids)

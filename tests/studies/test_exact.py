@@ -1,5 +1,6 @@
 """Tests of the exact problems: the ladder of releases, the attacks that the truth measures, secret starts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,15 @@ def test_a_secret_start_never_helps_and_one_start_is_no_secret():
     assert rows[0][1] == pytest.approx(rows[0][2], rel=1e-12)
     assert all(secret <= known * (1 + 1e-9) for _, secret, known in rows)
     assert rows[-1][1] < rows[-1][2]
+    table = exact.secret_table([SMALL, replace(SMALL, seed=SMALL.seed + 1)], "sign", 8)
+    own, mean = table[table.problem == SMALL.seed], table[table.problem == "mean"]
+    assert own[["starts", "secret", "known"]].to_numpy().tolist() == [list(row) for row in rows]
+    assert own.share.tolist() == pytest.approx([secret / known for _, secret, known in rows])
+    other = table[table.problem == SMALL.seed + 1].share
+    np.testing.assert_allclose(mean.share, (own.share.to_numpy() + other.to_numpy()) / 2)
+    assert ((mean.low < mean.share + 1e-9) & (mean.share < mean.high + 1e-9) & (mean.high <= 1)).all()
+    models = exact.train(SMALL, exact.draw_world(SMALL), np.array([[SMALL.n] + [0] * (SMALL.kinds - 1)]))
+    assert set(table.weights) == {models.vectors().shape[1]}
 
 
 def test_mixed_releases_that_tell_nothing_of_the_start_are_those_of_one(counts):
