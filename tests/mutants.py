@@ -175,8 +175,9 @@ MUTANTS = [
     Mutant("studies/tables.py", "lambda f: f.predicted - f.measured", "lambda f: f.measured - f.predicted", STUDIES),
     Mutant("studies/tables.py", "np.logical_and((signs > 0)", "np.logical_or((signs > 0)", STUDIES),
     Mutant("studies/tables.py", "for part in parts if part in result.auc})", "for part in result.auc})", STUDIES),
+    Mutant("studies/tables.py", "np.sqrt(left**2 + kept**2 * beyond)", "np.sqrt(left**2 + kept * beyond)", STUDIES),
     Mutant("studies/tables.py", 'return "white" if any(', 'return "white" if all(', STUDIES),
-    Mutant("studies/tables.py", "if attack == FIRST[name]:", "if True:", STUDIES),
+    Mutant("studies/tables.py", "if name in auc and attack == FIRST[name])", "if name in auc)", STUDIES),
     Mutant("studies/tables.py", 'r.setting.split == "choose" and r.setting is not', "r.setting is not", STUDIES),
     Mutant(
         "studies/tables.py",

@@ -1355,19 +1355,22 @@ pd.concat({threat: strong_wide.loc[threat, names_of] for threat, names_of in kep
 # attack on outputs, or on everything, should keep as much of its own. Misses on the judging settings, by task:
 
 # %%
-strong_laws = tables.law_table(strong).query("split == 'judge' and attack in @STRONG.values()")
+strong_laws = tables.law_table(strong).query("attack in @STRONG.values()")
 strong_laws = strong_laws.assign(
     size=strong_laws.miss.abs(), task=np.where(strong_laws.task == "regression", "regression", "classes")
 )
 by_law = {"median": ("size", "median"), "worst": ("size", "max"), "mean": ("miss", "mean")}
-strong_quality = strong_laws.groupby(["attack", "law"]).agg(**by_law)
-by_task = strong_laws.groupby(["attack", "law", "task"]).agg(**by_law).unstack()
+chosen_quality, strong_quality = (
+    strong_laws[strong_laws.split == split].groupby(["attack", "law"]).agg(**by_law) for split in ("choose", "judge")
+)
+by_task = strong_laws[strong_laws.split == "judge"].groupby(["attack", "law", "task"]).agg(**by_law).unstack()
 by_task.round(3)
 
 # %% [markdown]
-# For classes the simulation law with `rho` is within 0.01 in the median. The closed law promises far too much in regression, where LiRA finds nearly all
-# in full precision, and so does the one from weights, though there the strongest attack is LiRA: whoever reads weights finds at least what outputs say, so
-# that no law of weights alone can do.
+# On outputs the simulation law with `rho` is within 0.01 in the median, the closed law promises far too much in regression, where LiRA finds nearly all in full
+# precision. From weights the closed law fails there as badly, for the strongest attack is then one on outputs. The *added* law asks both: of $d'^2$ in full
+# precision, what outputs tell falls as the simulation law with `rho` says, and what weights add to it falls by the square of the closed law's factor. It was written
+# when the closed law had been read on the judging half; that it errs less than the closed one, the choosing half says too.
 #
 # **The targets**, set before: mean $\tau$ at least 0.95, none below 0.9, hard pairs at least 0.9; predicted AUC within 0.01 (median) and 0.05 (worst).
 
@@ -1375,7 +1378,7 @@ by_task.round(3)
 rows = []
 for threat, name in strong_pick.items():
     found_there = judged_by[threat].loc[name]
-    law = strong_quality.loc[STRONG[threat]]["median"].idxmin()  # the law that errs least, with hindsight
+    law = chosen_quality.loc[STRONG[threat]]["median"].idxmin()
     rows += [(f"{threat} box, {how} tau, {name}", found_there[column], bar)
              for how, column, bar in (("mean", "tau", 0.95), ("least", "least", 0.9), ("hard pairs", "hard", 0.9))]  # fmt: skip
     rows += [(f"{threat} box, {law}, -{how} miss", -strong_quality.loc[(STRONG[threat], law), how], -bar)
@@ -1497,7 +1500,7 @@ figures.save_figure(
 # - **Against the strongest attacks survival ranks best, too.** On fourteen fresh settings `rho_pool` has 0.975 with the strongest attack on outputs and
 #   is shown to be ahead of the error of outputs and of a fixed order; with weights released too, the noise floor, `rho_pool` and `rho_w` have 0.95 to 0.97 and
 #   are not told apart. Both mean targets of 0.95 are met; the least (0.9) and the hard pairs (0.9) are missed, by the numbers that were chosen and by
-#   all others; the predicted AUC is within 0.01 in the median on outputs, but not at worst. The truth of tiny networks is ranked best by what the codes can hold.
+#   all others; the predicted AUC is off by 0.009 in the median on outputs and by 0.0125 on weights, by up to 0.09 and 0.13 at worst. The truth of tiny networks is ranked best by what the codes can hold.
 # - **Rank becomes magnitude**: noise added to one full-precision shadow set, as much as `rho` says, predicts the AUC of the
 #   quantizers. With `rho_pool`, the better one for ranks, the law misses more, `ternary_90` most; its median miss is below 0.01
 #   but the interval of that median is not.
@@ -1635,7 +1638,15 @@ if as_written:
     assert strong_null.max().max() < 0.52
     simulated = by_task.loc[("strongest", "simulation rho")]
     assert simulated["median", "classes"] < 0.01 < 0.05 < simulated["worst", "regression"]
-    assert by_task.xs("closed rho_w", level="law")["mean", "regression"].iloc[0] > 0.1
+    of_weights = by_task.loc["strongest, weights"]
+    assert (
+        of_weights.loc["closed rho_w"]["mean", "regression"]
+        > 0.1
+        > abs(of_weights.loc["added rho_w"]["mean", "regression"])
+    )
+    for quality in (chosen_quality, strong_quality):
+        part = quality.loc["strongest, weights"]
+        assert (part.loc["added rho_w", ["median", "worst"]] < part.loc["closed rho_w", ["median", "worst"]]).all()
     assert strong_checks.reached[strong_checks.index.str.contains("mean tau")].min() > 0.95
     assert strong_checks.reached[strong_checks.index.str.contains("least tau|hard pairs")].max() < 0.9
     assert beside_truth.exact.nlargest(3).index.tolist() == ["sqrt_J", "bits", "code entropy"]

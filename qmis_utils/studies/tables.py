@@ -74,9 +74,10 @@ def complete(found: Sequence[Assessment], settings: Sequence[Setting]) -> list[R
     -------
     list of Result
         With the references of ``STRONGEST``, for each quantizer the attack with the largest mean AUC on other targets;
-        what the laws say of them, whose d' falls by the same factor as that of the attack in ``FIRST``; and the fixed
-        orders as rivals: the mean rank of an attack's AUC over the *other* choosing settings, NaN where there is none,
-        with a bootstrap over them.
+        what the laws say of them, whose d' falls by the same factor as that of the attack in ``FIRST``, and the law
+        "added" of weights: of d'^2 in full precision, the part that outputs tell falls by the simulation law with rho,
+        what weights add to it by the closed law; and the fixed orders as rivals: the mean rank of an attack's AUC over
+        the *other* choosing settings, NaN where there is none, with a bootstrap over them.
     """
     plain = [judged(*pair) for pair in zip(settings, found, strict=True)]
     return [_with_orders(_with_strongest(result), plain) for result in plain]
@@ -87,10 +88,16 @@ def _with_strongest(result):
     for name, parts in STRONGEST.items():
         if name == "strongest" or set(parts) <= set(result.auc):
             auc[name] = attacks.strongest({part: result.auc[part] for part in parts if part in result.auc})
-            for (law, number, attack), aucs in result.predicted.items():
-                if attack == FIRST[name]:  # what the law says that a release keeps of the distance of both groups
-                    kept = stats.norm.ppf(aucs) / stats.norm.ppf(result.auc[attack][:, whole].mean())
-                    predicted[law, number, name] = indicators.survival_law(kept, auc[name][:, whole].mean())
+    distance = {attack: stats.norm.ppf(found[:, whole].mean()) for attack, found in auc.items()}
+    of_outputs = result.predicted.get(("simulation", "rho", "lira"))
+    for (law, number, attack), aucs in result.predicted.items():
+        for name in (name for name in STRONGEST if name in auc and attack == FIRST[name]):
+            kept = stats.norm.ppf(aucs) / distance[attack]  # of the distance of both groups, says the law
+            predicted[law, number, name] = stats.norm.cdf(kept * distance[name])
+            if name != "strongest" and of_outputs is not None:
+                left = np.maximum(stats.norm.ppf(of_outputs) / distance["lira"], 0) * distance["strongest"]
+                beyond = max(distance[name] ** 2 - distance["strongest"] ** 2, 0)
+                predicted["added", number, name] = stats.norm.cdf(np.sqrt(left**2 + kept**2 * beyond))
     signs = {name: _signs(auc[name], result.setting) for name in STRONGEST if name in auc}
     return replace(result, auc=auc, signs=result.signs | signs, predicted=predicted)
 

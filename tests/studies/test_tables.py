@@ -95,7 +95,25 @@ def test_a_law_speaks_of_the_strongest_attack_from_its_own_full_precision():
             result.predicted[law, "rho", "strongest"], stats.norm.cdf(share * stats.norm.ppf(0.9))
         )
     assert ("closed", "rho_w", "strongest") not in result.predicted
+    assert not [key for key in result.predicted if key[2] == "strongest, weights"]  # not all that reads weights was run
     assert set(tables.law_table([result]).attack) == {"lira", "weight_regression", "strongest"}
+
+
+def test_what_weights_add_to_outputs_survives_as_weights_do():
+    found = assessment(ORDER, rho=[1.0, 0.5, 0.5, 0.5], rho_w=[1.0, 0.1, 0.1, 0.1])
+    every = {a: np.full((8, 4), 0.55) for parts in tables.STRONGEST.values() for a in parts}
+    every |= {"lira": np.full((8, 4), 0.7), "weight_regression": np.full((8, 4), 0.6), "stacked": np.full((8, 4), 0.9)}
+    far = {name: stats.norm.ppf(every[name][0, 0]) for name in ("lira", "weight_regression", "stacked")}
+    outputs, inside = np.array([1, 0.5, 0, -0.1]), np.array([1, 0, 0.4, 0.4])
+    predicted = {
+        ("simulation", "rho", "lira"): stats.norm.cdf(outputs * far["lira"]),
+        ("closed", "rho_w", "weight_regression"): stats.norm.cdf(inside * far["weight_regression"]),
+    }
+    (result,) = tables.complete([replace(found, auc=every, predicted=predicted)], [Setting("only", white_box=True)])
+    beyond = far["stacked"] ** 2 - far["lira"] ** 2
+    left = np.array([far["stacked"], 0.5 * far["lira"], 0.4 * np.sqrt(beyond), 0.4 * np.sqrt(beyond)])
+    np.testing.assert_allclose(result.predicted["added", "rho_w", "strongest, weights"], stats.norm.cdf(left))
+    assert "added rho_w" in set(tables.law_table([result]).law)
 
 
 def test_a_fixed_order_is_learnt_from_the_other_choosing_settings_alone():
