@@ -31,8 +31,8 @@
 # with probability $(1 + \Delta_n)/2$, in the **population game**, where the other $n - 1$ samples are fresh draws. All
 # networks train in full batches from one initialisation, which the attacker knows (but in section 6).
 #
-# *In the paper: its section 5 ranks quantizers by an attack; this notebook ranks them by the truth. Figures: `03_release`,
-# `03_scale`, `03_size`, `03_truth_tau`, `03_attained`, `03_secret`.* **Run time** (2 cores): full 4 min, quick 25 s.
+# *In the paper: section 5, which ranks by an attack. Figures: `03_release`, `03_scale`, `03_size`, `03_truth_tau`,
+# `03_attained`, `03_secret`.* **Run time** (2 cores): full 4 min, quick 25 s.
 
 # %%
 from pathlib import Path
@@ -59,9 +59,8 @@ n_records: int = 12  # records attacked with continuous data, section 2 (at leas
 fits: int = 400  # networks with each of them, and as many without (at least 20)
 
 # %% [markdown]
-# Let there be $m$ *kinds* of samples, each with a probability. Then a training set of $n$
-# samples is, but for its order, a vector of $m$ **counts**, and there are $\binom{n + m - 1}{m - 1}$ of them. Training in full
-# batches depends on nothing else, so **one training for each vector of counts is every training there is**.
+# Let there be $m$ *kinds* of samples, each with a probability. A training set of $n$ samples is then, but for its order, one of
+# $\binom{n + m - 1}{m - 1}$ vectors of $m$ **counts**. Full batches see nothing else, so **one training for each is every training there is**.
 
 # %%
 teaching = exact.Problem("teaching", kinds=5, n=n, seed=1)
