@@ -1224,10 +1224,8 @@ points = [{"setting": s, "names": synthetic.FEWER, "draws": max(n_draws // 5, 1)
           for s in later]  # fmt: skip
 strong = tables.complete(run.sweep(synthetic.evaluate, points), later)
 STRONG = {"black": "strongest", "white": "strongest, weights"}
-AGAINST = {
-    "black": [a for a in tables.STRONGEST["strongest"] if a != "stacked_outputs"],
-    "white": ["weight_regression", "release_regression", "joint_decoder"],
-}  # single attacks
+of_outputs = [a for a in tables.STRONGEST["strongest"] if a != "stacked_outputs"]
+SINGLE = {"black": of_outputs, "white": [*of_outputs, "weight_regression", "release_regression", "joint_decoder"]}
 seen_by = ["lira", "strongest", "weight_regression", "strongest, weights"]
 pd.DataFrame([{"split": s.split, "init": s.init, **{a: r.auc[a][:, 0].mean() for a in seen_by if a in r.auc}}
               for s, r in zip(later, strong, strict=True)], [s.name for s in later]).round(3)  # fmt: skip
@@ -1269,14 +1267,14 @@ gains.groupby(["setting", "reference"], sort=False).gain.agg(["mean", "max"]).un
 # %%
 STACKS = {"black": "stacked_outputs", "white": "stacked"}
 behind = pd.concat({threat: pd.DataFrame([
-    r.auc[STACKS[threat]].mean(axis=0) - np.max([r.auc[a].mean(axis=0) for a in [*AGAINST["black"], *(AGAINST[threat] * (threat == "white"))]], axis=0)
+    r.auc[STACKS[threat]].mean(axis=0) - np.max([r.auc[a].mean(axis=0) for a in SINGLE[threat]], axis=0)
     for r in strong if STACKS[threat] in r.auc], [r.setting.name for r in strong if STACKS[threat] in r.auc], synthetic.FEWER)
     for threat in STACKS})  # fmt: skip
 print({threat: f"{behind.loc[threat].min().min():+.4f} at worst, {behind.loc[threat].mean().mean():+.4f} on average"
        for threat in STACKS})  # fmt: skip
 
 # %% [markdown]
-# It should not lose more than 0.005, and does not in 15 of 18 settings. It loses up to 0.013 in `diabetes`, to 0.009 in `small_pool`, and barely more
+# It should not lose more than 0.005, and does not in 15 of 18 settings. It loses up to 0.014 in `diabetes`, to 0.009 in `small_pool`, and barely more
 # than 0.005 in `regression`: few records, or noisy labels, from which the classifier learns the weighing. That is why our reference is not the stack but
 # the strongest of all, the stack among them, picked on other targets.
 #
@@ -1384,6 +1382,7 @@ for threat, name in strong_pick.items():
     rows += [(f"{threat} box, {law}, -{how} miss", -strong_quality.loc[(STRONG[threat], law), how], -bar)
              for how, bar in (("median", 0.01), ("worst", 0.05))]  # fmt: skip
 strong_checks = pd.DataFrame(rows, columns=["target", "reached", "asked"]).set_index("target")
+assert strong_laws.miss.notna().all()
 strong_checks.assign(met=strong_checks.reached >= strong_checks.asked).round(4)
 
 # %% [markdown]
