@@ -315,16 +315,18 @@ MUTANTS = [
     ),
     Mutant(
         "audit/measure.py",
-        "np.roll(seen.members, shift, axis=0)",
-        "np.roll(seen.members, shift, axis=1)",
+        "for _ in range(NULLS)]",
+        "for _ in range(NULLS - 1)]",
         "tests/audit/test_audit_planted.py",
     ),
     Mutant(
-        "audit/measure.py",
-        "min(len(seen.members), NULLS + 1)",
-        "min(len(seen.members), NULLS)",
-        "tests/audit/test_audit_planted.py",
+        "attacks/judging.py",
+        "took[circle] = np.roll(circle, 1)",
+        "took[circle] = circle",
+        "tests/attacks/test_judging.py",
     ),
+    Mutant("attacks/judging.py", "for axis in (0, 1):", "for axis in (0,):", "tests/attacks/test_judging.py"),
+    Mutant("attacks/judging.py", "for axis in (0, 1):", "for axis in (1,):", "tests/attacks/test_judging.py"),
     # the audit: which numbers are a weight, which records are copies, when nothing is told apart
     Mutant(
         "audit/weights.py",
@@ -528,12 +530,6 @@ MUTANTS = [
         "tests/attacks/test_judging.py",
     ),
     Mutant("attacks/scores.py", 'x / gamma, side="right"', 'x / gamma, side="left"', "tests/attacks/test_judging.py"),
-    Mutant(
-        "attacks/judging.py",
-        "shift = rng.integers(1, len(members))",
-        "shift = rng.integers(0, len(members))",
-        "tests/attacks/test_judging.py",
-    ),
     Mutant(
         "attacks/judging.py",
         "np.minimum(inside, len(members) - inside) >= least",

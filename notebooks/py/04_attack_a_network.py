@@ -264,7 +264,7 @@ for variant in ("online", "offline"):
 #
 # ## 3 · The null control
 #
-# An attack can be fooled by its own code. The control: deal each model the membership list of another model and attack
+# An attack can be fooled by its own code. The control: deal the memberships to other models and other records and attack
 # again. Nothing is left to find, so an honest attack has AUC 0.5. These are the rows `control` of `table`, means
 # over groups with their intervals.
 

@@ -223,7 +223,7 @@ auc = {key: found.auc["lira"] for key, found in pools.items()}
 best = {key: attacks.strongest(found.auc) for key, found in pools.items()}
 
 # %% [markdown]
-# The null control, in full precision with dealt lists of members, and what the strongest attack finds beyond LiRA, means over
+# The null control, in full precision with memberships dealt to others, and what the strongest attack finds beyond LiRA, means over
 # pools:
 
 # %%

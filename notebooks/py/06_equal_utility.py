@@ -294,7 +294,7 @@ trained.nlargest(6, "gain")[shown].round(3)
 # By more than 0.02 in seven of 96 releases: in five on clear classes with random initialisations, 0.032 [0.028,
 # 0.035] at most, and in full precision with many records, 0.028 [0.026, 0.030] and 0.025 [0.024, 0.027]. In the
 # others by less, in the mean of all by 0.010. The stopped models beside them lose as much more, so that the extra
-# leak hardly moves. With memberships of other models the attack finds nothing.
+# leak hardly moves. With memberships dealt to others the attack finds nothing.
 #
 # ## 3 · The alarm: two steps can leak as much as two hundred
 #

@@ -298,7 +298,7 @@ reveal("unequal utility")
 reveal("threshold on itself")
 
 # %% [markdown]
-# The best of 256 thresholds looks good on pure noise, too. *Control:* the same number on memberships dealt to other models, which
+# The best of 256 thresholds looks good on pure noise, too. *Control:* the same number on memberships dealt to others, which
 # should be 0 and is not; or a threshold fixed on other targets (`attacks.advantage_held_out`).
 #
 # **4 · All models calibrate.** Two Gaussian fits per record, one over the models that trained on it, one over the others; the target is in
@@ -309,7 +309,7 @@ reveal("target in calibration")
 
 # %% [markdown]
 # Its own signal pulls the right fit towards itself, and the score reads that. *Control:* the null. With memberships dealt to
-# other models an honest attack has an advantage of 0:
+# others an honest attack has an advantage of 0:
 
 # %%
 lab = labs[0]
@@ -391,7 +391,7 @@ reveal("unquantized shadows")
 # - Two report too little: a two-sided score finds 0.70 [0.69, 0.71] of what the one-sided score finds, unquantized shadows
 #   0.41 [0.33, 0.51] of what quantized ones find.
 # - The pool is no mistake but another game: 1.34 [1.33, 1.35] times the insecurity of the definition.
-# - A null control, the same evaluation with memberships dealt to other models, exposes the fourth, as shown, and
+# - A null control, the same evaluation with memberships dealt to others, exposes the fourth, as shown, and
 #   the third (exercise 10.2).
 #
 # **Limits.** One kind of data and network. The sizes depend on the setting, and the directions were seen in this one only; the
@@ -407,7 +407,7 @@ from qmis_utils import exercises
 
 # %% [markdown]
 # **Exercise 10.1.** Find the planted bug. Two attacks map signals and members of all models, both (models, records), to
-# scores. Deal the memberships of a laboratory to other models (`attacks.permuted`) and decide which of the two is broken. Answer with
+# scores. Deal the memberships of a laboratory to others (`attacks.permuted`) and decide which of the two is broken. Answer with
 # its letter.
 
 

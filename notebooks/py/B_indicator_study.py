@@ -152,7 +152,7 @@ print(f"AUC that LiRA leaves behind: mean {left.mean():.4f}, largest {left.max()
 # half of the settings.
 
 # %% [markdown]
-# The control: the same attacks on full precision when every model is given the membership list of another one. Nothing
+# The control: the same attacks on full precision when the memberships are dealt to other models and records. Nothing
 # should be found; the extremes over settings, and of the ends of their intervals, show that single settings stray by 0.01,
 # since these intervals take targets for independent (Limits). LiRA on the scores of the weight attack would fail here: those
 # scores are fitted with the target's own membership.
@@ -1278,7 +1278,7 @@ print({threat: f"{behind.loc[threat].min().min():+.4f} at worst, {behind.loc[thr
 # than 0.005 in `regression`: few records, or noisy labels, from which the classifier learns the weighing. That is why our reference is not the stack but
 # the strongest of all, the stack among them, picked on other targets.
 #
-# **The control**, on full precision with every model given the membership list of another one:
+# **The control**, on full precision with the memberships dealt to other models and records:
 
 # %%
 strong_null = pd.DataFrame([{a: v.mean() for a, v in r.null.items()} for r in strong])

@@ -100,7 +100,7 @@ n_deals: int = 100  # nulls of each bound of the audit (at least 1)
 # 2. *The threshold was fixed on other draws* (`attacks.advantage_held_out`): the best threshold of one half of the
 #    targets judges the scores of the other half.
 # 3. *A target's own membership is never read for its own scores*: shadows are all other models.
-# 4. *Every attack has a null*: the same attack when each model is given the membership list of another one.
+# 4. *Every attack has a null*: the same attack when memberships are dealt to other models and records.
 # 5. *The shadows are quantized as the target is*, unless the attack is called non-adaptive.
 #
 # Here is the catalogue. `access` says what the attacker sees: predicted labels, scores, or weights. The next columns
@@ -688,15 +688,15 @@ show("output_regression", "release_regression", "joint_decoder", "stacked_output
 # %% [markdown]
 # ## 8 · Every attack against every quantizer
 #
-# Now the whole table, with a null beside each number: each model is given the membership list of another one. An attack
-# that reads memberships runs again on these lists. One that reads none keeps its scores, and they are judged by these
-# lists. `model_steps` counts every model, distilled copies and quantile models too, at the setting's number of steps.
+# Now the whole table, with a null beside each number: memberships dealt to other models and records. An attack
+# that reads memberships runs again on these. One that reads none keeps its scores, and they are judged by these
+# memberships. `model_steps` counts every model, distilled copies and quantile models too, at the setting's number of steps.
 
 
 # %%
 @cache
 def under_null(seen):
-    """Return the evidence with each model's membership list dealt to another one."""
+    """Return the evidence with its memberships dealt to other models and records."""
     return seen.relabel(attacks.permuted(seen.members, np.random.default_rng(seed)))
 
 
@@ -1251,7 +1251,7 @@ figures.save_figure(
 # Each half of the models has only its own models as shadows, and LiRA guesses by the sign of its log-likelihood ratio. A guess
 # counts +1 if it is right and -1 if not, so that the mean is the advantage. *Picked*: the records that come out worst on a
 # half, judged on that half, as a report would that picks and judges on the same models. *Judged*: the same records on the
-# other half. Both halves pick and both judge. The null deals the membership lists to other models, once.
+# other half. Both halves pick and both judge. The null deals the memberships to other models and records, once.
 
 
 # %%

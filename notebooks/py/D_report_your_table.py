@@ -352,10 +352,8 @@ by_setting("spearman")
 # ### The controls
 #
 # The strongest attack against permuted membership, averaged over quantizers, and against full precision, with LiRA there,
-# beside the blind baselines. The null repeats the pick. It gives each head the list of another one, and that one is among the
-# shadows: with about 25 heads a group such a null is off by itself, below one half for RMIA and above, by 0.003 or 0.004, for
-# a stack that learns this; with lists that no head was trained on, both sit at one half (simulated). So the blind baseline on
-# random halves must sit at 0.5, and the null within 0.005 of it. If the null does not, something is wrong with the attack, and no
+# beside the blind baselines. The null repeats the pick, with the memberships dealt to other heads and other
+# molecules. So the blind baseline on random halves must sit at 0.5, and the null within 0.005 of it. If the null does not, something is wrong with the attack, and no
 # number of this report should be used. If the blind baseline does not, molecules of the two halves differ in a way that has
 # nothing to do with a model. The title counts the tables in which the whole interval of the attack lies above that of the blind
 # guess: only there has a model given something away.

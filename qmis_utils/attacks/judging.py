@@ -405,24 +405,40 @@ def enough_shadows(members: ArrayLike, least: int = 3) -> np.ndarray:
 
 
 def permuted(members: ArrayLike, rng: np.random.Generator) -> np.ndarray:
-    """Return membership rows dealt to other models: the null control, on which no attack may beat a coin.
+    """Return memberships dealt to other models and other records: the null control, on which no attack beats a coin.
+
+    Both are dealt anew, since either alone leaves something true. Under lists dealt to other models a target has the
+    list of one of its own shadows. Under columns dealt to other records two models share as many members as they truly
+    do, which is what a regression on all outputs reads. (Where nothing but outputs of members differs, 25 models and
+    100 records, RMIA then has an AUC of .512, and the regression one of .618.)
 
     Parameters
     ----------
     members : bool array (M, N)
-        At least two rows.
+        At least two models and two records.
     rng : numpy.random.Generator
-        Draws by how many places the rows move on, all alike.
+        Draws who gets whose: no model gets its own list, no record the column of its own.
 
     Returns
     -------
     bool array (M, N)
+        With the sizes of the lists, and the number of members among the models of a record, of ``members``, in another
+        order.
+
+    Raises
+    ------
+    ValueError
+        For a single model or record.
     """
     members = records.membership(members, (None, None))
-    if len(members) < 2:
-        raise ValueError(f"members must have at least two rows, to deal them to other models; got {len(members)}")
-    shift = rng.integers(1, len(members))
-    return np.roll(members, shift, axis=0)
+    if min(members.shape) < 2:
+        raise ValueError(f"members must have at least two rows and columns, to deal to others; got {members.shape}")
+    for axis in (0, 1):
+        circle = rng.permutation(members.shape[axis])
+        took = np.empty_like(circle)
+        took[circle] = np.roll(circle, 1)  # each takes from the one before it in the circle: nobody keeps its own
+        members = members.take(took, axis)
+    return members
 
 
 def strongest(auc: Mapping[str, ArrayLike]) -> np.ndarray:

@@ -26,7 +26,7 @@ from qmis_utils.audit.report import Facts, Report, advise, distrust, flag
 from qmis_utils.quantizers.rules import QUANTIZERS
 from qmis_utils.theory.numerics import Interval
 
-NULLS = 20  # memberships dealt to other models, at most, on which the attack must find nothing
+NULLS = 20  # memberships dealt to others, on which the attack must find nothing
 STRONG = 64  # models from which on LiRA may estimate each record's own variances
 LEAST_ATTACKED = 0.5  # share of the members that must have shadows of both kinds
 ENDS = ("", "_low", "_high")
@@ -218,7 +218,7 @@ def _measures(first, attack, draws, seed):
     """Return what is read off each release beside attack and numbers: a function (seen, full, scores) each."""
     found = {"utility": lambda seen, full, scores: _utility(seen, draws, seed)}
     if attack:
-        found["null"] = lambda seen, full, scores: _null(seen, attack)
+        found["null"] = lambda seen, full, scores: _null(seen, attack, seed)
         found["advantage"] = lambda seen, full, scores: tuple(
             _over_targets(attacks.advantage(scores[attack], seen.members), draws, seed)
         )
@@ -248,9 +248,10 @@ def _resamples(n, draws, seed):
     return (rng.integers(n, size=n) for _ in range(draws))
 
 
-def _null(seen, attack):
-    """Return mean and range of the AUC over memberships dealt to other models, on which an attack must find nothing."""
-    dealt = [np.roll(seen.members, shift, axis=0) for shift in range(1, min(len(seen.members), NULLS + 1))]
+def _null(seen, attack, seed):
+    """Return mean and range of the AUC over memberships dealt to others, on which an attack must find nothing."""
+    rng = np.random.default_rng([seed, 1])
+    dealt = [attacks.permuted(seen.members, rng) for _ in range(NULLS)]
     chance = [attacks.auc(attacks.ATTACKS[attack].run(seen.relabel(null)), null).mean() for null in dealt]
     return tuple(attacks.bootstrap_interval(np.mean(chance), chance))
 

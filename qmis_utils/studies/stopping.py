@@ -118,7 +118,7 @@ def compare(name: str, seed: int, init: str, names: tuple[str, ...], n_models: i
     -------
     DataFrame
         With the columns setting, seed, init, kind ("stopped" or "quantized"), model, length (usual steps), utility, and
-        the AUCs lira, strongest and null, the strongest under memberships of other models. NaN where it was not run;
+        the AUCs lira, strongest and null, the strongest under memberships dealt to others. NaN where it was not run;
         the null is that of the whole training. The first row, of length 0, is the untrained model: it has seen no
         record, so that its AUC is one half. The stop of full length is the release that the quantizers are made from.
 

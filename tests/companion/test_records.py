@@ -234,7 +234,7 @@ def test_whole_numbers_of_numpy_are_options():
     (lambda: attacks.observe(BINARY, X, Y2, MEMBERS[1:], X, Y2), r"members must have shape \(12, 30\)"),
     (lambda: ensemble.random_halves(0, 9, RNG), "n_models must be"),
     (lambda: ensemble.random_halves(9, 1.5, RNG), "n_pool must be"),
-    (lambda: attacks.permuted(MEMBERS[:1], RNG), "members must have at least two rows"),
+    (lambda: attacks.permuted(MEMBERS[:, :1], RNG), "members must have at least two rows and columns"),
     (lambda: attacks.stability(MEMBERS[:1]), "found must have a row a seed, of at least two"),
     (lambda: attacks.signal(SIGNALS, Y2, "multiclass"), r"logits must be \(M, N, C\)"),
     (lambda: attacks.signal(SIGNALS, Y2[1:], "binary"), "y must hold a label for each of 30 records; got 29"),
