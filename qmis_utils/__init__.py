@@ -16,8 +16,9 @@ PUBLIC = {  # room -> module -> names
         "",
     ),
     "quantizers": {
-        "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS E2M1_LEVELS PRIVATE_EDGES Quantizer"
-        " Quantized quantize round_stochastic round_dithered sparsity code_entropy relative_error as_array",
+        "rules": "QUANTIZERS PAPER_SET NF4_LEVELS POT4_LEVELS APOT4_LEVELS PRIVATE_EDGES Quantizer Quantized"
+        " quantize fits released_bits round_stochastic round_dithered sparsity code_entropy relative_error as_array",
+        "formats": "FORMATS Format E2M1_LEVELS",
         "data_aware": "quantize_activation_clip quantize_gptq",
     },
     "ensemble": {},

@@ -1,8 +1,8 @@
 """Post-training quantizers: pure functions from weights to integer codes and released scales.
 
 Every rule in ``QUANTIZERS`` is data-free: it reads only the weights, so releasing its output can never hurt membership
-inference security (QMIS statement 2). ``quantize`` applies one to a batch. Two rules that read calibration data are in
-``data_aware``.
+inference security (QMIS statement 2). ``quantize`` applies one to a batch, or a shipped format of ``formats``.
+Two rules that read calibration data are in ``data_aware``.
 """
 
 import math
@@ -14,6 +14,8 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+
+from qmis_utils.quantizers.formats import FORMATS, Format, divide, largest, mxfp4, pack
 
 # The 16 normal-float levels of QLoRA (Dettmers et al. 2023, arXiv 2305.14314, appendix E).
 NF4_LEVELS = np.array(
@@ -27,8 +29,6 @@ POT4_LEVELS = np.array(sorted({0.0} | {s * 2.0**-i for i in range(7) for s in (-
 # Sums of two powers of two, divided by the largest (Li et al. 2020, arXiv 1909.13144).
 _APOT = {a + b for a in (0.0, 1 / 2, 1 / 4, 1 / 16) for b in (0.0, 1 / 8)}
 APOT4_LEVELS = np.array(sorted({s * a / max(_APOT) for a in _APOT for s in (-1, 1)}), dtype=np.float32)
-# The numbers of the OCP microscaling format MXFP4: two bits of exponent, one of mantissa.
-E2M1_LEVELS = np.array([-6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=np.float32)
 # Edges in standard deviations of the grids that leak least on Gaussian weights (QMIS theorem C, private_grid of
 # theory.edges): three levels with the error of the sign; 4, 8 and 16 levels with 0.13, 0.04 and 0.012 of the variance.
 _HALVES = {
@@ -49,7 +49,8 @@ class Quantized:
     codes : array or tensor, the shape of the weights
         Integer codes.
     scale : array or tensor (tensors, s), float32
-        The s numbers released beside the codes of each tensor: one scale, or the 2^k levels of ``lloyd_k``.
+        The s numbers released beside the codes of each tensor: one scale, or the 2^k levels of ``lloyd_k``. Of a
+        format, (blocks, s): the scale, and the zero point of ``int*`` or the scale of the whole tensor of ``nvfp4``.
     values : array or tensor, the shape of the weights
         The dequantized weights, in the container (array or tensor) of the input.
     """
@@ -86,16 +87,6 @@ class Quantizer:
     scale_rule: str
     source: str
     idempotent: bool = True
-
-
-def divide(w: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Divide by the scale; an all-zero tensor has scale 0 and every ratio 0."""
-    return w / np.where(scale > 0, scale, 1)
-
-
-def largest(w: np.ndarray) -> np.ndarray:
-    """Return the largest magnitude of each row, (tensors, 1), without a second array of its size."""
-    return np.abs(np.maximum(w.max(axis=1, keepdims=True), -w.min(axis=1, keepdims=True)))
 
 
 def _fp32(w):
@@ -322,16 +313,6 @@ def _pow2(w, bits):
     return codes, scale, codes * scale
 
 
-def _mxfp4(w):
-    """Round to E2M1 numbers times a power of two, halves to the even mantissa; what is above 6 becomes 6."""
-    top = largest(w)
-    scale = np.where(top > 0, np.ldexp(np.float32(1), np.frexp(top)[1] - 3), 0).astype(np.float32)
-    ratio = np.abs(divide(w, scale))
-    step = np.where(ratio < 2, np.float32(0.5), np.where(ratio < 4, np.float32(1), np.float32(2)))
-    rounded = np.copysign(np.minimum(np.rint(ratio / step) * step, 6), w)
-    return np.searchsorted(E2M1_LEVELS, rounded).astype(np.int16), scale, rounded * scale
-
-
 def _fp8_e4m3(w):
     scale = (largest(w) / 448).astype(np.float32)  # 448 is the largest finite e4m3 number
     cast = torch.from_numpy(divide(w, scale)).to(torch.float8_e4m3fn)
@@ -401,7 +382,7 @@ def _build():
         rules.append(Quantizer(f"private_{k}", private, used, bits, "root mean square", "QMIS theorem C", False))
     power = "a power of two"
     rules.append(Quantizer("pow2_4", partial(_pow2, bits=4), codes[4], 4, power, "arXiv 2310.10537, its MXINT"))
-    rules.append(Quantizer("mxfp4", _mxfp4, range(15), 4, power, "OCP microscaling formats, arXiv 2310.10537"))
+    rules.append(Quantizer("mxfp4", mxfp4, range(15), 4, power, "OCP microscaling formats, arXiv 2310.10537"))
     return {rule.name: rule for rule in rules}
 
 
@@ -458,6 +439,90 @@ def scales_of(shape: Sequence[int], granularity: str | int) -> int:
     return size // length
 
 
+def _rule(name: str) -> Quantizer | Format:
+    if name not in QUANTIZERS and name not in FORMATS:
+        raise ValueError(f"unknown quantizer {name!r}; valid names: {', '.join([*QUANTIZERS, *FORMATS])}")
+    return QUANTIZERS[name] if name in QUANTIZERS else FORMATS[name]
+
+
+def _row_length(shape):
+    return math.prod(shape[1:]) // scales_of(shape, "row")
+
+
+def fits(shape: Sequence[int], name: str) -> bool:
+    """Say whether the rows of a batch are whole blocks of the named format.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the batch, (models, ...).
+    name : str
+        A key of ``FORMATS``, or of ``QUANTIZERS``, whose rules take every shape.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> fits((1, 10, 64), "q4_0"), fits((1, 64, 10), "q4_0")
+    (True, False)
+    """
+    rule = _rule(name)
+    return not isinstance(rule, Format) or _row_length(shape) % rule.block == 0
+
+
+def _check_blocks(shape, rule, granularity):
+    if not (isinstance(granularity, str) and granularity == "tensor"):
+        raise ValueError(f"{rule.name} fixes its blocks of {rule.block} weights; got granularity {granularity!r}")
+    if not fits(shape, rule.name):
+        raise ValueError(
+            f"{rule.name} has blocks of {rule.block} weights along each row, and rows of {_row_length(shape)} weights "
+            "are not whole blocks"
+        )
+
+
+def released_bits(shape: Sequence[int], name: str, granularity: str | int = "tensor") -> float:
+    """Count the bits that are released of each tensor of a batch, with its scales and zero points.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the batch, (models, ...).
+    name : str
+        A key of ``QUANTIZERS`` or ``FORMATS``.
+    granularity : {"tensor", "row"} or int
+        As in ``quantize``.
+
+    Returns
+    -------
+    float
+        Of a format, what its type stores, the zero points of ``int*`` at the width of a code; of a rule, its nominal
+        bits and 32 for each number of ``scale``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a granularity or shape that does not fit.
+
+    Examples
+    --------
+    >>> released_bits((1, 10, 64), "q4_0"), released_bits((1, 10, 64), "uniform_4", "row")
+    (2880.0, 2880.0)
+    """
+    rule, size = _rule(name), math.prod(shape[1:])
+    if isinstance(rule, Format):
+        _check_blocks(shape, rule, granularity)
+        return size * rule.bits + rule.tensor_bits
+    numbers = rule.encode(np.ones((1, 2), np.float32))[1].shape[1]  # ``lloyd_k`` has several a scale
+    return float(size * rule.bits + 32 * numbers * scales_of(shape, granularity))
+
+
 def shifts(top: np.ndarray, low: int = ORDINARY[0], high: int = ORDINARY[1]) -> np.ndarray:
     """Return by which powers of two to divide rows whose largest magnitude is out of 2^low .. 2^high, 0 for others.
 
@@ -500,44 +565,48 @@ def quantize(weights: ArrayLike | torch.Tensor, name: str, granularity: str | in
         One weight tensor per model, with its own scale each; (models, P) vectors, (models, out, in) matrices or
         (models, out, in, ...) convolutions.
     name : str
-        A key of ``QUANTIZERS``.
+        A key of ``QUANTIZERS`` or ``FORMATS``.
     granularity : {"tensor", "row"} or int
         What shares one scale: the whole tensor, a row, or a block of so many weights (``quantize(w, "nf4", 64)`` is the
         bitsandbytes layout). A row is all that belongs to one entry of the first axis after models, the output channel
-        of a matrix or a convolution; a vector is one row.
+        of a matrix or a convolution; a vector is one row. A format fixes its blocks, along each row, and takes only
+        "tensor".
 
     Returns
     -------
     Quantized
         ``codes`` and ``values`` shaped like ``weights``; ``scale`` (tensors, s). c times the weights have the same
         codes and c times the values, for any c > 0 that float32 can hold; of rules with random coins or scales that are
-        powers of two, for c a power of two.
+        powers of two, for c a power of two; of formats, for such c while their scales are normal numbers.
 
     Raises
     ------
     ValueError
         For an unknown name (the message lists the valid ones), an empty batch, a weight that is not finite, or a
-        granularity that does not fit.
+        granularity that does not fit; for rows that are not whole blocks of a format, or weights too large for it.
 
     Examples
     --------
     >>> quantize(np.array([[0.5, -1.0, 0.1]]), "sign").codes.tolist()
     [[1, -1, 1]]
     """
-    if name not in QUANTIZERS:
-        raise ValueError(f"unknown quantizer {name!r}; valid names: {', '.join(QUANTIZERS)}")
+    rule = _rule(name)
     w = as_array(weights)
     if w.ndim < 2 or w.size == 0:
         raise ValueError(f"weights must be a non-empty (models, ...) array of two or more axes; got shape {w.shape}")
     with np.errstate(over="ignore"):  # said below
         w = w.astype(np.float32, copy=False)
+    if isinstance(rule, Format):
+        _check_blocks(w.shape, rule, granularity)
     rows = w.reshape(len(w) * scales_of(w.shape, granularity), -1)
-    top, rule = largest(rows), QUANTIZERS[name]
+    top = largest(rows)
     if not np.isfinite(top).all():
         first = int(np.argwhere(~np.isfinite(w))[0][0])
         raise ValueError(f"weights of model {first} hold NaN or infinity, or numbers beyond float32")
     shift = shifts(top)
-    if shift.any() and rule.codes is not None:  # each row at a magnitude at which squares and sums stay in float32
+    if isinstance(rule, Format):
+        codes, scale, values = pack(rows, name)
+    elif shift.any() and rule.codes is not None:  # each row at a magnitude at which squares and sums stay in float32
         codes, scale, values = rule.encode(np.ldexp(rows, -shift))
         scale, values = back(scale, shift), back(values, shift)
     else:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from qmis_utils.quantizers import rules
+from qmis_utils.quantizers import formats, rules
 from qmis_utils.quantizers.data_aware import quantize_activation_clip, quantize_gptq
 from qmis_utils.quantizers.rules import (
     NF4_LEVELS,
@@ -224,7 +224,7 @@ def test_mxfp4_by_hand():
     q = quantize(ties, "mxfp4")
     assert q.scale[0, 0] == 1
     assert q.values[0].tolist() == [0, 1, 1, 2, 2, 4, 4, 6, -0.5, -3, 0]
-    assert np.array_equal(rules.E2M1_LEVELS[q.codes], q.values)
+    assert np.array_equal(formats.E2M1_LEVELS[q.codes], q.values)
     assert quantize(ties / 3, "mxfp4").scale[0, 0] == 0.5
 
 
