@@ -184,7 +184,7 @@ def test_a_plane_draws_both_intervals_in_the_look_of_each_release(ax):
 def test_every_verdict_quantizer_attack_and_number_has_a_look_of_its_own():
     numbers = {"r" if name.startswith("r ") else name for name in assess.NUMBERS}
     numbers -= {"train loss", "test loss", "test accuracy", "generalisation gap", "one reference", "lira 16"}
-    for names in (attacks.VERDICTS, quantizers.QUANTIZERS, attacks.ATTACKS, numbers):
+    for names in (attacks.VERDICTS, [*quantizers.QUANTIZERS, *quantizers.FORMATS], attacks.ATTACKS, numbers):
         looks = [figures.look(name) for name in names]
         assert len({(given["color"], given["marker"]) for given in looks}) == len(looks)
         assert len({given["label"] for given in looks}) == len(looks)
