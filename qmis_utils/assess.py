@@ -548,9 +548,10 @@ def _possible(number, spare):
 
 
 def _estimated(name, spare, full, draws, seed):
-    """Estimate one number; NaN for codewords next to a release that has none, full precision."""
+    """Estimate one number; NaN for codewords next to full precision, and for weights that a release alone hides."""
     lack = NUMBERS[name].lacks(spare)
-    if lack == "neighbourhood codebook" and (spare is full or np.array_equal(spare.outputs, full.outputs)):
+    hidden = lack == "released_weights" and not NUMBERS[name].lacks(full)
+    if hidden or (lack == "neighbourhood codebook" and (spare is full or np.array_equal(spare.outputs, full.outputs))):
         return Interval(np.nan, np.nan, np.nan, np.full(draws, np.nan))
     if lack:
         raise ValueError(f"the number {name!r} needs {lack}, which is not in the evidence")

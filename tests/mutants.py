@@ -238,7 +238,47 @@ MUTANTS = [
         "best = others[rank].idxmax()",
         "tests/audit/test_audit_planted.py",
     ),
-    Mutant("audit/report.py", "{able[rank].idxmin()}", "{able[rank].idxmax()}", "tests/audit/test_audit_planted.py"),
+    # the verdict: what helps, what keeps utility, the best of those, how many models would tell
+    Mutant("audit/verdict.py", "others.gain_low > 0", "others.gain > 0", "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/verdict.py",
+        "return table.lost_high <= lose",
+        "return table.lost <= lose",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/verdict.py",
+        "return table.lost_low > lose",
+        "return table.lost_low < lose",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant(
+        "audit/verdict.py",
+        'sort_values(["rank", "auc"])',
+        'sort_values(["rank"], ascending=False)',
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant("audit/verdict.py", "best.rank_high]", "best.rank_low]", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/verdict.py", "(half / gap) ** 2", "half / gap", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/verdict.py", "(reach / spare) ** 2", "reach / spare", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/verdict.py", "gap <= 0 or spare <= 0", "gap <= 0", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/verdict.py", "(1 - prior) * rate", "rate", "tests/audit/test_audit_planted.py"),
+    # releases: gains are paired, weights where they say something, functions get copies and their own members
+    Mutant(
+        "audit/measure.py",
+        "(strong[:, :1] - strong).T",
+        "(strong - strong[:, :1]).T",
+        "tests/audit/test_audit_planted.py",
+    ),
+    Mutant("audit/measure.py", "> ALIKE)", "< ALIKE)", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/measure.py", "found[1 - k].to_numpy()", "found[k].to_numpy()", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/modules.py", "function(copy.deepcopy(model)", "function(model", "tests/audit/test_audit_releases.py"),
+    Mutant(
+        "audit/modules.py", "batch_size = 1  #", "batch_size = plan.batch_size  #", "tests/audit/test_audit_releases.py"
+    ),
+    Mutant(
+        "audit/modules.py", "part[trained] for part", "part[~trained] for part", "tests/audit/test_audit_releases.py"
+    ),
     Mutant(
         "audit/report.py",
         'row["auc_low"] <= row["null_high"]',
@@ -255,12 +295,6 @@ MUTANTS = [
         "audit/measure.py",
         "simulated(rho.low).low, simulated(rho.high).high",
         "simulated(rho.value).low, simulated(rho.value).high",
-        "tests/audit/test_audit_planted.py",
-    ),
-    Mutant(
-        "audit/report.py",
-        'table.utility["fp32"] - lose',
-        'table.utility["fp32"] + lose',
         "tests/audit/test_audit_planted.py",
     ),
     Mutant("audit/report.py", "1 < facts.models < FEW", "1 < facts.models <= FEW", "tests/audit/test_audit_planted.py"),
@@ -315,8 +349,8 @@ MUTANTS = [
     ),
     Mutant(
         "audit/measure.py",
-        "for _ in range(NULLS)]",
-        "for _ in range(NULLS - 1)]",
+        "for _ in range(NULLS))",
+        "for _ in range(NULLS - 1))",
         "tests/audit/test_audit_planted.py",
     ),
     Mutant(
@@ -359,9 +393,6 @@ MUTANTS = [
         "audit/report.py", "facts.share < MOST_OF_IT", "facts.share > MOST_OF_IT", "tests/audit/test_audit_weights.py"
     ),
     Mutant("audit/measure.py", "aucs[0].draws[known]", "aucs[-1].draws[known]", "tests/audit/test_audit_planted.py"),
-    Mutant(
-        "audit/modules.py", "indicators.adjacent(levels[which, *group], old, rng)", "old", "tests/audit/test_audit.py"
-    ),
     Mutant(
         "assess.py",
         'SIMULATED = {"lira": "online", "lira_fixed": "online_fixed"}',

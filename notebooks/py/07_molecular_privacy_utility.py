@@ -54,7 +54,7 @@ max_molecules: int = 1000  # of a table (at least 1)
 steps: int = 100  # Adam steps (at least 1)
 n_models: int = 128  # heads, 16 or more a group (at least 32)
 n_groups: int = 5  # groups (at least 2)
-n_draws: int = 200  # bootstrap draws (at least 1)
+n_draws: int = 200  # bootstraps (at least 1)
 seed: int = 0  # of all draws (at least 0)
 
 # %% [markdown]
@@ -239,7 +239,7 @@ print(f"90 % zeros {attack(models.quantize('ternary_90')).mean():.3f}")
 # %%
 rng = np.random.default_rng(seed)
 dealt = [attacks.permuted(members, rng) for _ in range(20)]
-null = [attack(models, lists).mean() for lists in dealt]
+null = [attack(models, m).mean() for m in dealt]
 print(f"AUC: {np.mean(null):.3f}, from {min(null):.3f} to {max(null):.3f}")
 
 # %% [markdown]
@@ -251,7 +251,7 @@ print(f"AUC: {np.mean(null):.3f}, from {min(null):.3f} to {max(null):.3f}")
 # %%
 engine = study["shared"].iloc[:12].set_index("quantizer").attack_auc
 print(f"by the engine: {engine.fp32:.3f} and {engine.ternary_90:.3f}")
-print(f"with memberships of others, everywhere: {study['shared'].null_auc.mean():.3f}")
+print(f"dealt to others, everywhere: {study['shared'].null_auc.mean():.3f}")
 
 # %% [markdown]
 # The AUC of LiRA against each table, a mean over representations and groups. The columns have the names that the code

@@ -1329,7 +1329,7 @@ figures.save_figure(
 # %% [markdown]
 # The fall of the five is told apart from none in three of the four settings with random initialisations and in none with the
 # shared one, where the worst records leak so much that luck adds little. Where nothing is to be found, under the null, it is
-# largest: the worst record seems to have 0.40 to 0.50, and has 0.50 less on average on other models. So a worst case that was
+# largest: the worst record seems to have 0.40 to 0.50, and has 0.43 less on average on other models. So a worst case that was
 # not judged on other models than picked it says nothing below about one half. Judged on others, the worst five still stand above
 # all records in every row, with their intervals. The single worst does not on distant modes with random initialisations: 0.27
 # [0.06, 0.46] beside 0.17.

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch.nn.parameter import is_lazy
 
 from qmis_utils.audit.weights import did_you_mean
+from qmis_utils.quantizers.formats import FORMATS
 from qmis_utils.quantizers.rules import QUANTIZERS
 from qmis_utils.records import TASKS, membership
 
@@ -26,9 +27,19 @@ def check_options(options: Mapping[str, Any]) -> None:
         "loss": (callable, 'a function such as nn.CrossEntropyLoss(reduction="none")'),
         "task": (lambda v: v is None or (isinstance(v, str) and v in TASKS), f"one of {TASKS} or None"),
         "n_shadows": (_whole(2), "at least 2, a whole number"),
-        "granularity": (lambda v: isinstance(v, str) and v in ("tensor", "row"), "'tensor' or 'row'"),
+        "granularity": (
+            lambda v: v in ("tensor", "row") if isinstance(v, str) else _whole(1)(v),
+            "'tensor', 'row' or the length of a block of weights",
+        ),
         "embeddings": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
         "allow_copies": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
+        "allow_partial": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
+        "paper_r": (lambda v: isinstance(v, bool | np.bool_), "True or False"),
+        "utility": (
+            lambda v: v is None or callable(v) or (isinstance(v, str) and v == "auroc"),
+            "'auroc' or a function (outputs, labels) -> float",
+        ),
+        "which": (lambda v: v is None or callable(v), "a function (name, tensor) -> bool"),
         "batch_size": (_whole(1), "at least 1, a whole number"),
         "tolerance": (_finite, "a finite number, the utility one may lose"),
         "draws": (_whole(20), "at least 20, a whole number"),
@@ -59,17 +70,50 @@ def texts(given: str | Iterable[str], name: str, example: list[str]) -> list[str
     return found
 
 
-def quantizer_names(given: str | Iterable[str]) -> list[str]:
-    """Return the quantizers to compare, full precision first; ValueError for a name that is none."""
-    names = texts(given, "quantizers", ["uniform_4", "sign"])
-    for name in names:
-        if name not in QUANTIZERS:
-            raise ValueError(
-                f"unknown quantizer {name!r}{did_you_mean(name, QUANTIZERS)}; valid: {', '.join(QUANTIZERS)}"
-            )
-    if set(names) <= {"fp32"}:
+class Rule(NamedTuple):
+    """Hold a quantizer of ours, and what shares a scale: "tensor", "row", or a block of so many weights."""
+
+    name: str
+    granularity: str | int
+
+
+def releases(given: Any, granularity: str | int = "tensor") -> dict[str, Rule | Callable]:
+    """Return the releases to compare, name -> rule of ours or function of the reader's, full precision first.
+
+    Raises ValueError for a name that is no quantizer, and for what is neither a name nor a function.
+    """
+    if isinstance(given, Mapping):
+        wanted = dict(given)
+        if wrong := [name for name in wanted if not (isinstance(name, str) and name.strip())]:
+            raise ValueError(f"quantizers must give each release a name, a text; got {wrong[0]!r}")
+    else:
+        wanted = {name: name for name in texts(given, "quantizers", ["uniform_4", "sign/row"])}
+    found = {name: rule if callable(rule) else _rule(name, rule, granularity) for name, rule in wanted.items()}
+    if callable(found.get("fp32")) or any(
+        rule == Rule("fp32", granularity) and n != "fp32" for n, rule in found.items()
+    ):
+        raise ValueError("quantizers: 'fp32' is the model as given, under no other name")
+    found.pop("fp32", None)
+    if not found:
         raise ValueError("quantizers must name at least one rule besides fp32")
-    return list(dict.fromkeys(["fp32", *names]))
+    return {"fp32": Rule("fp32", granularity), **found}
+
+
+def _rule(label, rule, granularity):
+    """Return a rule of ours from its text, such as "nf4", "sign/row" or "nf4/64"."""
+    if not isinstance(rule, str):
+        raise ValueError(f"quantizers: {label!r} must be a quantizer's name or a function of the model; got {rule!r}")
+    name, slash, how = (rule, "", "") if rule in QUANTIZERS else rule.partition("/")
+    valid = [*QUANTIZERS, *FORMATS]
+    if name not in valid:
+        raise ValueError(f"unknown quantizer {name!r}{did_you_mean(name, valid)}; valid: {', '.join(valid)}")
+    if name in FORMATS:
+        if slash:
+            raise ValueError(f"quantizers: {name!r} has blocks of its own; leave out {slash + how!r}")
+        return Rule(name, "tensor")
+    if slash and how not in ("tensor", "row") and not (how.isdecimal() and int(how) > 0):
+        raise ValueError(f"quantizers: {rule!r} must end in /tensor, /row or the length of a block, such as {name}/64")
+    return Rule(name, (int(how) if how.isdecimal() else how) if slash else granularity)
 
 
 def memberships(trained_on: Any, model: Any, n_members: int) -> np.ndarray | None:

@@ -6,10 +6,15 @@ Numbers, attacks and laws are those of ``assess``; a reader's few models serve b
 refuses and the report warns of.
 """
 
+import datetime
 import hashlib
+import importlib.metadata
 import inspect
+import platform
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,35 +25,42 @@ from torch import nn
 
 from qmis_utils import assess, attacks, ensemble, indicators
 from qmis_utils.attacks import Evidence
-from qmis_utils.audit.checks import check_module, check_options, copies, memberships, quantizer_names, records, texts
-from qmis_utils.audit.modules import MOST, Plan, measure_all
+from qmis_utils.audit.checks import (
+    Rule,
+    check_module,
+    check_options,
+    copies,
+    memberships,
+    records,
+    releases,
+    texts,
+)
+from qmis_utils.audit.modules import MOST, Plan, digest, measure_all
 from qmis_utils.audit.report import Facts, Report, advise, distrust, flag
-from qmis_utils.quantizers.rules import QUANTIZERS
+from qmis_utils.audit.verdict import decide
 from qmis_utils.theory.numerics import Interval
 
+BESIDE = ("rmia", "loss")  # attacks that are run beside LiRA: on few shadows it may not be the strongest
+RATES = {"tpr_1pct": 0.01, "tpr_01pct": 0.001}  # column -> rate of false positives
+EXPOSED = 0.1  # share of the members that is most exposed
+BLIND, WIDE = 1000, 128  # records of a side, and numbers of each, that the blind test looks at
 NULLS = 20  # memberships dealt to others, on which the attack must find nothing
 STRONG = 64  # models from which on LiRA may estimate each record's own variances
 LEAST_ATTACKED = 0.5  # share of the members that must have shadows of both kinds
+LEAST_FALSE = 10  # false positives that must stand behind a threshold
+ATTACK_WORDS = {"lira": "LiRA", "lira_fixed": "LiRA", "rmia": "RMIA", "loss": "loss threshold"}
 ENDS = ("", "_low", "_high")
 # Rank -> the number of ``assess.NUMBERS`` behind it; column -> number. By the strongest known attacks on fresh settings
 # no number is shown to rank better (notebook B, section 11).
 SEVERAL = (
     {"rank": "rho_pool", "rank_weights": "rho_w"},
-    {"rho_pool": "rho_pool", "rho": "rho", "rho_w": "rho_w", "r": "r ensemble all_pairs"},
+    {"rho_pool": "rho_pool", "rho": "rho", "rho_w": "rho_w"},
 )
-ALONE = (
-    {"rank": "function error"},
-    {"function_error": "function error", "r": "r neighbourhood all_pairs"},
-)
+BY_WEIGHTS = ("rank_weights", "rho_w")  # say something of membership only where models share an initialisation
+ALIKE = 0.5  # mean correlation of the weights of two models from which on they share one
+ALONE = ({"rank": "function error"}, {"function_error": "function error"})
+R_OF_PAPER = {"r": "r ensemble all_pairs"}  # only where it is asked for
 LARGER_IS_PRIVATE = ("function_error", "r")  # shown as they are defined; a number is larger where more leaks
-
-
-def _digest(module):
-    """Return a hash of a module's parameters and buffers, which trainings on different data do not share."""
-    digest = hashlib.blake2b(digest_size=16)
-    for tensor in (t for t in (*module.parameters(), *module.buffers()) if type(t.data) is torch.Tensor):
-        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
-    return digest.digest()
 
 
 def _models(model, members, n_shadows, trained_on, seed):
@@ -59,7 +71,7 @@ def _models(model, members, n_shadows, trained_on, seed):
     if isinstance(model, list | tuple):
         for module in (m for m in model if isinstance(m, nn.Module)):
             check_module(module)
-        if len({_digest(m) for m in model if isinstance(m, nn.Module)}) != max(len(model), 2):
+        if len({digest(m) for m in model if isinstance(m, nn.Module)}) != max(len(model), 2):
             raise ValueError("model as a list must hold at least two different torch modules")
         return model, trained_on
     if isinstance(model, type) and issubclass(model, nn.Module):
@@ -80,7 +92,7 @@ def _trained(function, members, halves, seed):
         module = _train(function, members[0][half], members[1][half], seed + place)
         if module is last:
             raise ValueError("the training function returned the same model twice: build a new one inside it")
-        last, before, weights = module, weights, _digest(module)
+        last, before, weights = module, weights, digest(module)
         if weights == before:
             raise ValueError("the training function gave equal weights on other members: does it use its inputs?")
         yield module
@@ -129,6 +141,39 @@ def threshold_auc(member_losses: ArrayLike, heldout_losses: ArrayLike) -> Interv
     return Interval(value, max(value - half, 0.0), min(value + half, 1.0))
 
 
+def blind(members: tuple, heldout: tuple, seed: int = 0) -> tuple[float, float, float]:
+    """Measure how well members are told from held-out records by their inputs alone, without any model.
+
+    Parameters
+    ----------
+    members, heldout : (inputs, labels)
+        Tensors of records; at most ``BLIND`` of each side are looked at.
+    seed : int
+        Of the choice of records and of the forest.
+
+    Returns
+    -------
+    (float, float, float)
+        AUC of a random forest on records that its trees did not see, with its 99 % interval; (0.5, 0, 1) where a side
+        has fewer than 20 records. Of one law, 0.5 is within the interval, and no attack can owe its AUC to a shift.
+    """
+    if min(len(members[0]), len(heldout[0])) < 20:
+        return 0.5, 0.0, 1.0
+    from sklearn.ensemble import RandomForestClassifier
+
+    rng = np.random.default_rng(seed)
+    sides = [x[torch.from_numpy(rng.permutation(len(x))[:BLIND].copy())] for x, _ in (members, heldout)]
+    rows = np.concatenate([x.reshape(len(x), -1).cpu().double().numpy() for x in sides])
+    if rows.shape[1] > WIDE:
+        rows = rows @ rng.normal(size=(rows.shape[1], WIDE))
+    inside = np.arange(len(rows)) < len(sides[0])
+    forest = RandomForestClassifier(100, min_samples_leaf=3, oob_score=True, class_weight="balanced", random_state=seed)
+    guess = forest.fit(rows, inside).oob_decision_function_[:, 1]
+    value, low, high = threshold_auc(-guess[inside], -guess[~inside])
+    wide = 2.576 / 1.96  # of the normal law: 99 %
+    return value, value - wide * (value - low), value + wide * (high - value)
+
+
 def attack_for(members: np.ndarray | None) -> tuple[str | None, np.ndarray]:
     """Choose the attack that memberships allow.
 
@@ -150,41 +195,94 @@ def attack_for(members: np.ndarray | None) -> tuple[str | None, np.ndarray]:
     return ("lira" if len(members) >= STRONG else "lira_fixed"), usable
 
 
-def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0) -> pd.DataFrame:
+def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0, paper_r: bool = False,
+             useful: str | Callable | None = None) -> pd.DataFrame:  # fmt: skip
     """Assess what is seen of a model's releases.
 
     Parameters
     ----------
     evidence : dict of Evidence
-        Quantizer -> what is seen of the same models under it, full precision first; attacked if all memberships are
+        Release -> what is seen of the same models under it, full precision first; attacked if all memberships are
         known.
     draws, seed : int
-        Bootstrap draws; equal seeds pair those of all quantizers.
+        Bootstrap draws; equal seeds pair those of all releases.
+    paper_r : bool
+        Whether to estimate the paper's r, of several models.
+    useful : {"auroc"} or function (outputs, labels) -> float, optional
+        Utility, if not accuracy or R2.
 
     Returns
     -------
     DataFrame
-        A row a quantizer: privacy and utility, each ``name`` with ``name_low`` and ``name_high``.
+        A row a release: privacy and utility, each ``name`` with ``name_low`` and ``name_high``.
     """
     first = next(iter(evidence.values()))
     ranked, shown = SEVERAL if len(first.losses) > 1 else ALONE
-    attack, usable = attack_for(first.members)
+    if not shared_start(first):
+        ranked, shown = ({k: v for k, v in part.items() if k not in BY_WEIGHTS} for part in (ranked, shown))
+    shown = shown | (R_OF_PAPER if paper_r and len(first.losses) > 1 else {})
+    lira, usable = attack_for(first.members)
+    names = [lira, *BESIDE] if lira else []
     found = assess.assess_seen(
-        ((name, e.records(usable) if attack else e, _thinned(e)) for name, e in evidence.items()),
-        [attack] if attack else [], [*shown.values()], draws=draws, seed=seed, laws=["rho"] if attack else [],
-        measures=_measures(first, attack, draws, seed),
+        ((name, e.records(usable) if lira else e, _thinned(e)) for name, e in evidence.items()),
+        names, [*shown.values()], draws=draws, seed=seed, laws=["rho"] if lira else [],
+        measures=_measures(first, lira, draws, seed),
     )  # fmt: skip
-    cells = {"utility": found.measures["utility"]}
+    samples = [_utility(e, useful, draws, seed) for e in evidence.values()]
+    cells = {"utility": np.array([[*attacks.bootstrap_interval(value, drawn)] for value, drawn in samples])}
+    cells["lost"] = np.array(
+        [[*attacks.bootstrap_interval(samples[0][0] - u, samples[0][1] - drawn)] for u, drawn in samples]
+    )
     cells |= {rank: _ranks(found, number) for rank, number in ranked.items()}
     cells |= {
         column: np.array([[*(-e if column in LARGER_IS_PRIVATE else e)] for e in found.numbers[number]])
         for column, number in shown.items()
     }
-    if attack:
-        cells |= _attacked(found, attack, first.records(usable), first, draws, seed)
+    texts = {}
+    if lira:
+        strong = attacks.strongest(found.auc)
+        cells["auc"] = np.array([[*_over_targets(values, draws, seed)] for values in strong.T])
+        cells["gain"] = np.array([[*_over_targets(values, draws, seed)] for values in (strong[:, :1] - strong).T])
+        if "by_weights" in found.measures:
+            weights = np.moveaxis(found.measures.pop("by_weights"), 0, -1)  # (2, M, Q)
+            known = np.isfinite(weights).all(axis=(0, 1))
+            read = np.full((len(known), 3), np.nan)
+            both = attacks.strongest({k: v[:, known] for k, v in (found.auc | dict(enumerate(weights))).items()})
+            read[known] = [[*_over_targets(values, draws, seed)] for values in both.T]
+            ignores = read[:, :1] < cells["auc"][:, :1]  # who reads weights can do as if they did not
+            cells["auc_weights"] = np.where(ignores, cells["auc"], read)
+        cells |= _attacked(found, lira, first.records(usable), first, draws, seed)
+        means = pd.DataFrame({name: values.mean(axis=0) for name, values in found.auc.items()})
+        texts["attack"] = [ATTACK_WORDS[name] for name in means.idxmax(axis=1)]
     cells |= found.measures
     columns = {f"{name}{end}": cell[:, at] for name, cell in cells.items() for at, end in enumerate(ENDS)}
-    return pd.DataFrame(columns, pd.Index(found.releases))
+    return pd.DataFrame(columns | texts, pd.Index(found.releases))
+
+
+def exposed(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
+    """Measure how exposed each member is under each release, by LiRA at the threshold 0 of its log ratio.
+
+    Parameters
+    ----------
+    evidence : dict of Evidence
+        As for `tabulate`.
+
+    Returns
+    -------
+    DataFrame
+        A row a release and record: quantizer, record (its place among the members), and as
+        ``attacks.record_exposure``. Empty where no attack can be run.
+    """
+    lira, usable = attack_for(next(iter(evidence.values())).members)
+    if lira is None:
+        return pd.DataFrame(columns=["quantizer", "record", "exposure", "low", "high", "tpr", "fpr", "n_in", "n_out"])
+    parts = []
+    for name, seen in evidence.items():
+        part = seen.records(usable)
+        rows = attacks.record_exposure(attacks.ATTACKS[lira].run(part), part.members)
+        parts.append(rows.assign(quantizer=name, record=np.flatnonzero(usable)))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame[["quantizer", "record", *(c for c in frame if c not in ("quantizer", "record"))]]
 
 
 def _training_size(evidence):
@@ -210,50 +308,128 @@ def _thinned(evidence):
     return replace(
         evidence.records(places(evidence.outputs)),
         codebooks={name: losses[:, places(losses)] for name, losses in evidence.codebooks.items()},
-        **{name: values[:, places(values)] for name, values in apart.items()},
+        **{name: values[:, places(values)] for name, values in apart.items() if values is not None},
     )
 
 
-def _measures(first, attack, draws, seed):
+def _measures(first, lira, draws, seed):
     """Return what is read off each release beside attack and numbers: a function (seen, full, scores) each."""
-    found = {"utility": lambda seen, full, scores: _utility(seen, draws, seed)}
-    if attack:
-        found["null"] = lambda seen, full, scores: _null(seen, attack, seed)
-        found["advantage"] = lambda seen, full, scores: tuple(
-            _over_targets(attacks.advantage(scores[attack], seen.members), draws, seed)
+    if lira:
+        weights = {"by_weights": lambda seen, full, scores: _by_weights(seen, scores[lira])}
+        return (
+            (weights if shared_start(first) else {})
+            | {
+                "null": lambda seen, full, scores: _null(seen, list(scores), seed),
+                "advantage": lambda seen, full, scores: tuple(
+                    _over_targets(attacks.advantage(scores[lira], seen.members), draws, seed)
+                ),
+                "exposed_tenth": lambda seen, full, scores: _exposed_tenth(scores[lira], seen.members, draws, seed),
+            }
+            | {
+                column: lambda seen, full, scores, rate=rate: _tpr(scores, seen.members, rate, draws, seed)
+                for column, rate in RATES.items()
+            }
         )
-    elif len(first.losses) == 1:
-        n, m = first.losses.shape[1], first.losses_out.shape[1]
-        half = 1.96 * np.sqrt((n + m + 1) / (12 * n * m))  # of the AUC when membership is permuted
-        found["loss_auc"] = lambda seen, full, scores: tuple(threshold_auc(seen.losses[0], seen.losses_out[0]))
-        found["null"] = lambda seen, full, scores: (0.5, 0.5 - half, 0.5 + half)
-    return found
+    if len(first.losses) > 1:
+        return {}
+    n, m = first.losses.shape[1], first.losses_out.shape[1]
+    half = 1.96 * np.sqrt((n + m + 1) / (12 * n * m))  # of the AUC when membership is permuted
+    return {
+        "loss_auc": lambda seen, full, scores: tuple(threshold_auc(seen.losses[0], seen.losses_out[0])),
+        "null": lambda seen, full, scores: (0.5, 0.5 - half, 0.5 + half),
+    }
 
 
-def _utility(seen, draws, seed):
-    """Return utility, the mean over models, with its interval over held-out records."""
-    outputs, y, task = seen.outputs_out, seen.y_out, seen.task
+def shared_start(full: Evidence) -> bool:
+    """Tell whether models share an initialisation: whether their weights as trained are alike."""
+    if len(full.losses) < 2 or full.weights is None:
+        return False
+    alike = np.corrcoef(full.weights)
+    return bool((alike.sum() - len(alike)) / (len(alike) * (len(alike) - 1)) > ALIKE)
+
+
+def _by_weights(seen, lira):
+    """Return the AUC of each target to who reads weights, by a regression and by its sum with LiRA, (2, M)."""
+    if seen.weights is None:
+        return np.full((2, len(lira)), np.nan)
+    read = attacks.regress_membership(seen.weights, seen.members)
+    both = sum(part / np.maximum(part.std(axis=1, keepdims=True), 1e-300) for part in (read, lira))
+    return np.stack([attacks.auc(scores, seen.members) for scores in (read, both)])
+
+
+def _utility(seen, useful, draws, seed):
+    """Return utility, the mean over models, and its draws over models and held-out records, paired by seed."""
+    outputs, y, task, rng = seen.outputs_out, seen.y_out, seen.task, np.random.default_rng(seed)
+    m, n = outputs.shape[:2]
+    weights = rng.multinomial(m, np.full(m, 1 / m), size=draws) / m
+    rows = (rng.integers(n, size=n) for _ in range(draws))
+    if useful is not None:
+        each = partial(_by_function, useful)
+        samples = [w @ each(outputs[:, at], y[at]) for w, at in zip(weights, rows, strict=True)]
+        return each(outputs, y).mean(), np.array(samples)
     if task == "regression":
-        missed = np.square(outputs - y).mean(axis=0)
-        samples = [1 - missed[at].mean() / max(y[at].var(), 1e-300) for at in _resamples(len(y), draws, seed)]
+        missed = np.square(outputs - y)
+        samples = [1 - (w @ missed)[at].mean() / max(y[at].var(), 1e-300) for w, at in zip(weights, rows, strict=True)]
     else:
-        right = assess.utility(np.swapaxes(outputs, 0, 1), y[:, None], task)  # the share of models, of each record
-        samples = [right[at].mean() for at in _resamples(len(y), draws, seed)]
-    return tuple(attacks.bootstrap_interval(assess.utility(outputs, y, task).mean(), samples))
+        right = (outputs.argmax(axis=-1) if task == "multiclass" else outputs > 0) == y
+        samples = [(w @ right)[at].mean() for w, at in zip(weights, rows, strict=True)]
+    return assess.utility(outputs, y, task).mean(), np.array(samples)
 
 
-def _resamples(n, draws, seed):
-    """Yield the records of one bootstrap draw after the other: all draws at once would not fit for many records."""
-    rng = np.random.default_rng(seed)
-    return (rng.integers(n, size=n) for _ in range(draws))
+def _by_function(useful, outputs, y):
+    """Return the utility of each model by AUROC or the reader's own function, (M,)."""
+    if useful == "auroc":
+        one_class = len(np.unique(y)) < 2
+        return np.full(len(outputs), 0.5) if one_class else assess.utility(outputs, y, "binary", ranked=True)
+    return np.array([float(useful(one, y)) for one in outputs])
 
 
-def _null(seen, attack, seed):
-    """Return mean and range of the AUC over memberships dealt to others, on which an attack must find nothing."""
-    rng = np.random.default_rng([seed, 1])
-    dealt = [attacks.permuted(seen.members, rng) for _ in range(NULLS)]
-    chance = [attacks.auc(attacks.ATTACKS[attack].run(seen.relabel(null)), null).mean() for null in dealt]
+def _null(seen, names, seed):
+    """Return mean and range of the AUC over memberships dealt to others, on which the strongest must find nothing."""
+    rng, chance = np.random.default_rng([seed, 1]), []
+    for dealt in (attacks.permuted(seen.members, rng) for _ in range(NULLS)):
+        false = seen.relabel(dealt)
+        auc = {name: attacks.auc(attacks.ATTACKS[name].run(false), dealt)[:, None] for name in names}
+        chance.append(attacks.strongest(auc).mean())
     return tuple(attacks.bootstrap_interval(np.mean(chance), chance))
+
+
+def _tpr(scores, members, rate, draws, seed):
+    """Return the TPR at a rate of false positives, each half of the targets under the attack that the other picks.
+
+    NaN where the non-members of a half do not support the rate.
+    """
+    auc = {name: attacks.auc(values, members) for name, values in scores.items()}
+    rng, parts = np.random.default_rng(seed), []
+    for targets, others in attacks.halves(len(members), 2):
+        inside = members[targets]
+        if rate * (~inside).sum() < LEAST_FALSE:
+            return (np.nan,) * 3
+        best = max(auc, key=lambda name, others=others: auc[name][others].mean())
+        whole = np.ones((1, len(targets)), int)
+        counts = rng.multinomial(len(targets), np.full(len(targets), 1 / len(targets)), size=draws)
+        parts.append(attacks.resampled_tpr(scores[best][targets], inside, [rate], np.vstack([whole, counts]))[:, 0])
+    value, *samples = np.mean(parts, axis=0)
+    samples = value + attacks.MUTUAL**0.5 * (np.array(samples) - np.mean(samples))
+    return tuple(attacks.bootstrap_interval(value, np.clip(samples, 0, 1)))
+
+
+def _exposed_tenth(scores, members, draws, seed):
+    """Return the mean exposure of the most exposed tenth of the records.
+
+    They are picked by half of the models and judged by the other, both ways; the interval is over records.
+    """
+    both = attacks.halves(len(members), 2)
+    known = np.all([members[part].any(axis=0) & ~members[part].all(axis=0) for part, _ in both], axis=0)
+    if known.sum() < 1 / EXPOSED:
+        return (np.nan,) * 3
+    found = [attacks.record_exposure(scores[part][:, known], members[part][:, known]).exposure for part, _ in both]
+    most = max(round(EXPOSED * known.sum()), 1)
+    judged = [found[1 - k].to_numpy()[found[k].argsort()[-most:]] for k in (0, 1)]
+    values = np.mean(judged, axis=0)
+    return tuple(
+        attacks.bootstrap_interval(values.mean(), attacks.bootstrap(values, np.random.default_rng(seed), draws))
+    )
 
 
 def _over_targets(values, draws, seed):
@@ -264,18 +440,24 @@ def _over_targets(values, draws, seed):
 
 
 def _ranks(found, number):
-    """Return ranks (Q, 3) by a number, 1 leaks least, with those that its draws take; some draws may have no value."""
-    draws = found.draws(number)
+    """Return ranks (Q, 3) by a number, 1 leaks least, with those that its draws take; some draws may have no value.
+
+    A release of which the number is not known has no rank.
+    """
+    value = found.value(number)
+    known, ranks = np.isfinite(value), np.full((len(value), 3), np.nan)
+    draws = found.draws(number)[:, known]
     draws = rankdata(draws[np.isfinite(draws).all(axis=1)], axis=1)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0, method="inverted_cdf")
-    return np.column_stack([rankdata(found.value(number), method="min"), low, high])
+    ranks[known] = np.column_stack([rankdata(value[known], method="min"), low, high])
+    return ranks
 
 
 def _attacked(found, attack, reference, full, draws, seed):
-    """Return the cells of the attack and of what the laws predict of it, each (Q, 3)."""
+    """Return the cells of LiRA and of what the laws predict of it, each (Q, 3)."""
     aucs = [_over_targets(values, draws, seed) for values in found.auc[attack].T]
     predicted = [found.predicted[law, "rho", attack] for law in ("closed", "simulation")]
-    cells = {"auc": [[*auc] for auc in aucs], "auc_law": [], "auc_simulated": []}
+    cells = {"auc_lira": [[*auc] for auc in aucs], "auc_law": [], "auc_simulated": []}
 
     def simulated(share):
         return _over_targets(assess.simulate(reference, full, share, attack, seed), draws, seed)
@@ -288,9 +470,13 @@ def _attacked(found, attack, reference, full, draws, seed):
     return {name: np.array(rows) for name, rows in cells.items()}
 
 
-def _described(rows, about, names):
-    """Return a row a quantizer of what is released (errors, entropy, size), and a row a quantizer and tensor."""
-    frame = pd.DataFrame(rows)
+def _described(rows, about, wanted):
+    """Return a row a release of what is released (errors, entropy, size), and a row a release and tensor.
+
+    Of what a function of the reader's returns only its bytes are known where its tensors are hidden.
+    """
+    frame = pd.DataFrame(rows, columns=["model", "quantizer", "layer", "shape", "weights", "scales", "bits", "error",
+                                        "norm", "entropy", "zeros"])  # fmt: skip
     layers = (
         frame.groupby(["quantizer", "layer", "shape"], sort=False)
         .mean(numeric_only=True)
@@ -303,35 +489,74 @@ def _described(rows, about, names):
         .sum()
     )
     error = np.sqrt(total.moved / total["size"]).groupby("quantizer").mean()
-    bits = 8 * (about.bytes - about.bytes_left) / layers.weights[layers.quantizer == names[1]].sum()
-    released = {"fp32": {"weight_error": 0.0, "entropy": np.nan, "bits": bits, "kilobytes": about.bytes / 1000}}
-    for name, part in layers.groupby("quantizer"):
-        weights, bits = part.weights.sum(), QUANTIZERS[name].bits
-        packed = about.bytes_left + bits * weights / 8 + 4 * part.scales.sum()
-        entropy = np.average(part.entropy, weights=part.weights)
-        released[name] = {"weight_error": error[name], "entropy": entropy, "bits": bits, "kilobytes": packed / 1000}
-    return pd.DataFrame([released[name] for name in names], names), layers.astype({"weights": int, "scales": int})
+    released = {}
+    for name, rule in wanted.items():
+        part, size, entropy, share = layers[layers.quantizer == name], about.bytes, np.nan, 1.0
+        if not isinstance(rule, Rule):
+            size = about.sizes[name]
+        elif rule.name != "fp32":
+            size = about.bytes_left + part.bits.sum() / 8
+            coded = part[part.scales > 0]
+            share = coded.weights.sum() / about.numbers
+            entropy = np.average(coded.entropy, weights=coded.weights) if len(coded) else np.nan
+        released[name] = {
+            "weight_error": 0.0 if name == "fp32" else error.get(name, np.nan), "entropy": entropy,
+            "bits": 8 * (size - about.bytes_left) / about.numbers, "kilobytes": size / 1000, "coded": share,
+        }  # fmt: skip
+    return pd.DataFrame(released.values(), released), layers.astype({"weights": int, "scales": int})
 
 
-def _facts(full, about, copied, tolerance):
+def _facts(evidence, about, copied, tolerance, useful, blind):
     """Return what was audited, from what is seen of the models in full precision."""
-    attack, usable = attack_for(full.members)
-    guess = 0.0 if about.task == "regression" else np.unique(full.y_out, return_counts=True)[1].max() / len(full.y_out)
+    full = evidence["fp32"]
+    lira, usable = attack_for(full.members)
     return Facts(
         models=len(full.losses), members=len(full.y), trained=_training_size(full), heldout=len(full.y_out),
-        attacked=float(usable.mean()) if attack else 0.0, guess=float(guess), task=about.task,
+        attacked=float(usable.mean()) if lira else 0.0, guess=_guess(full, about.task, useful), task=about.task,
         quantized=about.quantized, left=about.left, in_unit=about.in_unit, tolerance=tolerance, copies=copied.leaked,
         repeated=copied.repeated, twins=copied.twins, share=about.share, largest_left=about.largest_left,
-        relabelled=about.relabelled,
+        relabelled=about.relabelled, known=full.members is not None or len(full.losses) == 1,
+        shared=shared_start(full), fits=_fits(full, useful), larger=_larger(full), blind=tuple(blind),
+        one_by_one=about.one_by_one,
     )  # fmt: skip
 
 
+def _guess(full, task, useful):
+    """Return the utility of a constant guess; NaN, which nothing is compared with, for the reader's own utility."""
+    if useful is not None:
+        return 0.5 if useful == "auroc" else np.nan
+    return 0.0 if task == "regression" else np.unique(full.y_out, return_counts=True)[1].max() / len(full.y_out)
+
+
+def _fits(full, useful):
+    """Return mean utility on the records that a model trained on, and on held-out ones; NaN where nobody knows."""
+    members = np.ones_like(full.losses, bool) if len(full.losses) == 1 else full.members
+    if members is None:
+        return np.nan, _utility(full, useful, 1, 0)[0]
+    inside = [
+        _utility(replace(full.take([m]), members=None, outputs_out=full.outputs[[m]][:, own], y_out=full.y[own],
+                         losses_out=full.losses[[m]][:, own], signals_out=None), useful, 1, 0)[0]
+        for m, own in enumerate(members)
+    ]  # fmt: skip
+    return float(np.mean(inside)), float(_utility(full, useful, 1, 0)[0])
+
+
+def _larger(full):
+    """Return the share of models whose mean loss is larger on what they trained on than on the other members."""
+    if full.members is None or full.members.all(axis=1).any() or not full.members.any(axis=1).all():
+        return np.nan
+    inside = np.average(full.losses, axis=1, weights=full.members)
+    return float((inside > np.average(full.losses, axis=1, weights=~full.members)).mean())
+
+
 def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], loss: Callable, members: tuple,
-          heldout: tuple, quantizers: Iterable[str], *, task: str | None = None, n_shadows: int = 16,
-          trained_on: ArrayLike | None = None, skip: Iterable[str] = (), include: Iterable[str] = (),
-          embeddings: bool = False, allow_copies: bool = False, granularity: str = "tensor", batch_size: int = 256,
-          tolerance: float = 0.02, draws: int = 200, seed: int = 0, title: str = "Audit") -> Report:  # fmt: skip
-    """Rank quantizers by what a reader's own model would leak under each of them.
+          heldout: tuple, quantizers: Iterable[str] | Mapping[str, str | Callable], *, task: str | None = None,
+          n_shadows: int = 16, trained_on: ArrayLike | None = None, skip: Iterable[str] = (),
+          include: Iterable[str] = (), embeddings: bool = False, which: Callable | None = None,
+          allow_copies: bool = False, allow_partial: bool = False, granularity: str | int = "tensor",
+          utility: str | Callable | None = None, paper_r: bool = False, batch_size: int = 256, tolerance: float = 0.02,
+          draws: int = 200, seed: int = 0, title: str = "Audit") -> Report:  # fmt: skip
+    """Recommend a quantized release of a reader's own model, by what each would leak and what it would cost.
 
     Parameters
     ----------
@@ -344,15 +569,26 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
     members, heldout : (inputs, labels)
         Training records and fresh ones of the same law; inputs (n, ...), labels (n,). The model returns (n,) or (n, 1)
         for two classes (logits) and regression, (n, C) logits for several classes.
-    quantizers : list of str
-        Keys of ``quantizers.QUANTIZERS``; the model as given is added as the reference, under the name "fp32".
+    quantizers : list of str, or dict of str or function
+        Keys of ``quantizers.FORMATS``, or of ``quantizers.QUANTIZERS``, each of these alone or with what shares a
+        scale: "sign", "nf4/row", "nf4/64". In a dict, names of the reader's own choice -> such a text, or a function
+        that makes what is shipped: it gets a copy of a model, and by ``members=``, if it has such an argument, the
+        (inputs, labels) that this model trained on, and returns a module, or any function of inputs that answers for
+        one. The model as given is added as the reference, under the name "fp32".
     task : {"binary", "multiclass", "regression"}, optional
         Read off outputs and labels if not given: labels 0 and 1, or -1 and 1, mean two classes. The loss receives
         labels as given.
     trained_on : bool array (models, members), optional
         For a list of models: which members each was trained on. Without it no attack is run.
-    skip, include, embeddings, granularity
-        See `find_weights` and `quantized`.
+    skip, include, embeddings, which, granularity
+        See `find_weights` and `quantized`; ``granularity`` is for quantizers that do not say theirs.
+    allow_partial : bool
+        Whether to report although less than a fifth of the weights is quantized by our rules.
+    utility : {"auroc"} or function (outputs, labels) -> float, optional
+        What quantizing may not cost, larger is better, if not accuracy or R2: AUROC of two classes, or the reader's
+        own, of one model's outputs on held-out records, in whose units ``tolerance`` is.
+    paper_r : bool
+        Whether to show our estimate of the paper's r, of several models.
     allow_copies : bool
         Whether held-out records that equal members, inputs and label, are other records all the same: fingerprints,
         answers or tokens that many share. They are counted, and no longer refused.
@@ -362,7 +598,8 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
     Returns
     -------
     Report
-        ``table``, ``layers``, ``facts``, ``advice``, ``warnings``; ``figure()``, ``html()`` and ``save(path)``.
+        ``verdict``, ``table``, ``records``, ``layers``, ``facts``, ``advice``, ``warnings``; ``picture()``,
+        ``figure()``, ``html()`` and ``save(path)``.
 
     Raises
     ------
@@ -372,33 +609,65 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
     Notes
     -----
     Survival correlations: QMIS statement 12 and notebook B. r: our estimators of the rate in Aubinais et al. (2026),
-    Theorem 3.3. Attack: LiRA, leave-one-out; pooled variances ("online_fixed") below 64 models.
+    Theorem 3.3. Attacks, leave-one-out on equally released shadows: LiRA with pooled variances ("online_fixed") below
+    64 models, RMIA, and a loss threshold; each half of the targets takes the one that is strongest on the other half.
 
     Examples
     --------
     With a function ``train`` that trains one model, and a loss that is not averaged over records::
 
         loss = nn.BCEWithLogitsLoss(reduction="none")
-        audit(train, loss, (x, y), (x_new, y_new), ["sign", "nf4"]).save("audit.html")
+        audit(train, loss, (x, y), (x_new, y_new), ["sign", "nf4/64"]).save("audit.html")
+
+    What a tool makes, beside a rule::
+
+        def dynamic(model):
+            return torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, torch.qint8)
+
+        audit(train, loss, (x, y), (x_new, y_new), {"int8 as shipped": dynamic, "uniform_8": "uniform_8/row"})
     """
-    check_options({
+    started, options = time.process_time(), {
         "loss": loss, "task": task, "n_shadows": n_shadows, "embeddings": embeddings, "granularity": granularity,
-        "allow_copies": allow_copies,
+        "allow_copies": allow_copies, "allow_partial": allow_partial, "utility": utility, "paper_r": paper_r,
+        "which": which,
         "batch_size": batch_size, "tolerance": tolerance, "draws": draws, "seed": seed, "title": title,
-    })  # fmt: skip
-    names = quantizer_names(quantizers)
+    }  # fmt: skip
+    check_options(options)
+    wanted = releases(quantizers, granularity)
     members, heldout = records(members, "members"), records(heldout, "heldout")
     known = memberships(trained_on, model, len(members[0]))
     how = {"skip": texts(skip, "skip", ["lm_head", "*.norm"]), "include": texts(include, "include", ["*.proj"]),
-           "embeddings": embeddings, "granularity": granularity}  # fmt: skip
-    plan = Plan(loss, members, heldout, names, how, task, batch_size, seed)
+           "embeddings": embeddings, "which": which}  # fmt: skip
+    plan = Plan(loss, members, heldout, wanted, how, task, batch_size, not isinstance(model, nn.Module), allow_partial)
     copied = copies(members, heldout, allow_copies)
     modules, halves = _models(model, members, n_shadows, known, seed)
-    evidence, rows, about = measure_all(modules, plan, halves, alone=isinstance(model, nn.Module))
-    described, layers = _described(rows, about, plan.names)
-    facts = _facts(evidence["fp32"], about, copied, tolerance)
-    table = described.join(tabulate(evidence, draws, seed)).rename_axis("quantizer")
+    evidence, rows, about = measure_all(modules, plan, halves)
+    if utility == "auroc" and about.task != "binary":
+        raise ValueError(f"utility='auroc' is for two classes; the task is {about.task}")
+    described, layers = _described(rows, about, wanted)
+    facts = _facts(evidence, about, copied, tolerance, utility, blind(members, heldout, seed))
+    table = described.join(tabulate(evidence, draws, seed, paper_r, utility)).rename_axis("quantizer")
     table["cautions"] = [flag(row, facts) for row in table.to_dict("records")]
     last = table.index == "fp32"  # of equals, the model as given comes last
     table = table.iloc[np.lexsort((last, table["rank"]))]
-    return Report(title, table, layers, facts, advise(table, facts), distrust(table, facts))
+    source = _provenance(options | how, wanted, members, heldout, about, started)
+    return Report(title, table, layers, facts, decide(table, facts), advise(table, facts), distrust(table, facts),
+                  exposed(evidence), source)  # fmt: skip
+
+
+def _provenance(options, wanted, members, heldout, about, started):
+    """Return what an auditor needs to run an audit again: versions, options, hashes of data and weights, time."""
+    versions = {name: importlib.metadata.version(name) for name in ("qmis-utils", "torch", "numpy", "scipy")}
+    given = {name: getattr(value, "__name__", value) for name, value in options.items() if name != "title"}
+    hashes = {
+        f"hash of {role}": hashlib.blake2b(b"".join(part.cpu().numpy().tobytes() for part in data), digest_size=16)
+        .hexdigest() for role, data in (("members", members), ("held-out records", heldout))
+    }  # fmt: skip
+    return {
+        "python": platform.python_version(), **versions,
+        "releases": ", ".join(f"{n}: {getattr(r, '__name__', r) if callable(r) else '/'.join(map(str, r))}"
+                              for n, r in wanted.items()),
+        **{name: str(value) for name, value in given.items()}, **hashes, "hash of the models": about.digest,
+        "made at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "CPU seconds": round(time.process_time() - started),
+    }  # fmt: skip

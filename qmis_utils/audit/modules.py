@@ -3,45 +3,59 @@
 Tensor by tensor the original goes to disk and its quantized version takes its place; every bit is restored afterwards.
 """
 
+import copy
+import hashlib
+import inspect
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from functools import partial, reduce
 
 import numpy as np
 import torch
 from torch import nn
 
-from qmis_utils import attacks, ensemble, indicators, quantizers, records
+from qmis_utils import attacks, ensemble, quantizers, records
 from qmis_utils.attacks import Evidence
+from qmis_utils.audit.checks import Rule
 from qmis_utils.audit.weights import Weight, distinct, locate, replace, shipped_buffers, tensors
 from qmis_utils.audit.weights import find_weights as find_weights
 
 MOST = 20_000  # numbers of a model that a correlation compares: bounds the memory of its bootstrap
-NEIGHBOURS = 16  # codewords one level away from a single model
+LEAST_SHARE = 0.2  # of the weights must be quantized
 LARGEST_LEFT = 3  # tensors that the headline names where most of a model is left as trained
+
+
+def digest(module):
+    """Return a hash of a module's parameters and buffers, which trainings on different data do not share."""
+    found = hashlib.blake2b(digest_size=16)
+    for tensor in (t for t in (*module.parameters(), *module.buffers()) if type(t.data) is torch.Tensor):
+        found.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+    return found.digest()
 
 
 @contextmanager
 def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings: bool = False,
-              granularity: str = "tensor", include: Iterable[str] = ()) -> Iterator[list[dict]]:  # fmt: skip
+              granularity: str | int = "tensor", include: Iterable[str] = (), which: Callable | None = None
+              ) -> Iterator[list[dict]]:  # fmt: skip
     """Quantize a model in place for the length of a ``with`` block, and restore every bit afterwards.
 
     Parameters
     ----------
     model : torch.nn.Module
     name : str
-        Of the quantizer; "fp32" changes nothing.
-    skip, embeddings, include
+        Of the quantizer or format; "fp32" changes nothing. A format leaves tensors whose rows are not whole blocks.
+    skip, embeddings, include, which
         As `find_weights`.
-    granularity : {"tensor", "row"}
-        What shares a scale: a tensor, or each output channel.
+    granularity : {"tensor", "row"} or int
+        What shares a scale: a tensor, each output channel, or a block of so many weights.
 
     Yields
     ------
     list of dict
-        A row a tensor: layer, shape, weights, scales, error, norm, entropy, zeros.
+        A row a tensor: layer, shape, weights, scales, bits (released, in all), error, norm, entropy, zeros.
 
     Raises
     ------
@@ -63,11 +77,14 @@ def quantized(model: nn.Module, name: str, skip: Iterable[str] = (), embeddings:
         with quantized(model, "sign"):
             outputs = model(x)
     """
-    weights = locate(model, skip, embeddings, include) if name != "fp32" else {}
+    weights = locate(model, skip, embeddings, include, which) if name != "fp32" else {}
     with tempfile.TemporaryDirectory(prefix="qmis-audit-") as folder, ExitStack() as restoring:
         rows = []
         for place, (label, weight) in enumerate(weights.items()):
             values, row = _quantize_tensor(label, weight, name, granularity)
+            if values is None:
+                rows.append({"layer": label, **row})
+                continue
             if weight.computed:
                 restoring.callback(replace(weight, values))
             else:
@@ -104,10 +121,15 @@ def _store(label, values, path):
 
 
 def _quantize_tensor(label, weight, name, granularity):
-    """Return the quantized numbers of a tensor, output channels first, and a description of what is released."""
+    """Return the quantized numbers of a tensor, output channels first, and a description of what is released.
+
+    No numbers where the tensor does not fit the blocks of a format: it is released as it is.
+    """
     once = weight.values
     matrix = once.to("cpu", torch.float32).flatten(0, weight.lead - 1)
     matrix = matrix.reshape(1, len(matrix), -1).numpy()
+    if not quantizers.fits(matrix.shape, name):
+        return None, _moved(label, weight, once.to("cpu", torch.float32))
     try:
         released = quantizers.quantize(matrix, name, granularity)
     except ValueError as error:
@@ -115,6 +137,7 @@ def _quantize_tensor(label, weight, name, granularity):
     norm, moved = _norm(matrix), _norm(released.values - matrix)
     return torch.from_numpy(released.values), {
         "shape": " x ".join(map(str, weight.tensor.shape)), "weights": once.numel(), "scales": released.scale.size,
+        "bits": quantizers.released_bits(matrix.shape, name, granularity),
         "error": moved / norm if norm else 0.0, "norm": norm,
         "entropy": float(quantizers.code_entropy(released)[0]), "zeros": float(quantizers.sparsity(released)[0]),
     }  # fmt: skip
@@ -154,15 +177,21 @@ class Plan:
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     members: tuple[torch.Tensor, torch.Tensor]
     heldout: tuple[torch.Tensor, torch.Tensor]
-    names: list[str]
-    how: dict  # skip, include, embeddings, granularity
+    releases: dict[str, Rule | Callable]
+    how: dict  # skip, include, embeddings, which
     task: str | None
     batch_size: int
-    seed: int
+    several: bool = True  # whether there is more than one model
+    allow_partial: bool = False  # whether little of a model may be quantized
+
+    @property
+    def by_rules(self) -> bool:
+        """Tell whether a release is quantized by a rule of ours."""
+        return any(isinstance(rule, Rule) and rule.name != "fp32" for rule in self.releases.values())
 
     def weights(self, model: nn.Module) -> dict[str, Weight]:
         """Return the tensors of a model that are quantized, by name."""
-        return locate(model, self.how["skip"], self.how["embeddings"], self.how["include"])
+        return locate(model, **self.how)
 
 
 @dataclass(frozen=True)
@@ -172,6 +201,7 @@ class Inventory:
     task: str
     in_unit: bool  # whether all outputs lie in [0, 1]
     quantized: str  # how many numbers, of how many
+    numbers: int  # that are quantized
     share: float  # of the numbers in tensors of two or more axes
     left: str  # which tensors stay as trained
     largest_left: str  # the largest of them, with their layers
@@ -179,28 +209,29 @@ class Inventory:
     y: tuple[np.ndarray, np.ndarray]  # the labels of members and of held-out records
     bytes: int
     bytes_left: int  # of what stays as trained
+    sizes: dict[str, float] = field(default_factory=dict)  # bytes of what the reader's own functions return, if known
+    one_by_one: tuple[str, ...] = ()  # releases whose outputs depend on the batch
+    digest: str = ""  # of all numbers of all models
 
 
-def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray | None, alone: bool
+def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray | None
                 ) -> tuple[dict[str, Evidence], list[dict], Inventory]:  # fmt: skip
-    """Measure models one after the other, under each quantizer.
+    """Measure models one after the other, under each release.
 
     Parameters
     ----------
     modules : iterable of torch.nn.Module
-        M models of one architecture; memory holds one.
+        M models of one architecture; memory holds one, and its copy where a function releases it.
     plan : Plan
     trained_on : bool array (M, N) or None
         Which members each model was trained on.
-    alone : bool
-        Whether to add the losses of codewords next to the model.
 
     Returns
     -------
     evidence : dict of Evidence
-        Quantizer -> what is seen of all models.
+        Release -> what is seen of all models.
     rows : list of dict
-        One a model, quantizer and tensor.
+        One a model, release and tensor.
     about : Inventory
 
     Raises
@@ -208,28 +239,147 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
     ValueError
         For models of different architectures, and for outputs, losses or weights that cannot be measured.
     """
-    every, rows = [], []
+    every, rows, singly, hashes = [], [], set(), hashlib.blake2b(digest_size=16)
+    sizes: dict[str, float] = {}
     for place, model in enumerate(modules):
         with evaluating(model):
             shapes = {label: tuple(weight.tensor.shape) for label, weight in plan.weights(model).items()}
             outputs = _try(model, plan)
             if place == 0:
                 first, about = shapes, _describe(model, plan, outputs)
+                if about.share < LEAST_SHARE and plan.by_rules and not plan.allow_partial:
+                    raise ValueError(
+                        f"only {about.share:.0%} of the weights would be quantized ({about.quantized} numbers): name "
+                        f"others by include=, the largest are {about.largest_left}; or say allow_partial=True"
+                    )
             if shapes != first:
                 raise ValueError(
                     f"all models must have one architecture; model {place} has {shapes}, the first {first}"
                 )
-            measured, described = _measure(model, plan, about, alone)
+            trained = None if trained_on is None else torch.from_numpy(trained_on[place])
+            hashes.update(digest(model))
+            measured = {}
+            for name, rule in plan.releases.items():
+                with released(model, name, rule, plan, trained) as made:
+                    measured[name] = _measure(made, name, plan, about)
+                rows += [{"model": place, "quantizer": name} | row for row in made.rows]
+                sizes.setdefault(name, made.size)
+                singly |= {name} if made.batch_size < plan.batch_size else set()
         every.append(measured)
-        rows += [{"model": place} | row for row in described]
     y, y_out = about.y
     evidence = {}
-    for name in plan.names:
-        seen = {key: np.stack([one[name][key] for one in every]) for key in every[0][name]}
-        books = {"neighbourhood": seen.pop("neighbours")[0]} if "neighbours" in seen else {}
-        evidence[name] = Evidence(trained_on, task=about.task, y=y, y_out=y_out, codebooks=books, quantizer=name,
-                                  granularity=plan.how["granularity"], **seen)  # fmt: skip
-    return evidence, rows, about
+    for name in plan.releases:
+        known = [key for key in every[0][name] if all(one[name][key] is not None for one in every)]
+        seen = {key: np.stack([one[name][key] for one in every]) for key in known}
+        evidence[name] = Evidence(trained_on, task=about.task, y=y, y_out=y_out, quantizer=name, **seen)
+    return (
+        evidence,
+        rows,
+        changed(
+            about, sizes=sizes, one_by_one=tuple(n for n in plan.releases if n in singly), digest=hashes.hexdigest()
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Released:
+    """Hold what answers for a release, how it is described, its quantized weights and its bytes, if those are known."""
+
+    model: Callable
+    rows: list[dict]
+    weights: list[torch.Tensor] | None
+    batch_size: int
+    size: float = np.nan
+
+
+@contextmanager
+def released(model: nn.Module, name: str, rule: Rule | Callable, plan: Plan, trained: torch.Tensor | None
+             ) -> Iterator[Released]:  # fmt: skip
+    """Make one release of a model for the length of a ``with`` block: a rule of ours in place, a function of a copy."""
+    if isinstance(rule, Rule):
+        with quantized(model, rule.name, granularity=rule.granularity, **plan.how) as rows:
+            yield Released(model, rows, [w.values for w in plan.weights(model).values()], plan.batch_size)
+        return
+    shipped = _ship(model, name, rule, plan, trained)
+    with evaluating(shipped) if isinstance(shipped, nn.Module) else torch.no_grad():
+        batch_size = plan.batch_size
+        try:
+            _try(shipped, plan)
+        except DependsOnBatch:
+            batch_size = 1  # asked one record at a time, as a single user does
+        except ValueError as error:
+            raise ValueError(f"release {name!r}: {error}") from error
+        before = plan.weights(model)
+        after = [_found(shipped, weight) for weight in before.values()]
+        known = all(values is not None for values in after)
+        rows = [_moved(*pair, a) for pair, a in zip(before.items(), after, strict=True)] if known else []
+        yield Released(shipped, rows, after if known else None, batch_size, _size(shipped))
+
+
+def _ship(model, name, function, plan, trained):
+    """Call the reader's function on a copy of a model; ValueError naming the release if it cannot be used."""
+    given = {}
+    if "members" in inspect.signature(function).parameters:
+        if trained is None and plan.several:
+            raise ValueError(f"release {name!r} asks for members: say by trained_on= which a model was trained on")
+        given["members"] = plan.members if trained is None else tuple(part[trained] for part in plan.members)
+    try:
+        shipped = function(copy.deepcopy(model), **given)
+    except Exception as error:  # whatever the reader's own code raises
+        raise ValueError(f"release {name!r}: its function failed, {type(error).__name__}: {error}") from error
+    if not callable(shipped):
+        raise ValueError(f"release {name!r}: its function must return what is called on inputs; got {shipped!r}")
+    return shipped
+
+
+def _found(shipped, weight):
+    """Return the numbers that stand for a weight in a shipped module, dequantized; None where they are not found."""
+    if not isinstance(shipped, nn.Module):
+        return None
+    path, _, own = weight.name.rpartition(".")
+    try:
+        layer = shipped.get_submodule(path)
+        held = getattr(layer, own) if hasattr(layer, own) else layer.dequantize()
+        held = held if isinstance(held, torch.Tensor) else held()  # torch.ao hides them behind a method
+        held = held.dequantize() if held.is_quantized or type(held.data) is not torch.Tensor else held
+        shown = Weight(weight.name, weight.layer, own, held.detach())
+        same = held.shape == weight.tensor.shape and held.is_floating_point()
+        return shown.values.to("cpu", torch.float32) if same else None
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+        return None
+
+
+def _moved(label, weight, after):
+    """Describe a tensor of a release by its dequantized numbers alone."""
+    before = weight.values.to("cpu", torch.float32)
+    norm, moved = _norm(before.numpy()), _norm((after.view(before.shape) - before).numpy())
+    return {
+        "layer": label, "shape": " x ".join(map(str, weight.tensor.shape)), "weights": weight.values.numel(),
+        "scales": 0, "bits": 8 * _bytes(weight), "error": moved / norm if norm else 0.0, "norm": norm,
+        "entropy": np.nan, "zeros": float((after == 0).float().mean()),
+    }  # fmt: skip
+
+
+def _size(shipped):
+    """Return the bytes of all tensors of a shipped module, packed ones as they are packed; NaN for a function."""
+    if not isinstance(shipped, nn.Module):
+        return np.nan
+    return float(sum(map(_packed, shipped.state_dict().values())))
+
+
+def _packed(value):
+    """Return the bytes of a tensor, of its parts where it wraps some, of all in a tuple; 0 for anything else."""
+    if isinstance(value, tuple | list):
+        return sum(map(_packed, value))
+    if not isinstance(value, torch.Tensor):
+        return 0
+    if hasattr(value, "__tensor_flatten__"):
+        return sum(_packed(getattr(value, name)) for name in value.__tensor_flatten__()[0])
+    if value.is_quantized:
+        per_channel = value.qscheme() in (torch.per_channel_affine, torch.per_channel_symmetric)
+        scales = value.q_per_channel_scales().numel() if per_channel else 1
+        return value.numel() * value.element_size() + 4 * scales
+    return value.nbytes
 
 
 def _describe(model, plan, outputs):
@@ -252,6 +402,7 @@ def _describe(model, plan, outputs):
     task, relabelled, *y = _infer_task(outputs, plan)
     return Inventory(
         task=task, in_unit=bool(outputs.min() >= 0 and outputs.max() <= 1), quantized=f"{count:,} of {every:,}",
+        numbers=count,
         share=count / (count + sum(map(_count, wide))), left=", ".join(named), relabelled=relabelled, y=tuple(y),
         largest_left=", ".join(w.title for w in sorted(wide, key=_count)[: -LARGEST_LEFT - 1 : -1]), bytes=size,
         bytes_left=size - sum(map(_bytes, weights.values())),
@@ -291,28 +442,38 @@ def _infer_task(outputs, plan):
     return task, relabelled, *y
 
 
+def _parameters(model):
+    """Return the parameters of a module; of a function that answers for one, none."""
+    return list(model.parameters()) if isinstance(model, nn.Module) else []
+
+
 def _input_dtype(model):
     """Return the widest floating type of a model's parameters, None where there is none: what inputs are cast to."""
-    kinds = {p.dtype for p in model.parameters() if p.is_floating_point() and p.element_size() > 1}
+    kinds = {p.dtype for p in _parameters(model) if p.is_floating_point() and p.element_size() > 1}
     return reduce(torch.promote_types, kinds) if kinds else None
 
 
 def _evaluate(model, loss, x, y):
     """Return outputs (n,) or (n, C), at least float32, and losses of one batch; ValueError for any other shape."""
     torch.clear_autocast_cache()  # it would hold the weights of before, under the reader's autocast
-    first, dtype = next(model.parameters()), _input_dtype(model)
-    given, x = x, x.to(first.device, dtype if x.is_floating_point() else None)
+    device, dtype = next((p.device for p in _parameters(model)), torch.device("cpu")), _input_dtype(model)
+    given, x = x, x.to(device, dtype if x.is_floating_point() else None)
     if x.is_floating_point() and not torch.isfinite(x).all():
         raise ValueError(f"inputs reach {given.abs().max():g}, beyond {dtype}, the only type of the model's parameters")
     z = model(x)
+    z = torch.from_numpy(z) if isinstance(z, np.ndarray) else z
     if not isinstance(z, torch.Tensor):
         raise TypeError(f"the model returned {type(z).__name__}, not a tensor: wrap it so that it returns logits")
     z = z if z.dtype == torch.float64 else z.float()
     z = z[:, 0] if z.ndim == 2 and z.shape[1] == 1 else z
     if z.ndim not in (1, 2) or len(z) != len(x):
         raise ValueError(f"outputs must be (n,), (n, 1) or (n, C) for n records; got {tuple(z.shape)} for {len(x)}")
-    y = y.to(first.device, z.dtype if z.ndim == 1 else torch.int64)  # tables often hold class numbers as floats
+    y = y.to(z.device, z.dtype if z.ndim == 1 else torch.int64)  # tables often hold class numbers as floats
     return z.cpu(), loss(z, y).cpu()
+
+
+class DependsOnBatch(ValueError):
+    """Say that a record's outputs depend on the other records of its batch."""
 
 
 def _try(model, plan):
@@ -336,12 +497,12 @@ def _try(model, plan):
     try:
         one, few = _evaluate(model, plan.loss, x[:1], y[:1])
     except Exception as error:
-        raise ValueError(f"{batch}: one record alone fails, {type(error).__name__}: {error}") from error
+        raise DependsOnBatch(f"{batch}: one record alone fails, {type(error).__name__}: {error}") from error
     if loss.shape != (len(x),) or few.shape != (1,):
         shape = tuple(loss.shape)
         raise ValueError(f"loss is not per sample: shape {shape} for {len(x)} records; use reduction='none'")
     if not close(z[:1], one):
-        raise ValueError(batch)
+        raise DependsOnBatch(batch)
     if not torch.allclose(loss[:1], few, rtol=1e-3, atol=1e-5, equal_nan=True):
         raise ValueError("loss is not per sample: a record's loss depends on the other records of its batch")
     return z.numpy()
@@ -352,10 +513,10 @@ def _noise(model):
     return 3e-2 if _input_dtype(model) in (torch.float16, torch.bfloat16) else 1e-4
 
 
-def _stream(model, plan, data, what):
-    """Return a model's outputs and losses on all records, batch by batch; ValueError naming ``what`` if not finite."""
-    batches = zip(*(part.split(plan.batch_size) for part in data), strict=True)
-    parts = zip(*(_evaluate(model, plan.loss, *batch) for batch in batches), strict=True)
+def _stream(made, plan, data, what):
+    """Return outputs and losses on all records, batch by batch; ValueError naming ``what`` if one is not finite."""
+    batches = zip(*(part.split(made.batch_size) for part in data), strict=True)
+    parts = zip(*(_evaluate(made.model, plan.loss, *batch) for batch in batches), strict=True)
     outputs, losses = (torch.cat(part).numpy() for part in parts)
     bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(outputs).reshape(len(losses), -1).all(axis=1)))
     if bad.size:
@@ -363,24 +524,14 @@ def _stream(model, plan, data, what):
     return outputs, losses
 
 
-def _measure(model, plan, about, alone):
-    """Return quantizer -> arrays of an Evidence, of one model, and a row per quantizer and tensor."""
-    measured, rows = {}, []
-    for name in plan.names:
-        with quantized(model, name, **plan.how) as described:
-            one = {"weights": _sampled([weight.values for weight in plan.weights(model).values()])}
-            for part, end, y in zip(("members", "heldout"), ("", "_out"), about.y, strict=True):
-                outputs, losses = _stream(model, plan, getattr(plan, part), f"quantizer {name!r}, {part}")
-                signals = attacks.signal(outputs[None], y, about.task)[0]
-                one |= {f"outputs{end}": outputs, f"losses{end}": losses, f"signals{end}": signals}
-            if alone and name != "fp32":
-                one["neighbours"] = np.stack([
-                    _stream(model, plan, plan.heldout, f"a neighbour of quantizer {name!r}")[1]
-                    for _ in neighbours(list(plan.weights(model).values()), plan)
-                ])  # fmt: skip
-        measured[name] = one
-        rows += [{"quantizer": name} | row for row in described]
-    return measured, rows
+def _measure(made, name, plan, about):
+    """Return the arrays of an Evidence, of one release of one model."""
+    one = {"weights": None if made.weights is None else _sampled(made.weights)}
+    for part, end, y in zip(("members", "heldout"), ("", "_out"), about.y, strict=True):
+        outputs, losses = _stream(made, plan, getattr(plan, part), f"quantizer {name!r}, {part}")
+        signals = attacks.signal(outputs[None], y, about.task)[0]
+        one |= {f"outputs{end}": outputs, f"losses{end}": losses, f"signals{end}": signals}
+    return one
 
 
 def _sampled(weights):
@@ -389,21 +540,3 @@ def _sampled(weights):
     shares = [-(-MOST * w.numel() // total) for w in weights]
     tensors = (w.detach().float().cpu().numpy()[None] for w in weights)
     return np.concatenate([attacks.sample_weights([w], n)[0] for w, n in zip(tensors, shares, strict=True)])
-
-
-def neighbours(weights: list[Weight], plan: Plan) -> Iterator[None]:
-    """Turn quantized weights into one codeword next to them after the other: one random weight a level up or down."""
-    rng, levels, values = np.random.default_rng(plan.seed), {}, [weight.values for weight in weights]
-    sizes = np.array([part.numel() for part in values])
-    for _ in range(NEIGHBOURS):
-        which = rng.choice(len(weights), p=sizes / sizes.sum())
-        part, at = values[which], tuple(np.unravel_index(rng.integers(sizes[which]), values[which].shape))
-        group = at[: weights[which].lead] if plan.how["granularity"] == "row" else ()  # whose scale makes the levels
-        if (which, *group) not in levels:
-            levels[which, *group] = np.unique(part[group].float().cpu().numpy())
-        old = part[at].item()
-        with writing(part):
-            part[at] = indicators.adjacent(levels[which, *group], old, rng)
-        yield
-        with writing(part):
-            part[at] = old

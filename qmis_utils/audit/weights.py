@@ -27,7 +27,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     names, digits = [n for n in names if n], re.findall(r"\d+", name)
     alike = [n for n in names if digits and re.findall(r"\d+", n) == digits]  # "int8" means eight bits
     nearest = difflib.get_close_matches(name, names, 3, 0.4)
-    close = difflib.get_close_matches(name, names, 3) or alike or nearest
+    close = difflib.get_close_matches(name, names, 3, 0.7) or alike or nearest
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
@@ -179,8 +179,8 @@ def distinct(found: Iterable[Weight]) -> list[Weight]:
     return list(once.values())
 
 
-def locate(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False, include: Iterable[str] = ()
-           ) -> dict[str, Weight]:  # fmt: skip
+def locate(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False, include: Iterable[str] = (),
+           which: Callable[[str, torch.Tensor], bool] | None = None) -> dict[str, Weight]:  # fmt: skip
     """Return the weights that are quantized, name -> Weight, as ``find_weights`` says."""
     everything = list(tensors(model))
     layers = [name for name, _ in model.named_modules(remove_duplicate=False)]
@@ -198,6 +198,8 @@ def locate(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False,
 
     def meant(weight):
         by_name, by_layer = named(weight, include)
+        if which is not None:
+            return which(weight.name, weight.tensor) or by_name
         return weight.usual(embeddings) or by_name or (by_layer and weight.tensor.ndim > 1)
 
     wanted = distinct(weight for weight in everything if weight.place not in out and meant(weight))
@@ -269,8 +271,8 @@ def _nothing(model: nn.Module, everything: list[Weight]) -> str:
     return f"the model has no quantizable layer: {kinds}, or all skipped{there}"
 
 
-def find_weights(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False, include: Iterable[str] = ()
-                 ) -> dict[str, torch.Tensor]:  # fmt: skip
+def find_weights(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = False, include: Iterable[str] = (),
+                 which: Callable[[str, torch.Tensor], bool] | None = None) -> dict[str, torch.Tensor]:  # fmt: skip
     """Return the weight tensors of a model that are quantized.
 
     The weights of linear, bilinear, convolution, transposed convolution, recurrent and attention layers count, those of
@@ -287,6 +289,8 @@ def find_weights(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = 
         tensors of two or more axes, a tensor that is named with any. What is skipped is not included.
     embeddings : bool
         Whether to quantize nn.Embedding and nn.EmbeddingBag too.
+    which : function (name, tensor) -> bool, optional
+        Chooses the weights in place of the classes of their layers; what is skipped stays out.
 
     Returns
     -------
@@ -303,8 +307,10 @@ def find_weights(model: nn.Module, skip: Iterable[str] = (), embeddings: bool = 
     --------
     >>> list(find_weights(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)), skip=["2"]))
     ['0.weight']
+    >>> list(find_weights(nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3)), which=lambda name, t: t.numel() > 3))
+    ['0.weight']
     """
-    return {name: weight.tensor for name, weight in locate(model, skip, embeddings, include).items()}
+    return {name: weight.tensor for name, weight in locate(model, skip, embeddings, include, which).items()}
 
 
 def replace(weight: Weight, values: torch.Tensor) -> Callable[[], None]:

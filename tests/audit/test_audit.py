@@ -15,7 +15,7 @@ from torch import nn
 
 from qmis_utils import assess, attacks, audit, ensemble, figures, indicators, quantizers
 from qmis_utils.audit import checks, modules
-from qmis_utils.audit.modules import Plan, neighbours, quantized
+from qmis_utils.audit.modules import quantized
 from qmis_utils.audit.report import PANELS
 
 BCE = nn.BCEWithLogitsLoss(reduction="none")
@@ -66,12 +66,15 @@ def report(world):
 
 def test_audit_of_modules_gives_the_numbers_of_the_ensemble(world, report):
     (x, _), (x_new, y_new), _, models, _ = world
+    assert "r" not in report.table
+    with_r = run(world, paper_r=True)
     for name in NAMES:
         small, row = models.quantize(name), report.table.loc[name]
         pool = indicators.survival_rho(small.logits(x), models.logits(x), "rho_shape", draws=20)
         held = indicators.survival_rho(small.logits(x_new), models.logits(x_new), draws=20)
         weights = indicators.survival_rho(small.vectors(), models.vectors(), draws=20)
         r = indicators.estimate_rate(cross_entropy(small.logits(x_new), y_new), draws=20)
+        row = pd.concat([row, with_r.table.loc[name, ["r", "r_low", "r_high"]]])
         for key, estimate in {"rho_pool": pool, "rho": held, "rho_w": weights, "r": r}.items():
             assert row[[key, f"{key}_low", f"{key}_high"]].tolist() == pytest.approx(
                 [estimate.value, estimate.low, estimate.high], abs=1e-5
@@ -85,15 +88,35 @@ def test_attack_is_leave_one_out_lira_on_the_same_signals(world, report):
     for name in ["fp32", *NAMES]:
         signals = attacks.signal(models.quantize(name).logits(x), y, "binary")[:, usable]
         scores = attacks.lira(signals, members[:, usable], "online_fixed")
-        assert report.table.auc[name] == pytest.approx(attacks.auc(scores, members[:, usable]).mean(), abs=1e-4)
-    law = indicators.survival_law(np.clip(report.table.rho, 0, 1), report.table.auc["fp32"])
+        assert report.table.auc_lira[name] == pytest.approx(attacks.auc(scores, members[:, usable]).mean(), abs=1e-4)
+    law = indicators.survival_law(np.clip(report.table.rho, 0, 1), report.table.auc_lira["fp32"])
     assert report.table.auc_law.to_numpy() == pytest.approx(law)
+
+
+def test_the_strongest_of_three_attacks_is_picked_on_other_targets(world, report):
+    (x, y), (x_new, y_new), members, models, _ = world
+    for name in ["fp32", *NAMES]:
+        small = models.quantize(name)
+        losses = cross_entropy(small.logits(x), y)
+        scores = {
+            "lira": attacks.lira(attacks.signal(small.logits(x), y, "binary"), members, "online_fixed"),
+            "rmia": attacks.rmia(np.exp(-losses), np.exp(-cross_entropy(small.logits(x_new), y_new)), members),
+            "loss": -losses,
+        }
+        auc = {attack: attacks.auc(values, members) for attack, values in scores.items()}
+        first, second = np.arange(MODELS) < MODELS // 2, np.arange(MODELS) >= MODELS // 2
+        picked = [max(auc, key=lambda a, other=other: auc[a][other].mean()) for other in (second, first)]
+        expected = (auc[picked[0]][first].sum() + auc[picked[1]][second].sum()) / MODELS
+        assert report.table.auc[name] == pytest.approx(expected, abs=1e-3)
+        best = max(auc, key=lambda a: auc[a].mean())
+        assert report.table.attack[name] == {"lira": "LiRA", "rmia": "RMIA", "loss": "loss threshold"}[best]
 
 
 def test_full_precision_is_the_identity(report):
     row = report.table.loc["fp32"]
     assert row[["rho", "rho_pool", "rho_w"]].to_numpy(float) == pytest.approx(1)
-    assert row.auc_simulated == row.auc == row.auc_law
+    assert row.auc_simulated == row.auc_lira == row.auc_law
+    assert row[["gain", "gain_low", "gain_high", "lost", "lost_low", "lost_high"]].tolist() == [0] * 6
     assert row.weight_error == 0
     assert report.table["rank"].max() == row["rank"]
     assert (report.layers.quantizer != "fp32").all()
@@ -128,27 +151,22 @@ def test_a_function_may_train_on_a_gpu(world):
 
 
 def test_permuted_membership_is_what_the_attack_must_beat(world, report):
-    (x, y), _, members, models, _ = world
-    signals = attacks.signal(models.logits(x), y, "binary")
-    rng = np.random.default_rng([0, 1])
-    nulls = [attacks.permuted(members, rng) for _ in range(20)]
-    chance = [attacks.auc(attacks.lira(signals, null, "online_fixed"), null).mean() for null in nulls]
     row = report.table.loc["fp32"]
-    assert [row.null, row.null_low, row.null_high] == pytest.approx(
-        [*attacks.bootstrap_interval(np.mean(chance), chance)], abs=1e-4
-    )
     assert row.null_low < 0.5 < row.null_high < row.auc_low
+    assert row.null == pytest.approx(0.5, abs=0.01)
 
 
 def test_records_without_shadows_of_both_kinds_are_left_out(world, report):
     everywhere = world[2].copy()
     everywhere[:, 0] = True
     fewer = run(world, trained_on=everywhere)
-    assert fewer.facts.shown()["attack"] == "LiRA on 98% of the members"
+    assert (
+        fewer.facts.shown()["attack"] == "LiRA, RMIA and loss threshold on 98% of the members, outputs alone, pool game"
+    )
     (x, y), _, _, models, _ = world
     signals = attacks.signal(models.logits(x), y, "binary")[:, 1:]
     scores = attacks.lira(signals, everywhere[:, 1:], "online_fixed")
-    assert fewer.table.auc["fp32"] == pytest.approx(attacks.auc(scores, everywhere[:, 1:]).mean(), abs=1e-4)
+    assert fewer.table.auc_lira["fp32"] == pytest.approx(attacks.auc(scores, everywhere[:, 1:]).mean(), abs=1e-4)
 
 
 def test_models_of_unknown_members_get_correlations_but_no_attack(world, report):
@@ -156,6 +174,9 @@ def test_models_of_unknown_members_get_correlations_but_no_attack(world, report)
     assert "auc" not in unknown.table
     assert unknown.table.rho_pool.to_dict() == report.table.rho_pool.to_dict()
     assert any("trained_on" in advice for advice in unknown.advice)
+    assert unknown.verdict.kind == "cannot be decided"
+    assert unknown.facts.shown()["records a model trained on"] == "not known"
+    assert unknown.records.empty
     with pytest.raises(ValueError, match=r"trained_on must have .* \(16, 60\); got \(60, 16\)"):
         run(world, trained_on=world[2].T)
 
@@ -183,7 +204,9 @@ def test_a_training_function_is_called_with_random_halves(world):
     assert len(x) == report.facts.members
     assert "auc" not in report.table  # three models leave no shadows
     assert any("too narrow" in warning for warning in report.warnings)
-    assert run(world, model=train, n_shadows=3, seed=5).html() == report.html()
+    again = run(world, model=train, n_shadows=3, seed=5)
+    assert again.provenance["hash of the models"] == report.provenance["hash of the models"]
+    assert dataclasses.replace(again, provenance={}).html() == dataclasses.replace(report, provenance={}).html()
 
 
 def test_one_model_gets_the_rivals_and_a_warning(world):
@@ -207,22 +230,6 @@ def test_threshold_auc_has_the_interval_of_delong():
     draws = [audit.threshold_auc(rng.normal(size=60), rng.normal(1, size=80)) for _ in range(400)]
     covered = np.mean([low <= 0.7602 <= high for _, low, high in draws])
     assert 0.91 < covered < 0.985
-
-
-def test_neighbours_differ_in_one_weight_by_one_level(world):
-    module = as_module(world[3], 0)
-    plan = Plan(BCE, *(tuple(map(torch.as_tensor, d)) for d in world[:2]), ["nf4"], HOW, None, 50, 0)
-    with quantized(module, "nf4"), torch.no_grad():
-        found = list(plan.weights(module).values())
-        weights = [weight.values for weight in found]
-        released = [w.clone() for w in weights]
-        for _ in neighbours(found, plan):
-            moved = [(i, at) for i, w in enumerate(weights) for at in (w != released[i]).nonzero()]
-            ((layer, at),) = moved
-            levels = released[layer].unique()
-            places = [int((levels == w[layer][tuple(at)]).nonzero()) for w in (weights, released)]
-            assert abs(places[0] - places[1]) == 1
-        assert all(torch.equal(w, r) for w, r in zip(weights, released, strict=True))
 
 
 def test_weights_of_a_large_model_are_sampled_of_each_tensor_its_share():
@@ -316,7 +323,7 @@ def full_disk():
 
 
 def test_batches_give_what_one_batch_gives(world):
-    tables = [run(world, batch_size=size).table.drop(columns="cautions") for size in (7, 1000)]
+    tables = [run(world, batch_size=size).table.drop(columns=["cautions", "attack"]) for size in (7, 1000)]
     np.testing.assert_allclose(*(t.to_numpy(float) for t in tables), rtol=1e-3, atol=1e-4)
 
 
@@ -363,7 +370,7 @@ def test_copies_of_records_are_counted(world):
     doubled = np.concatenate([x[:1], x[:1], x[2:]]), y
     report = run(world, model=mlp(), members=doubled, heldout=(np.concatenate([x[:1], x_new[1:]]), y_new))
     assert (report.facts.copies, report.facts.repeated) == (1, 1)
-    assert sum("copies" in warning for warning in report.warnings) == 2
+    assert sum("copies" in warning for warning in report.warnings) >= 1
 
 
 CROSS = nn.CrossEntropyLoss(reduction="none")
@@ -379,7 +386,16 @@ BAD = {
     "unknown quantizer": ({"quantizers": ["unifrom_4"]}, "did you mean 'uniform_4'"),
     "name used elsewhere": ({"quantizers": ["int8"]}, "did you mean 'uniform_8'"),
     "no draws": ({"draws": 1}, "draws must be"),
-    "granularity": ({"granularity": 4}, "granularity"),
+    "granularity": ({"granularity": 7}, "layer '0.weight': granularity must be"),
+    "granularity as a text": ({"granularity": "block"}, "granularity must be 'tensor', 'row' or the length of a block"),
+    "granularity of one rule": ({"quantizers": ["sign/blocks"]}, "'sign/blocks' must end in /tensor, /row or the"),
+    "a release without a name": ({"quantizers": {1: "sign"}}, "must give each release a name, a text; got 1"),
+    "a release of no kind": ({"quantizers": {"mine": 4}}, "'mine' must be a quantizer's name or a function"),
+    "full precision by another name": ({"quantizers": {"mine": "fp32"}}, "'fp32' is the model as given"),
+    "a function for full precision": ({"quantizers": {"fp32": copy.copy}}, "'fp32' is the model as given"),
+    "a release that fails": ({"quantizers": {"mine": lambda model: model.missing}}, "'mine': its function failed"),
+    "a release that is nothing": ({"quantizers": {"mine": lambda model: None}}, "must return what is called on inputs"),
+    "utility as a text": ({"utility": "f1"}, "utility must be 'auroc' or a function"),
     "no quantizer": ({"quantizers": []}, "at least one rule"),
     "quantizers as a number": ({"quantizers": 4}, "quantizers must be a list of texts, such as"),
     "quantizers as None": ({"quantizers": None}, "quantizers must be a list of texts"),
@@ -521,14 +537,15 @@ def test_the_page_stands_alone_and_shows_hostile_names_as_text(world, monkeypatc
         assert layer in page.text
         assert rule in page.text
         assert not page.tags & {"script", "link", "iframe", "object", "a", "form"}
-        (source,) = page.addresses
-        assert source.startswith("data:image/png;base64,")
+        assert len(page.addresses) == 2
+        assert all(source.startswith("data:image/png;base64,") for source in page.addresses)
 
 
 def test_the_report_says_what_its_table_says(report):
     pretty = report.pretty()
     best = report.table.index[0]
     assert f"{best} is ranked most private (rho_pool {pretty.rho_pool[best]})" in report.advice[0]
+    assert report.verdict.text in report.html().replace("&#x27;", "'")
     assert not any("n r" in line for line in (*report.warnings, *report.advice))
     assert "unquantized" not in " ".join(report.warnings)
     axes = report.figure().axes
@@ -589,6 +606,6 @@ def test_a_model_no_better_than_a_constant_guess_gets_no_recommendation(world):
     x_new, _ = world[1]
     report = run(world, model=mlp(), heldout=(x_new, np.arange(len(x_new)) % 2))
     assert report.table.loc["fp32", "utility_low"] <= report.facts.guess
-    assert "Nothing is recommended" in report.advice[0]
+    assert (report.verdict.kind, report.verdict.release) == ("no model to ship", None)
     assert not any("most private" in line for line in report.advice)
-    assert "Nothing is recommended" in repr(report)
+    assert "no release of it is recommended" in repr(report)
