@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 from torch import nn
 
 from qmis_utils import assess, attacks, ensemble, indicators
@@ -42,6 +42,7 @@ from qmis_utils.theory.numerics import Interval
 
 BESIDE = ("rmia", "loss")  # attacks that are run beside LiRA: on few shadows it may not be the strongest
 RATES = {"tpr_1pct": 0.01, "tpr_01pct": 0.001}  # column -> rate of false positives
+PLANTED = 0.75  # AUC of the leak that the attacks must find before they are believed
 EXPOSED = 0.1  # share of the members that is most exposed
 BLIND, WIDE = 1000, 128  # records of a side, and numbers of each, that the blind test looks at
 NULLS = 20  # memberships dealt to others, on which the attack must find nothing
@@ -63,17 +64,20 @@ R_OF_PAPER = {"r": "r ensemble all_pairs"}  # only where it is asked for
 LARGER_IS_PRIVATE = ("function_error", "r")  # shown as they are defined; a number is larger where more leaks
 
 
-def _models(model, members, n_shadows, trained_on, seed):
-    """Return the models to audit, one after the other, and which members each was trained on (or None)."""
+def _models(model, members, n_shadows, trained_on, seed, failed):
+    """Return the models to audit, one after the other, each with the members that it was trained on (or None).
+
+    What trainings failed is added to ``failed``, in words.
+    """
     if isinstance(model, nn.Module):
         check_module(model)
-        return [model], None
+        return [(model, None)]
     if isinstance(model, list | tuple):
         for module in (m for m in model if isinstance(m, nn.Module)):
             check_module(module)
         if len({digest(m) for m in model if isinstance(m, nn.Module)}) != max(len(model), 2):
             raise ValueError("model as a list must hold at least two different torch modules")
-        return model, trained_on
+        return zip(model, [None] * len(model) if trained_on is None else trained_on, strict=True)
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise ValueError(f"model must be a torch module; {model.__name__} is a class, so build and train one of it")
     if not callable(model):
@@ -82,20 +86,29 @@ def _models(model, members, n_shadows, trained_on, seed):
             f"got {type(model).__name__}"
         )
     halves = ensemble.random_halves(n_shadows, len(members[0]), np.random.default_rng(seed))
-    return _trained(model, members, halves, seed), halves
+    return _trained(model, members, halves, seed, failed)
 
 
-def _trained(function, members, halves, seed):
-    """Train the models one after the other, each on its half of the members."""
-    last, weights = None, None
+def _trained(function, members, halves, seed, failed):
+    """Train the models one after the other, each on its half of the members; a training that fails costs itself."""
+    last, weights, made = None, None, 0
     for place, half in enumerate(torch.from_numpy(halves)):
-        module = _train(function, members[0][half], members[1][half], seed + place)
+        try:
+            module = _train(function, members[0][half], members[1][half], seed + place)
+        except ValueError:
+            raise
+        except Exception as error:  # whatever the reader's own code raises
+            failed.append(f"{place}: {type(error).__name__}: {error}")
+            if made + len(halves) - place - 1 < 2:
+                raise ValueError(f"trainings failed, and fewer than two are left: {'; '.join(failed[:3])}") from error
+            continue
+        made += 1
         if module is last:
             raise ValueError("the training function returned the same model twice: build a new one inside it")
         last, before, weights = module, weights, digest(module)
         if weights == before:
             raise ValueError("the training function gave equal weights on other members: does it use its inputs?")
-        yield module
+        yield module, half.numpy()
 
 
 def _train(function, inputs, labels, seed):
@@ -283,6 +296,78 @@ def exposed(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
         parts.append(rows.assign(quantizer=name, record=np.flatnonzero(usable)))
     frame = pd.concat(parts, ignore_index=True)
     return frame[["quantizer", "record", *(c for c in frame if c not in ("quantizer", "record"))]]
+
+
+def planted(members: np.ndarray, n_out: int, leak: float = PLANTED, seed: int = 0) -> Evidence:
+    """Return evidence with a known leak: signals of unit variance, higher by d' where a model trained on the record.
+
+    Parameters
+    ----------
+    members : bool array (M, N)
+        The memberships of an audit.
+    n_out : int
+        Held-out records.
+    leak : float
+        AUC of the best attack on these signals, Phi(d' / sqrt(2)); 0.5 plants nothing.
+    seed : int
+
+    Returns
+    -------
+    Evidence
+        Of M models that never were; records differ in difficulty as much as their signals do among models.
+
+    Examples
+    --------
+    >>> planted(np.eye(3, dtype=bool), 5).signals_out.shape
+    (3, 5)
+    """
+    rng = np.random.default_rng([seed, 2])
+    inside, outside = (rng.normal(size=n) + rng.normal(size=(len(members), n)) for n in (members.shape[1], n_out))
+    inside += np.sqrt(2) * norm.ppf(leak) * members
+    losses, losses_out = (attacks.signal_loss(signals, "binary") for signals in (inside, outside))
+    return Evidence(members, losses, inside, losses_out=losses_out, signals_out=outside)
+
+
+def self_test(full: Evidence, leak: float = PLANTED, draws: int = 200, seed: int = 0) -> tuple[Interval, Interval]:
+    """Run the attacks of an audit on a planted leak of the audit's own size.
+
+    Parameters
+    ----------
+    full : Evidence
+        Of the models as trained; its memberships and numbers of records are read.
+    leak : float
+        AUC of the best attack on what is planted.
+    draws, seed : int
+        As `tabulate`.
+
+    Returns
+    -------
+    found, null : Interval
+        AUC of the strongest attack, and mean and range of the same under memberships dealt to others.
+
+    Raises
+    ------
+    ValueError
+        Where no attack can be run.
+    """
+    lira, usable = attack_for(full.members)
+    if lira is None:
+        raise ValueError("no attack can be run: most members lack models that trained on them, or that did not")
+    seen, names = planted(full.members[:, usable], full.losses_out.shape[1], leak, seed), [lira, *BESIDE]
+    auc = {name: attacks.auc(attacks.ATTACKS[name].run(seen), seen.members)[:, None] for name in names}
+    return _over_targets(attacks.strongest(auc)[:, 0], draws, seed), Interval(*_null(seen, names, seed))
+
+
+def _check_attacks(full, draws, seed):
+    """Raise ValueError where the attacks miss a planted leak: what they say of this audit would mean nothing."""
+    found, null = self_test(full, PLANTED, draws, seed)
+    if found.low <= null.high:
+        raise ValueError(
+            f"the attacks miss a planted leak of AUC {PLANTED}: with {len(full.losses)} models and "
+            f"{full.members.shape[1]} members they find {found:.2f}, and {null:.2f} where nothing is; train more "
+            "models (n_shadows=), or give more records"
+        )
+    return found
 
 
 def _training_size(evidence):
@@ -506,7 +591,7 @@ def _described(rows, about, wanted):
     return pd.DataFrame(released.values(), released), layers.astype({"weights": int, "scales": int})
 
 
-def _facts(evidence, about, copied, tolerance, useful, blind):
+def _facts(evidence, about, copied, tolerance, useful, blind, found, failed):
     """Return what was audited, from what is seen of the models in full precision."""
     full = evidence["fp32"]
     lira, usable = attack_for(full.members)
@@ -516,6 +601,7 @@ def _facts(evidence, about, copied, tolerance, useful, blind):
         quantized=about.quantized, left=about.left, in_unit=about.in_unit, tolerance=tolerance, copies=copied.leaked,
         repeated=copied.repeated, twins=copied.twins, share=about.share, largest_left=about.largest_left,
         relabelled=about.relabelled, known=full.members is not None or len(full.losses) == 1,
+        planted=tuple(found) if found else (), failed=failed,
         shared=shared_start(full), fits=_fits(full, useful), larger=_larger(full), blind=tuple(blind),
         one_by_one=about.one_by_one,
     )  # fmt: skip
@@ -640,12 +726,15 @@ def audit(model: nn.Module | Iterable[nn.Module] | Callable[..., nn.Module], los
            "embeddings": embeddings, "which": which}  # fmt: skip
     plan = Plan(loss, members, heldout, wanted, how, task, batch_size, not isinstance(model, nn.Module), allow_partial)
     copied = copies(members, heldout, allow_copies)
-    modules, halves = _models(model, members, n_shadows, known, seed)
-    evidence, rows, about = measure_all(modules, plan, halves)
+    failed: list[str] = []
+    evidence, rows, about = measure_all(_models(model, members, n_shadows, known, seed, failed), plan)
     if utility == "auroc" and about.task != "binary":
         raise ValueError(f"utility='auroc' is for two classes; the task is {about.task}")
     described, layers = _described(rows, about, wanted)
-    facts = _facts(evidence, about, copied, tolerance, utility, blind(members, heldout, seed))
+    full = evidence["fp32"]
+    found = _check_attacks(full, draws, seed) if attack_for(full.members)[0] else None
+    looks = blind(members, heldout, seed)
+    facts = _facts(evidence, about, copied, tolerance, utility, looks, found, tuple(failed))
     table = described.join(tabulate(evidence, draws, seed, paper_r, utility)).rename_axis("quantizer")
     table["cautions"] = [flag(row, facts) for row in table.to_dict("records")]
     last = table.index == "fp32"  # of equals, the model as given comes last

@@ -214,17 +214,16 @@ class Inventory:
     digest: str = ""  # of all numbers of all models
 
 
-def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray | None
+def measure_all(models: Iterable[tuple[nn.Module, np.ndarray | None]], plan: Plan
                 ) -> tuple[dict[str, Evidence], list[dict], Inventory]:  # fmt: skip
     """Measure models one after the other, under each release.
 
     Parameters
     ----------
-    modules : iterable of torch.nn.Module
-        M models of one architecture; memory holds one, and its copy where a function releases it.
+    models : iterable of (torch.nn.Module, bool array (N,) or None)
+        M models of one architecture and the members that each was trained on; memory holds one, and its copy where a
+        function releases it.
     plan : Plan
-    trained_on : bool array (M, N) or None
-        Which members each model was trained on.
 
     Returns
     -------
@@ -241,7 +240,9 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
     """
     every, rows, singly, hashes = [], [], set(), hashlib.blake2b(digest_size=16)
     sizes: dict[str, float] = {}
-    for place, model in enumerate(modules):
+    owned: list[np.ndarray | None] = []
+    for place, (model, own) in enumerate(models):
+        owned.append(own)
         with evaluating(model):
             shapes = {label: tuple(weight.tensor.shape) for label, weight in plan.weights(model).items()}
             outputs = _try(model, plan)
@@ -256,7 +257,7 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
                 raise ValueError(
                     f"all models must have one architecture; model {place} has {shapes}, the first {first}"
                 )
-            trained = None if trained_on is None else torch.from_numpy(trained_on[place])
+            trained = None if own is None else torch.from_numpy(np.asarray(own))
             hashes.update(digest(model))
             measured = {}
             for name, rule in plan.releases.items():
@@ -266,8 +267,8 @@ def measure_all(modules: Iterable[nn.Module], plan: Plan, trained_on: np.ndarray
                 sizes.setdefault(name, made.size)
                 singly |= {name} if made.batch_size < plan.batch_size else set()
         every.append(measured)
-    y, y_out = about.y
-    evidence = {}
+    (y, y_out), evidence = about.y, {}
+    trained_on = None if owned[0] is None else np.array(owned)
     for name in plan.releases:
         known = [key for key in every[0][name] if all(one[name][key] is not None for one in every)]
         seen = {key: np.stack([one[name][key] for one in every]) for key in known}

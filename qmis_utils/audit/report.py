@@ -133,6 +133,8 @@ class Facts:
     largest_left: str = ""  # of the others, the largest tensors
     relabelled: bool = False  # whether labels -1 and 1 were taken for classes 0 and 1
     shared: bool = True  # whether models share an initialisation
+    planted: tuple = ()  # AUC found of a planted leak, with its interval
+    failed: tuple[str, ...] = ()  # trainings that failed, and why
     known: bool = True  # whether it is known who trained on what
     fits: tuple[float, float] = (math.nan, math.nan)  # utility on records a model trained on, and on held-out ones
     larger: float = math.nan  # share of models whose loss is larger on what they trained on than on other members
@@ -147,6 +149,8 @@ class Facts:
             "held-out records": self.heldout,
             "attack": f"LiRA, RMIA and loss threshold on {self.attacked:.0%} of the members, outputs alone, pool game"
             if self.attacked else "none",
+            "planted leak of AUC 0.75 found as": "{:.2f} [{:.2f}, {:.2f}]".format(*self.planted) if self.planted
+            else "no attack", "trainings that failed": "; ".join(self.failed) or "none",
             "utility on records a model trained on": self.fits[0], "utility on held-out records": self.fits[1],
             "gap between them": self.fits[0] - self.fits[1],
             "initialisation": "shared" if self.shared else "each model its own" if self.models > 1 else "not known",
@@ -510,6 +514,13 @@ WARNINGS = {  # about the audit, what matters most first; each says what to do
         lambda table, facts: (
             f"{facts.members} members and {facts.heldout} held-out records: chance decides so small an audit; take "
             "hundreds of each."
+        ),
+    ),
+    "failed trainings": Rule(
+        lambda table, facts: bool(facts.failed),
+        lambda table, facts: (
+            f"{len(facts.failed)} trainings failed and are left out, the first: {facts.failed[0]}. If those that fail "
+            "are not chosen by chance, neither are those that are left: mend them and audit again."
         ),
     ),
     "one model": Rule(lambda table, facts: facts.models == 1, ONE_MODEL),

@@ -588,6 +588,23 @@ def test_training_functions_that_cannot_serve_are_named(world):
         run(world, model=lambda x, y, seed: mlp(), n_shadows=1)
 
 
+def test_a_training_that_fails_costs_only_itself(world):
+    def train(inputs, labels, seed):
+        if seed in (2, 5):
+            raise RuntimeError("out of memory")
+        torch.manual_seed(seed)
+        return mlp()
+
+    report = run(world, model=train, n_shadows=16)
+    assert report.facts.models == 14
+    assert report.facts.failed == ("2: RuntimeError: out of memory", "5: RuntimeError: out of memory")
+    assert any("2 trainings failed" in warning for warning in report.warnings)
+    halves = ensemble.random_halves(16, N, np.random.default_rng(0))
+    assert report.facts.trained == round(halves[[k for k in range(16) if k not in (2, 5)]].sum(axis=1).mean())
+    with pytest.raises(ValueError, match="trainings failed, and fewer than two are left: 0: ZeroDivisionError"):
+        run(world, model=lambda x, y, seed: 1 / 0, n_shadows=3)
+
+
 class AsDict(nn.Module):
     def __init__(self):
         super().__init__()

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from qmis_utils import attacks, indicators
+from qmis_utils import attacks, ensemble, indicators
 from qmis_utils.audit import measure
 from qmis_utils.audit.report import CAUTIONS, WARNINGS, Facts, advise, distrust, flag
 from qmis_utils.audit.verdict import decide, implied
@@ -261,6 +261,36 @@ def test_tpr_is_of_the_attack_that_other_targets_pick_and_not_given_unsupported(
     assert value == pytest.approx(np.mean(lira), abs=0.03)
 
 
+def test_attacks_find_planted_leaks_as_well_as_shadows_allow_and_none_where_none_is():
+    rng = np.random.default_rng(0)
+    found = {leak: [] for leak in (0.5, 0.75)}
+    for seed in range(20):
+        members = ensemble.random_halves(16, 200, rng)
+        full = attacks.Evidence(members, np.ones(members.shape), losses_out=np.ones((16, 200)))
+        for leak, aucs in found.items():
+            auc, null = measure.self_test(full, leak, 50, seed)
+            aucs.append((auc.value, auc.low > null.high))
+    assert np.mean([value for value, _ in found[0.75]]) == pytest.approx(0.75, abs=0.05)
+    assert all(sharp for _, sharp in found[0.75])
+    assert sum(sharp for _, sharp in found[0.5]) <= 1
+    many = measure.planted(ensemble.random_halves(200, 300, rng), 100)
+    optimal = attacks.auc(attacks.lira(many.signals, many.members, "online_fixed"), many.members).mean()
+    assert optimal == pytest.approx(0.75, abs=0.01)  # what was planted is what the best attack finds
+
+
+def test_an_audit_whose_attacks_miss_what_is_planted_is_refused(monkeypatch):
+    members = ensemble.random_halves(8, 300, np.random.default_rng(0))
+    full = attacks.Evidence(members, np.ones(members.shape), losses_out=np.ones((8, 300)))
+    measure._check_attacks(full, 50, 0)
+    monkeypatch.setattr(attacks.scores, "lira", lambda signals, members, variant="online", shadows=None: 0 * signals)
+    monkeypatch.setattr(attacks.scores, "rmia", lambda inside, outside, members: 0 * inside)
+    monkeypatch.setattr(measure, "BESIDE", ("rmia",))
+    with pytest.raises(ValueError, match=r"attacks miss a planted leak of AUC 0.75: with 8 models and 300 members"):
+        measure._check_attacks(full, 50, 0)
+    with pytest.raises(ValueError, match="no attack can be run"):
+        measure.self_test(replace(full, members=None))
+
+
 def test_the_most_exposed_tenth_is_picked_by_other_models():
     rng = np.random.default_rng(1)
     members = rng.random((64, 200)) < 0.5
@@ -471,6 +501,7 @@ WARNED = {  # rule -> columns and facts under which it speaks, and nearest ones 
     "another law": (({}, {"blind": (0.6, 0.51, 0.7)}), ({}, {"blind": (0.6, 0.5, 0.7)})),
     "small": (({}, {"heldout": 49}), ({}, {"heldout": 50})),
     "small, members": (({}, {"members": 49}), ({}, {"members": 50})),
+    "failed trainings": (({}, {"failed": ("3: KeyError: 'x'",)}), ({}, {"failed": ()})),
     "one by one": (({}, {"one_by_one": ("int8",)}), ({}, {"one_by_one": ()})),
     "one model": (({}, {"models": 1}), ({}, {"models": 8})),
     "few models": (({}, {"models": 7}), ({}, {"models": 8})),
@@ -546,7 +577,9 @@ def test_facts_are_said_in_words():
     assert replace(FACTS, attacked=0.0).shown()["attack"] == "none"
     assert replace(FACTS, known=False).shown()["records a model trained on"] == "not known"
     assert said["initialisation"] == "shared"
-    assert len(said) == 21
+    assert len(said) == 23
+    assert said["planted leak of AUC 0.75 found as"] == "no attack"
+    assert replace(FACTS, planted=(0.7, 0.65, 0.75)).shown()["planted leak of AUC 0.75 found as"] == "0.70 [0.65, 0.75]"
 
 
 def test_the_function_error_of_one_model_reads_every_record_however_many_classes():
