@@ -239,11 +239,11 @@ MUTANTS = [
         "tests/audit/test_audit_planted.py",
     ),
     # the verdict: what helps, what keeps utility, the best of those, how many models would tell
-    Mutant("audit/verdict.py", "others.gain_low > 0", "others.gain > 0", "tests/audit/test_audit_planted.py"),
+    Mutant("audit/verdict.py", "(table.gain - table.gain_low) > 0", "0 > 0", "tests/audit/test_audit_planted.py"),
     Mutant(
         "audit/verdict.py",
-        "return table.lost_high <= lose",
-        "return table.lost <= lose",
+        "(table.lost_high - table.lost) <= lose",
+        "0 <= lose",
         "tests/audit/test_audit_planted.py",
     ),
     Mutant(
@@ -258,10 +258,13 @@ MUTANTS = [
         'sort_values(["rank"], ascending=False)',
         "tests/audit/test_audit_planted.py",
     ),
+    Mutant("audit/verdict.py", "isf(WRONG / max(releases, 1))", "isf(WRONG)", "tests/audit/test_audit_planted.py"),
     Mutant("audit/verdict.py", "best.rank_high]", "best.rank_low]", "tests/audit/test_audit_planted.py"),
     Mutant("audit/verdict.py", "(half / gap) ** 2", "half / gap", "tests/audit/test_audit_planted.py"),
     Mutant("audit/verdict.py", "(reach / spare) ** 2", "reach / spare", "tests/audit/test_audit_planted.py"),
-    Mutant("audit/verdict.py", "gap <= 0 or spare <= 0", "gap <= 0", "tests/audit/test_audit_planted.py"),
+    Mutant(
+        "audit/verdict.py", "gap < LEAST_GAIN or spare <= 0", "gap < LEAST_GAIN", "tests/audit/test_audit_planted.py"
+    ),
     Mutant("audit/verdict.py", "(1 - prior) * rate", "rate", "tests/audit/test_audit_planted.py"),
     # releases: gains are paired, weights where they say something, functions get copies and their own members
     Mutant(
@@ -374,7 +377,7 @@ MUTANTS = [
         "return 1 if self._transposed",
         "tests/audit/test_audit_weights.py",
     ),
-    Mutant("audit/modules.py", "if p.is_floating_point() and", "if", "tests/audit/test_audit_weights.py"),
+    Mutant("audit/modules.py", "if p.is_floating_point() and", "if", "tests/audit/test_audit_releases.py"),
     Mutant(
         "audit/modules.py",
         "(side > 0).astype(np.int64)",

@@ -56,13 +56,13 @@ for message in (".*torch.ao.quantization is deprecated", "torch.quantize_per_ten
 # %% tags=["parameters"]
 seed: int = 0  # seed of data, trainings and audits (at least 0)
 width: int = 2250  # hidden units; three layers make ten million weights (at least 1)
-n_records: int = 512  # training records of the large network (at least 1)
-n_large: int = 16  # large networks that the audit trains (at least 1)
+n_records: int = 512  # records of the large network (at least 1)
+n_large: int = 16  # large networks (at least 1)
 n_sequences: int = 200  # training records of the transformer (at least 1)
-n_shadows: int = 32  # transformers that the audit trains (at least 1)
+n_shadows: int = 32  # transformers (at least 1)
 steps: int = 40  # training steps of a transformer (at least 1)
-n_truth: int = 64  # digit readers that the reference attack has (at least 8)
-n_budget: int = 16  # of these, those that the audit has (at least 7)
+n_truth: int = 64  # digit readers of the reference (at least 8)
+n_budget: int = 16  # of these, of the audit (at least 7)
 names: list[str] = [
     "uniform_4",
     "nf4",
@@ -322,7 +322,7 @@ print(*report.warnings, sep="\n\n")
 
 # %%
 def int8_of_torch(model):
-    """Return the model with weights and activations of eight bits, as torch ships it."""
+    """Return the model with eight bits in weights and activations."""
     return torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, torch.qint8)
 
 
@@ -337,7 +337,8 @@ FILES = {
     "int2_g16": ("torchao", "int2_g16"),
 }
 RULES = ["uniform_8", "uniform_4", "uniform_2", "lloyd_2"]
-wanted = {name: rule for name, (_, rule) in FILES.items()} | {name: name for name in RULES}
+wanted = {name: rule for name, (_, rule) in FILES.items()}
+wanted |= {name: name for name in RULES}
 
 
 # %% [markdown]
@@ -391,17 +392,17 @@ table = table.add_prefix("truth_").join(
 table.insert(0, "package", [made.get(name, "ours") for name in table.index])
 table.insert(1, "bits", few.table.bits)
 table = table.sort_values("truth_auc")
+rows, shipped = np.arange(len(table)), (table.package != "ours").to_numpy()
+kinds = {"as shipped": shipped, "one scale a tensor": ~shipped}
 
 
 # %% tags=["hide-input", "slide"]
 fig, ax = plt.subplots(figsize=(figures.PAGE * 0.7, 2.9))
-rows = np.arange(len(table))
-shipped = (table.package != "ours").to_numpy()
-for mask, label, color in ((shipped, "as shipped", 0), (~shipped, "one scale a tensor", 1)):
-    part = table[mask]
-    look = {"color": figures.COLORS[color]}
+for (label, mask), color in zip(kinds.items(), figures.COLORS, strict=False):
+    part, look = table[mask], {"color": color}
     ends = [part.truth_auc - part.truth_auc_low, part.truth_auc_high - part.truth_auc]
-    ax.errorbar(part.truth_auc, rows[mask], xerr=ends, fmt="o", label=f"{label}, {n_truth} models", **look)
+    named = f"{label}, {n_truth} models"
+    ax.errorbar(part.truth_auc, rows[mask], xerr=ends, fmt="o", label=named, **look)
     ends = [part.auc - part.auc_low, part.auc_high - part.auc]
     ax.errorbar(
         part.auc, rows[mask] + 0.25, xerr=ends, fmt="o", mfc="w", lw=0.6, ms=3,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 KINDS = RECOMMENDED, NO_RULE_HELPS, UNDECIDED, USELESS = (
     "recommended",
@@ -13,6 +14,8 @@ KINDS = RECOMMENDED, NO_RULE_HELPS, UNDECIDED, USELESS = (
     "cannot be decided",
     "no model to ship",
 )
+LEAST_GAIN = 0.005  # of AUC, below which a release is not worth recommending
+WRONG = 0.05  # probability that any of several releases passes a test by chance
 ENOUGH = 1.1  # times as many models as would just do
 
 
@@ -44,9 +47,22 @@ def shown(row: Any, column: str) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def widening(releases: int) -> float:
+    """Return by how much a two-sided 95 % interval is widened where the best of several releases is picked by it.
+
+    Bonferroni, one-sided at ``WRONG``; never narrower than the interval itself.
+    """
+    return max(float(norm.isf(WRONG / max(releases, 1)) / norm.isf(0.025)), 1.0)
+
+
 def useful(table: pd.DataFrame, lose: float) -> pd.Series:
-    """Tell which releases keep utility: the whole interval of what they lose is at most ``lose``."""
-    return table.lost_high <= lose
+    """Tell which releases keep utility: they lose at most ``lose``, by intervals that hold for all at once."""
+    return table.lost + widening(len(table)) * (table.lost_high - table.lost) <= lose
+
+
+def helping(table: pd.DataFrame) -> pd.Series:
+    """Tell which releases leak less than full precision, by intervals that hold for all at once, and worth a word."""
+    return (table.gain - widening(len(table)) * (table.gain - table.gain_low) > 0) & (table.gain >= LEAST_GAIN)
 
 
 def beyond(table: pd.DataFrame, lose: float) -> pd.Series:
@@ -57,7 +73,8 @@ def beyond(table: pd.DataFrame, lose: float) -> pd.Series:
 def decide(table: pd.DataFrame, facts: Any) -> Verdict:
     """Recommend the release to ship.
 
-    It must keep utility and leak less than full precision, both by whole intervals. Among those that do, the number
+    It must keep utility and leak less than full precision, both by intervals that are widened for having looked at
+    several releases (``widening``). Among those that do, the number
     that ranks best against the strongest known attacks decides, the column ``rank`` (notebook B, section 11).
 
     Parameters
@@ -91,7 +108,7 @@ def decide(table: pd.DataFrame, facts: Any) -> Verdict:
         return Verdict(UNDECIDED, None, "Cannot be decided: no attack could be run, so nothing says how much any "
                        "release leaks.")  # fmt: skip
     lose, keeps = facts.tolerance, useful(others, facts.tolerance)
-    good = others[keeps & (others.gain_low > 0)].sort_values(["rank", "auc"])
+    good = others[keeps & helping(others)].sort_values(["rank", "auc"])
     if len(good):
         best = good.iloc[0]
         tied = [name for name in good.index[1:] if good.rank_low[name] <= best.rank_high]
@@ -102,8 +119,8 @@ def decide(table: pd.DataFrame, facts: Any) -> Verdict:
             f"{shown(full, 'auc')}, less by {shown(best, 'gain')}; it loses {shown(best, 'lost')} of utility, where "
             f"{lose:g} was allowed.{beside}",
         )  # fmt: skip
-    open_ = others[~beyond(others, lose) & (others.gain_high > 0)]
-    wanted = {name: _models(row, facts) for name, row in open_.iterrows()}
+    open_ = others[~beyond(others, lose) & (others.gain_high > LEAST_GAIN)]
+    wanted = {name: _models(row, facts, widening(len(others))) for name, row in open_.iterrows()}
     hopeful = {name: m for name, m in wanted.items() if math.isfinite(m)}
     if hopeful:
         name = min(hopeful, key=lambda n: (hopeful[n], n))
@@ -121,20 +138,20 @@ def decide(table: pd.DataFrame, facts: Any) -> Verdict:
     best = kept.loc[kept.gain.idxmax()]
     return Verdict(
         NO_RULE_HELPS, None,
-        f"No rule helps here: of those that may keep utility within {lose:g}, {best.name} leaks least, and its leak is "
+        f"No rule helps here: of those that may keep utility within {lose:g}, {best.name} leaks least, and its AUC is "
         f"below that of full precision by {shown(best, 'gain')} only.{leak}",
     )  # fmt: skip
 
 
-def _models(row, facts):
+def _models(row, facts, wide):
     """Return about how many models would tell whether a release helps and keeps utility; infinity if none would.
 
     Half an interval shrinks with the root of the models; the part of utility's that held-out records alone cause does
     not, so that this is a least number.
     """
-    gap, half = row.gain, row.gain - row.gain_low
-    spare, reach = facts.tolerance - row.lost, row.lost_high - row.lost
-    if gap <= 0 or spare <= 0:
+    gap, half = row.gain, wide * (row.gain - row.gain_low)
+    spare, reach = facts.tolerance - row.lost, wide * (row.lost_high - row.lost)
+    if gap < LEAST_GAIN or spare <= 0:
         return math.inf
     return math.ceil(ENOUGH * facts.models * max((half / gap) ** 2, (reach / spare) ** 2, 1))
 

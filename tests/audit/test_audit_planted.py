@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from qmis_utils import attacks, ensemble, indicators
 from qmis_utils.audit import measure
 from qmis_utils.audit.report import CAUTIONS, WARNINGS, Facts, advise, distrust, flag
-from qmis_utils.audit.verdict import decide, implied
+from qmis_utils.audit.verdict import decide, implied, widening
 
 MODELS, N, OUT, WEIGHTS = 16, 60, 200, 300
 SHARES = {  # quantizer -> what survives in outputs on the pool, on held-out inputs, and in the weights
@@ -428,9 +428,16 @@ def verdict(**columns):
 
 def test_the_verdict_is_the_most_private_of_those_that_help_and_keep_utility():
     assert verdict().release == "private"
-    assert verdict(lost_high={"private": 0.251}).release == "middle"  # by its whole interval
-    assert verdict(lost_high={"private": 0.25}).release == "private"
-    assert verdict(gain_low={"private": 0.0, "middle": 0.0}).release == "open"  # no gain is shown
+    wide = norm.isf(0.05 / 3) / norm.isf(0.025)  # one-sided, for three releases at once
+    assert widening(3) == pytest.approx(wide)
+    assert widening(1) == 1
+    assert verdict(lost_high={"private": 0.2501 / wide}).release == "middle"
+    assert verdict(lost_high={"private": 0.2499 / wide}).release == "private"
+    bar = 0.1 - 0.1 / wide  # of the lower end, where the widened one is 0
+    assert verdict(gain_low={"private": bar - 1e-4, "middle": bar - 1e-4}).release == "open"
+    assert verdict(gain_low={"private": bar + 1e-4}).release == "private"
+    little = {"gain": {"private": 0.0049}, "gain_low": {"private": 0.0048}, "gain_high": {"private": 0.005}}
+    assert verdict(**little).release == "middle"  # shown, and not worth a word
     swapped = RANKS["rank"] | {"private": 2, "middle": 1}
     assert (
         decide(table(**ENDS | {"rank": swapped, "rank_low": swapped, "rank_high": swapped}), FACTS).release == "middle"
@@ -456,19 +463,23 @@ def test_the_verdict_says_where_no_rule_helps():
     same = verdict(gain=none, gain_low=none, gain_high=none)
     assert same.kind == "no rule helps"
     assert "0.000 [0.000, 0.000] only" in same.text
+    near = verdict(lost=dict.fromkeys(broken, 0.26), lost_low=dict.fromkeys(broken, 0.2),
+                   lost_high=dict.fromkeys(broken, 0.3))  # fmt: skip
+    assert (near.kind, near.models) == ("no rule helps", None)  # more models would sooner show that it loses more
     worse = dict.fromkeys(broken, -0.01)
     assert verdict(gain=worse, gain_low=worse, gain_high=dict.fromkeys(broken, 0.02)).kind == "no rule helps"
 
 
 def test_the_verdict_says_how_many_models_would_tell():
-    """Half an interval of twice the gain, of 16 models, needs four times as many, and a tenth to spare."""
+    """Half an interval of twice the gain, of 16 models, needs four times as many; more for three at once."""
     names = ("open", "middle", "private")
     found = verdict(gain=dict.fromkeys(names, 0.01), gain_low=dict.fromkeys(names, -0.01),
                     gain_high=dict.fromkeys(names, 0.03))  # fmt: skip
-    assert (found.kind, found.release, found.models) == ("cannot be decided", None, 71)
-    assert "About 71 models would tell" in found.text
+    more = int(np.ceil(1.1 * 16 * (2 * widening(3)) ** 2))
+    assert (found.kind, found.release, found.models) == ("cannot be decided", None, more)
+    assert f"About {more} models would tell" in found.text
     utility = verdict(lost=dict.fromkeys(names, 0.2), lost_high=dict.fromkeys(names, 0.3))
-    assert (utility.kind, utility.models) == ("cannot be decided", 71)
+    assert (utility.kind, utility.models) == ("cannot be decided", more)
 
 
 def test_no_verdict_without_an_attack_or_a_useful_model():

@@ -99,7 +99,26 @@ def as_function(model):
     return answer
 
 
+class Integers(nn.Module):
+    """Hold codes of 16 bits alone, as the parameters of a packed module."""
+
+    def __init__(self, model):
+        super().__init__()
+        layers = [model[0], model[2]]
+        self.scales = [float(layer.weight.detach().abs().max()) / 2**15 for layer in layers]
+        codes = [(layer.weight.detach() / s).round().short() for layer, s in zip(layers, self.scales, strict=True)]
+        self.codes = nn.ParameterList([nn.Parameter(c, requires_grad=False) for c in codes])
+        self.biases = [layer.bias.detach() for layer in layers]
+
+    def forward(self, x):
+        for code, scale, bias in zip(self.codes, self.scales, self.biases, strict=True):
+            x = x.relu() if code is self.codes[1] else x
+            x = x @ (code.float() * scale).T + bias
+        return x
+
+
 TOOLS = {
+    "16 bits by hand": Integers,
     "torch.ao dynamic int8": torch_dynamic,
     "torchao int8": torchao("Int8WeightOnlyConfig"),
     "torchao int8 with activations": torchao("Int8DynamicActivationInt8WeightConfig"),
