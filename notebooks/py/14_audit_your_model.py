@@ -368,7 +368,9 @@ known, unseen = (x[:900], y[:900]), (x[900:], y[900:])
 # %%
 halves = ensemble.random_halves(n_truth, 900, rng)
 tensors = [torch.from_numpy(part) for part in known]
-readers = [digit_reader(*(part[half] for part in tensors), k) for k, half in enumerate(halves)]
+readers = [
+    digit_reader(*(part[half] for part in tensors), k) for k, half in enumerate(halves)
+]  # fmt: skip
 
 
 # %%
@@ -418,8 +420,9 @@ figures.save_figure(
     "14_artefacts",
     data=table.rename_axis("artefact").reset_index(),
     atol={"*": 0.05, "kilobytes": 0.1},
-    alt=f"Attack AUC of {len(table)} releases of a digit reader, with {n_truth} and {n_budget} models, with intervals.",
-)
+    alt=f"Attack AUC of {len(table)} releases of a digit reader, "
+    f"with {n_truth} and {n_budget} models, with intervals.",
+)  # fmt: skip
 
 # %% [markdown]
 # Attacks on outputs in the pool game, each network from a start of its own. Eight bits hide nothing, with rounded activations
