@@ -14,7 +14,6 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -242,10 +241,13 @@ def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0, 
         measures=_measures(first, lira, draws, seed),
     )  # fmt: skip
     samples = [_utility(e, useful, draws, seed) for e in evidence.values()]
-    cells = {"utility": np.array([[*attacks.bootstrap_interval(value, drawn)] for value, drawn in samples])}
-    cells["lost"] = np.array(
-        [[*attacks.bootstrap_interval(samples[0][0] - u, samples[0][1] - drawn)] for u, drawn in samples]
-    )
+    known = np.isfinite([drawn for _, drawn in samples]).all(axis=0)  # a draw may hold one class alone
+    (full, drawn_full), *_ = samples
+    pairs = {"utility": samples, "lost": [(full - u, drawn_full - drawn) for u, drawn in samples]}
+    cells = {
+        name: np.array([[*attacks.bootstrap_interval(value, drawn[known])] for value, drawn in part])
+        for name, part in pairs.items()
+    }
     cells |= {rank: _ranks(found, number) for rank, number in ranked.items()}
     cells |= {
         column: np.array([[*(-e if column in LARGER_IS_PRIVATE else e)] for e in found.numbers[number]])
@@ -255,7 +257,8 @@ def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0, 
     if lira:
         strong = attacks.strongest(found.auc)
         cells["auc"] = np.array([[*_over_targets(values, draws, seed)] for values in strong.T])
-        cells["gain"] = np.array([[*_over_targets(values, draws, seed)] for values in (strong[:, :1] - strong).T])
+        gains = (strong[:, :1] - strong).T
+        cells["gain"] = np.array([[*attacks.mean_interval(values, mutual=True)] for values in gains])
         if "by_weights" in found.measures:
             weights = np.moveaxis(found.measures.pop("by_weights"), 0, -1)  # (2, M, Q)
             known = np.isfinite(weights).all(axis=(0, 1))
@@ -449,9 +452,13 @@ def _utility(seen, useful, draws, seed):
     weights = rng.multinomial(m, np.full(m, 1 / m), size=draws) / m
     rows = (rng.integers(n, size=n) for _ in range(draws))
     if useful is not None:
-        each = partial(_by_function, useful)
-        samples = [w @ each(outputs[:, at], y[at]) for w, at in zip(weights, rows, strict=True)]
-        return each(outputs, y).mean(), np.array(samples)
+        whole = _by_function(useful, outputs, y)
+        if not np.isfinite(whole).all():
+            raise ValueError(
+                f"utility is {whole[~np.isfinite(whole)][0]} on {n} records: it must be finite (AUROC: two classes)"
+            )
+        samples = [w @ _by_function(useful, outputs[:, at], y[at]) for w, at in zip(weights, rows, strict=True)]
+        return whole.mean(), np.array(samples)
     if task == "regression":
         missed = np.square(outputs - y)
         samples = [1 - (w @ missed)[at].mean() / max(y[at].var(), 1e-300) for w, at in zip(weights, rows, strict=True)]
@@ -465,8 +472,14 @@ def _by_function(useful, outputs, y):
     """Return the utility of each model by AUROC or the reader's own function, (M,)."""
     if useful == "auroc":
         one_class = len(np.unique(y)) < 2
-        return np.full(len(outputs), 0.5) if one_class else assess.utility(outputs, y, "binary", ranked=True)
-    return np.array([float(useful(one, y)) for one in outputs])
+        return np.full(len(outputs), np.nan) if one_class else assess.utility(outputs, y, "binary", ranked=True)
+    try:
+        return np.array([float(useful(one, y)) for one in outputs])
+    except Exception as error:  # whatever the reader's own code raises
+        raise ValueError(
+            f"utility(outputs, labels) must return a number for any {len(y)} held-out records; "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _null(seen, names, seed):
@@ -562,12 +575,9 @@ def _described(rows, about, wanted):
     """
     frame = pd.DataFrame(rows, columns=["model", "quantizer", "layer", "shape", "weights", "scales", "bits", "error",
                                         "norm", "entropy", "zeros"])  # fmt: skip
-    layers = (
-        frame.groupby(["quantizer", "layer", "shape"], sort=False)
-        .mean(numeric_only=True)
-        .drop(columns="model")
-        .reset_index()
-    )
+    numbers = ["weights", "scales", "bits", "error", "norm", "entropy", "zeros"]
+    frame = frame.astype(dict.fromkeys(numbers, float))
+    layers = frame.groupby(["quantizer", "layer", "shape"], sort=False)[numbers].mean().reset_index()
     total = (
         frame.assign(moved=(frame.error * frame.norm) ** 2, size=frame.norm**2)
         .groupby(["quantizer", "model"])[["moved", "size"]]

@@ -136,6 +136,12 @@ def decide(table: pd.DataFrame, facts: Any) -> Verdict:
     if kept.empty:
         return Verdict(NO_RULE_HELPS, None, f"No rule helps here: every one loses more than {lose:g} of utility.{leak}")
     best = kept.loc[kept.gain.idxmax()]
+    if helping(others)[best.name]:
+        return Verdict(
+            NO_RULE_HELPS, None,
+            f"No rule helps here: none that leaks less is shown to lose at most {lose:g} of utility. {best.name} leaks "
+            f"less by {shown(best, 'gain')} and loses {shown(best, 'lost')}.{leak}",
+        )  # fmt: skip
     return Verdict(
         NO_RULE_HELPS, None,
         f"No rule helps here: of those that may keep utility within {lose:g}, {best.name} leaks least, and its AUC is "

@@ -249,6 +249,33 @@ def test_blocks_that_do_not_fit_leave_the_tensor_and_are_said():
     assert table.kilobytes["q4_0"] == pytest.approx(size / 1000)
 
 
+def test_releases_that_show_no_weights_are_compared_by_what_they_answer(world):
+    report = run(world, {"a function": as_function})
+    assert report.layers.empty
+    assert np.isnan(report.table.weight_error["a function"])
+    assert report.table.gain["a function"] == pytest.approx(0, abs=1e-6)
+    report.html()
+    assert json.loads(report.json())["layers"] == []
+
+
+def test_a_release_that_does_not_use_its_model_is_named(world):
+    one = world[3][0]
+    for make in (lambda model: one, lambda model: lambda x: torch.zeros(len(x), CLASSES)):
+        with pytest.raises(ValueError, match="release 'mine' answers alike for different models"):
+            run(world, {"mine": make})
+
+
+def test_a_utility_that_cannot_be_read_is_named(world):
+    for mine, message in (
+        (lambda outputs, labels: float("nan"), r"utility is nan on \d+ records: it must be finite"),
+        (lambda outputs, labels: outputs, r"utility\(outputs, labels\) must return a number .* TypeError"),
+        (lambda outputs, labels: 1 / 0, "ZeroDivisionError"),
+        ("auroc", "'auroc' is for two classes; the task is multiclass"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(world, ["sign"], utility=mine)
+
+
 def test_which_chooses_weights_by_name_and_tensor(world):
     report = run(world, ["sign"], which=lambda name, tensor: tensor.shape == (64, DIM))
     assert report.layers["layer"].unique().tolist() == ["0.weight"]
