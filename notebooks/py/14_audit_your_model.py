@@ -144,7 +144,7 @@ figures.save_figure(
 # Each row is a release, the most private first; left is private. In code and in tables "90 % zeros" is `ternary_90`, "2
 # bits" `uniform_2`, "4 bits" `uniform_4`, "4 levels, k-means" `lloyd_2`, and "full precision" `fp32`.
 # $\rho_{\rm pool}$ (`rho_pool`) says how well what tells models apart survives in their *outputs* (a correlation, 1 = all of it).
-# Dots with lines are measured, with 95 % intervals over models; in the panel of the attack, crosses are predicted from full
+# Dots with lines are measured, with 95 % intervals over models; in the panel of the attack, crosses are predicted for LiRA from full
 # precision and $\rho$ alone, and grey bars are the *null*: what the same attack finds when membership is dealt by chance.
 #
 # The attack is the strongest of LiRA, RMIA and a loss threshold in the pool game: each network in turn is the target, the

@@ -260,19 +260,27 @@ def tabulate(evidence: Mapping[str, Evidence], draws: int = 200, seed: int = 0, 
         gains = (strong[:, :1] - strong).T
         cells["gain"] = np.array([[*attacks.mean_interval(values, mutual=True)] for values in gains])
         if "by_weights" in found.measures:
-            weights = np.moveaxis(found.measures.pop("by_weights"), 0, -1)  # (2, M, Q)
-            known = np.isfinite(weights).all(axis=(0, 1))
-            read = np.full((len(known), 3), np.nan)
-            both = attacks.strongest({k: v[:, known] for k, v in (found.auc | dict(enumerate(weights))).items()})
-            read[known] = [[*_over_targets(values, draws, seed)] for values in both.T]
-            ignores = read[:, :1] < cells["auc"][:, :1]  # who reads weights can do as if they did not
-            cells["auc_weights"] = np.where(ignores, cells["auc"], read)
+            weights = np.moveaxis(found.measures.pop("by_weights"), 0, -1)
+            cells["auc_weights"] = _weights_too(found.auc, weights, cells["auc"], draws, seed)
         cells |= _attacked(found, lira, first.records(usable), first, draws, seed)
         means = pd.DataFrame({name: values.mean(axis=0) for name, values in found.auc.items()})
         texts["attack"] = [ATTACK_WORDS[name] for name in means.idxmax(axis=1)]
     cells |= found.measures
     columns = {f"{name}{end}": cell[:, at] for name, cell in cells.items() for at, end in enumerate(ENDS)}
     return pd.DataFrame(columns | texts, pd.Index(found.releases))
+
+
+def _weights_too(by_outputs, weights, outputs_alone, draws, seed):
+    """Return the strongest AUC, (Q, 3), of who also reads weights: never below what outputs alone give.
+
+    ``weights`` is (attacks, M, Q), NaN for a release that hides its own.
+    """
+    known = np.isfinite(weights).all(axis=(0, 1))
+    read = np.full((len(known), 3), np.nan)
+    both = attacks.strongest({k: v[:, known] for k, v in (by_outputs | dict(enumerate(weights))).items()})
+    read[known] = [[*_over_targets(values, draws, seed)] for values in both.T]
+    ignores = read[:, :1] < outputs_alone[:, :1]  # who reads weights can do as if they did not
+    return np.where(ignores, outputs_alone, read)
 
 
 def exposed(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
